@@ -1,0 +1,1 @@
+"""Chart specifications as plain dictionaries: frames in, ECharts options out, nothing drawn here."""

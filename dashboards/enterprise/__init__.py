@@ -1,0 +1,1 @@
+"""The page of one energy-using unit, part by part."""

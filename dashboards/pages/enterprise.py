@@ -1,0 +1,7 @@
+"""Page of one energy-using unit, at ``/enterprise``."""
+
+from __future__ import annotations
+
+from dashboards.enterprise.page import render
+
+render()

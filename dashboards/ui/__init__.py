@@ -1,0 +1,1 @@
+"""Building blocks of the look: tokens, style sheet, cards and tables."""

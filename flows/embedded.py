@@ -1,0 +1,33 @@
+"""The embedded flow: ingest and rollups chained in one process, from the log to the store."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from flows import ingest, rollups
+from flows.connectors import LogSource, StoreSink
+from flows.runner import run_flow
+from nengliu.bus.open import open_log
+from nengliu.settings import Settings
+from nengliu.storage import Writer
+from schemas.topics import RAW
+
+
+def build(settings: Settings, source: LogSource, sink: StoreSink) -> Dataflow:
+    """Chain the flows; everything leaves through one sink, which flushes before an epoch commits."""
+    flow = Dataflow("embedded")
+    records = op.input("read_raw", flow, source)
+    taken = ingest.ingest("ingest", records, partial(ingest.shard_of, settings))
+    windows = rollups.rollups("rollups", taken.passed, partial(rollups.shard_of, settings))
+    op.output("store", op.merge("join_rows", taken.rows, windows), sink)
+    return flow
+
+
+def run(settings: Settings, *, stop_at_end: bool = False) -> None:
+    """Run the chained flows until they are stopped (or the log ends)."""
+    source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end)
+    sink = StoreSink(partial(Writer, settings))
+    run_flow(build(settings, source, sink), settings.recovery_path / "embedded", settings.epoch_s)

@@ -1,0 +1,132 @@
+"""What a shard asks of the store when it resumes: its catalogue, readings and days, as of a position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.catalogue import Loader as CatalogueLoader
+from nengliu.analysis.days import DayLoader
+from nengliu.analysis.ledger import Loader
+from nengliu.analysis.sorted import Columns
+from nengliu.domain.points import Enterprise, Point, Schema
+from nengliu.domain.scope import SYSTEM
+from nengliu.storage import Asker
+from schemas.block import Block
+from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
+
+Ints = npt.NDArray[np.int64]
+
+
+def catalogue_of(asker: Asker, partition: int) -> Catalogue:
+    """Catalogue of a shard that knows what the store kept before the shard's first position."""
+    return Catalogue(catalogue_loader(asker, partition))
+
+
+def catalogue_loader(asker: Asker, partition: int) -> CatalogueLoader:
+    """Loader of an enterprise's notices, oldest first, and of the partition's book with the first of them."""
+    booked = False
+
+    def load(enterprise: str, before: int) -> Iterable[tuple[int, Notice]]:
+        nonlocal booked
+        found: list[tuple[int, Notice]] = []
+        if not booked:
+            booked = True
+            for row in asker.ask("state_book", SYSTEM, partition=partition, position=before).to_pylist():
+                found.append((row["position"], msgspec.json.decode(row["definition"], type=BookNotice)))
+        wanted: dict[str, Any] = {"enterprises": [enterprise], "position": before}
+        for row in asker.ask("state_enterprises", SYSTEM, None, **wanted).to_pylist():
+            position = row.pop("position")
+            found.append((position, EnterpriseNotice(Enterprise(**row))))
+        for row in asker.ask("state_points", SYSTEM, None, **wanted).to_pylist():
+            found.append((row["position"], PointNotice(msgspec.json.decode(row["definition"], type=Point))))
+        for row in asker.ask("state_schemas", SYSTEM, None, **wanted).to_pylist():
+            found.append((row["position"], SchemaNotice(msgspec.json.decode(row["definition"], type=Schema))))
+        return sorted(found, key=lambda entry: entry[0])
+
+    return load
+
+
+def reading_loader(asker: Asker) -> Loader:
+    """Loader of stored readings, losers included, as a block."""
+
+    def load(points: list[tuple[str, str]], from_ms: Ints, before: int) -> Block | None:
+        table = asker.ask("state_readings", SYSTEM, points=points, from_ms=from_ms, position=before)
+        return _block(table) if table.num_rows else None
+
+    return load
+
+
+def day_loader(asker: Asker) -> DayLoader:
+    """Loader of the stored days of months."""
+
+    def load(
+        points: list[tuple[str, str]], month_ms: Ints, before: int
+    ) -> tuple[list[tuple[str, str]], Columns] | None:
+        table = asker.ask("state_days", SYSTEM, points=points, from_ms=month_ms, position=before)
+        if not table.num_rows:
+            return None
+        said, index = _pairs(table)
+        columns = {
+            name: _array(table, name) for name in table.column_names if name not in ("enterprise", "point")
+        }
+        covered = columns.pop("covered_s").astype(np.int64) * 1000
+        mean = columns.pop("mean")
+        weighted = np.where(covered > 0, np.nan_to_num(mean), 0.0) * covered
+        return said, columns | {"index": index, "covered_ms": covered, "weighted": weighted}
+
+    return load
+
+
+def _block(table: pa.Table) -> Block:
+    points, slot = _pairs(table)
+    pairs, unit = _codes(table, "sent_unit", "sent_decimals")
+    names = (
+        "read_at_ms",
+        "ticks",
+        "quality",
+        "reason",
+        "origin",
+        "received_at_s",
+        "sequence",
+        "position",
+        "sent",
+    )
+    return Block(
+        points=tuple(points),
+        slot=slot.astype(np.int32),
+        units=tuple((str(name), int(decimals)) for name, decimals in pairs),
+        sent_unit=unit.astype(np.uint16),
+        **{name: _array(table, name) for name in names},
+    )
+
+
+def _pairs(table: pa.Table) -> tuple[list[tuple[str, str]], npt.NDArray[Any]]:
+    pairs, codes = _codes(table, "enterprise", "point")
+    return [(str(enterprise), str(point)) for enterprise, point in pairs], codes
+
+
+def _codes(table: pa.Table, first: str, second: str) -> tuple[list[tuple[Any, Any]], npt.NDArray[Any]]:
+    """Distinct pairs of two columns, and which one each row has."""
+    columns = [_dictionary(table, name) for name in (first, second)]
+    joined = columns[0][1].astype(np.int64) * (len(columns[1][0]) + 1) + columns[1][1]
+    used, codes = np.unique(joined, return_inverse=True)
+    places = [divmod(int(code), len(columns[1][0]) + 1) for code in used]
+    return [(columns[0][0][a], columns[1][0][b]) for a, b in places], codes
+
+
+def _dictionary(table: pa.Table, name: str) -> tuple[list[Any], npt.NDArray[Any]]:
+    column = table.column(name).combine_chunks()
+    if not isinstance(column, pa.DictionaryArray):
+        column = column.dictionary_encode()
+    return column.dictionary.to_pylist(), column.indices.to_numpy(zero_copy_only=False)
+
+
+def _array(table: pa.Table, name: str) -> npt.NDArray[Any]:
+    return table.column(name).combine_chunks().to_numpy(zero_copy_only=False)

@@ -1,0 +1,95 @@
+"""Rollups: accepted readings become windows of 15 minutes, hours, days and months.
+
+Topics in/out   `readings.valid` -> tables `window_*` (chained in one process: straight from ingest)
+Key             shard = partition; a point's readings are all in one
+Window          China civil time, half-open; kept in step with the readings however late they come
+State kept      recent readings and days of the shard, bounded; asked of the store when it resumes
+Delivery        at least once; a row's revision is the newest log position among its readings (law 7)
+
+Source: TC 4.5.2-1, 4.5.4; docs/decisions/0005, 0011, 0012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeAlias
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.operators import KeyedStream, StatefulBatchLogic
+
+from flows.connectors import LogSource, StoreSink
+from flows.ingest import Passed
+from flows.loaders import catalogue_of, day_loader, reading_loader
+from flows.runner import run_flow
+from nengliu.analysis.rollup import WindowShard
+from nengliu.bus import Record
+from nengliu.bus.open import open_log
+from nengliu.settings import Settings
+from nengliu.storage import Asker, Writer
+from schemas.block import Block, Rows
+from schemas.passed import unpack
+from schemas.topics import VALID
+
+ShardFactory: TypeAlias = Callable[[int], WindowShard]
+
+
+class RollupLogic(StatefulBatchLogic[Passed, Rows, None]):
+    """Runs one shard; its state is in the store, the recovery store keeps none of it."""
+
+    def __init__(self, make: ShardFactory) -> None:
+        """Wait for the first item: it says which shard this is."""
+        self._make = make
+        self._shard: WindowShard | None = None
+
+    def on_batch(self, values: list[Passed]) -> tuple[Iterable[Rows], bool]:
+        """Take blocks and notices in: `Passed` -> `Rows` of windows."""
+        out: list[Rows] = []
+        for item in values:
+            self._shard = self._shard or self._make(item.partition)
+            if isinstance(item.message, Block):
+                out.extend(self._shard.add(item.message))
+            else:
+                out.extend(self._shard.take(item.message, item.position))
+        return out, StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> None:
+        """End an epoch: what came before the last one is stored."""
+        if self._shard is not None:
+            self._shard.seal()
+
+
+def shard_of(settings: Settings, partition: int) -> WindowShard:
+    """Make a shard that resumes from the store."""
+    asker = Asker(settings)
+    return WindowShard(catalogue_of(asker, partition), reading_loader(asker), day_loader(asker))
+
+
+def rollups(step_id: str, up: KeyedStream[Passed], make: ShardFactory) -> KeyedStream[Rows]:
+    """Operator: `(shard, Passed)` -> `(shard, Rows)` of the window tables."""
+    return op.stateful_batch(f"{step_id}_window", up, lambda _: RollupLogic(make))
+
+
+def build(settings: Settings, source: LogSource, sink: StoreSink) -> Dataflow:
+    """Rollups alone, behind the topic of valid readings."""
+    flow = Dataflow("rollups")
+    records = op.input("read_valid", flow, source)
+    passed = op.flat_map_value("unpack_passed", records, _passed)
+    op.output("store_windows", rollups("rollups", passed, partial(shard_of, settings)), sink)
+    return flow
+
+
+def run(settings: Settings, *, stop_at_end: bool = False) -> None:
+    """Run rollups alone until it is stopped (or the log ends)."""
+    source = LogSource(partial(open_log, settings), VALID, stop_at_end=stop_at_end)
+    sink = StoreSink(partial(Writer, settings))
+    run_flow(build(settings, source, sink), settings.recovery_path / "rollups", settings.epoch_s)
+
+
+def _passed(records: list[Record]) -> list[Passed]:
+    found = []
+    for record in records:
+        position, message = unpack(record.value)
+        found.append(Passed(record.partition, position, record.key, message))
+    return found

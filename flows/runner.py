@@ -1,0 +1,174 @@
+"""Run a flow: its recovery store, its clean stop, its errors in our own words.
+
+Bytewax by itself dies on SIGTERM and, on SIGINT, drops the epoch it is in.  Here both signals
+end the sources as if the log had ended: the flow drains, sinks flush, the last epoch
+commits, and `run_flow` returns.  A kill at any moment costs only the repetition of
+the epoch in work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+
+from bytewax.dataflow import Dataflow, Operator
+from bytewax.recovery import (
+    InconsistentPartitionsError,
+    MissingPartitionsError,
+    NoPartitionsError,
+    RecoveryConfig,
+    init_db_dir,
+)
+from bytewax.run import cli_main
+
+from flows.connectors import LogSource
+from nengliu.errors import LogError, NengliuError
+
+RECOVERY_PARTS = 1
+"""One file: what is in it commits together.  Fixed at its creation, whatever the workers."""
+EPOCH_S = 5.0
+"""Time between commits, and the most that a crash repeats; also the unit of back-pressure [s]."""
+
+
+_Handler = Callable[[int, FrameType | None], object] | int | None
+_RECOVERY_ERRORS = (InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError)
+
+
+def run_flow(flow: Dataflow, recovery_dir: Path | None, epoch_s: float = EPOCH_S, workers: int = 1) -> None:
+    """Run `flow` until its sources end or a signal asks to stop; resume where it last committed.
+
+    Parameters
+    ----------
+    recovery_dir
+        Folder of the recovery store, made if missing; None runs without one, from the start.
+    epoch_s
+        Time between commits [s].
+    workers
+        Worker threads; may differ from run to run.
+
+    Raises
+    ------
+    LogError
+        Another process runs this flow, or the recovery store cannot be used.
+    NengliuError
+        Whatever a source, step or sink raised of our errors.
+    """
+    own: NengliuError | KeyboardInterrupt | None = None
+    with _recovery(recovery_dir) as config, _stopping(flow):
+        try:
+            cli_main(  # type: ignore[no-untyped-call]
+                flow,
+                workers_per_process=workers,
+                epoch_interval=timedelta(seconds=epoch_s),
+                recovery_config=config,
+            )
+        except RuntimeError as error:
+            own = _own_error(error) or _recovery_error(error, recovery_dir)
+            if own is None:
+                raise
+    if own is not None:
+        raise own  # outside of the handler: Bytewax' wrapping is no news to anybody
+
+
+def sources(flow: Dataflow) -> list[LogSource]:
+    """List the log sources of `flow`, nested operators included."""
+    found: list[LogSource] = []
+    steps: list[Operator] = list(flow.substeps)
+    while steps:
+        step = steps.pop()
+        steps.extend(step.substeps)
+        source = getattr(step, "source", None)
+        if isinstance(source, LogSource):
+            found.append(source)
+    return found
+
+
+@contextmanager
+def _recovery(folder: Path | None) -> Iterator[RecoveryConfig | None]:
+    """Prepare the recovery store and hold it: two runs of one flow would undo each other."""
+    if folder is None:
+        yield None
+        return
+    with _lock(folder):
+        if not any(folder.glob("part-*.sqlite3")):
+            # Made aside and moved in: a crash between must not leave half a store.
+            with TemporaryDirectory(dir=folder) as fresh:
+                init_db_dir(fresh, RECOVERY_PARTS)  # type: ignore[no-untyped-call]
+                for part in Path(fresh).glob("part-*.sqlite3"):
+                    part.rename(folder / part.name)
+        yield RecoveryConfig(folder)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process; the system lets go of it whatever way the process ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / "lock").open("w")
+    except OSError as error:
+        raise LogError(f"{folder}: no recovery store ({error}); give this user the right to write") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LogError(f"{folder}: another process runs this flow; stop it first") from error
+        yield
+
+
+@contextmanager
+def _stopping(flow: Dataflow) -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the sources; the old handlers come back afterwards.
+
+    A second SIGINT interrupts at once: a person presses it twice when the store is away and
+    the flush waits.  A second SIGTERM says nothing new (a supervisor repeats it).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers; tests run flows in others
+        return
+    ending = sources(flow)
+    before: dict[int, _Handler] = {}
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        for source in ending:
+            source.stop.set()
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, before[signal.SIGINT])
+
+    for handled in (signal.SIGTERM, signal.SIGINT):
+        before[handled] = signal.signal(handled, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _own_error(error: BaseException | None) -> NengliuError | KeyboardInterrupt | None:
+    """Find our own error beneath what Bytewax wrapped around it."""
+    while error is not None:
+        if isinstance(error, NengliuError | KeyboardInterrupt):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _recovery_error(error: RuntimeError, folder: Path | None) -> LogError | None:
+    """Say in our words what Bytewax only panics about when it cannot resume."""
+    text = str(error)
+    if "routing map" in text:
+        what = "a topic or sink has fewer parts than when this flow last ran"
+    elif "SqliteFailure" in text or isinstance(error.__cause__, _RECOVERY_ERRORS):
+        what = "the recovery store cannot be read or written"
+    else:
+        return None
+    return LogError(
+        f"{folder}: cannot resume: {what} ({text}); if there is space on the disk, move the folder "
+        "away: the flow then reads the log from its first record, which repeats work and changes no result"
+    )

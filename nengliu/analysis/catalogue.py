@@ -1,0 +1,154 @@
+"""Catalogue of a shard: points, frame schemas and books as the log has told them so far.
+
+Its state is a function of the log prefix: notices are taken in order, and what came
+before the shard's start is asked of a loader once per enterprise (docs/decisions/0007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from nengliu.domain.books import Book, book_of
+from nengliu.domain.points import Enterprise, Kind, Meter, Point, Schema
+from nengliu.domain.units import factor
+from nengliu.errors import ContractError
+from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
+
+Loader = Callable[[str, int], Iterable[tuple[int, Notice]]]
+"""``loader(enterprise, before_position)``: its notices with their positions, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A meter's service in whole ticks: from when, what a step is worth, and where that is told in the log."""
+
+    meter: Meter
+    ticks_per_step: int
+    position: int
+    last_position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A point with the positions that told of it."""
+
+    point: Point
+    position: int
+    services: tuple[Service, ...] = ()
+
+
+def step_worth(point: Point, meter: Meter) -> int:
+    """Ticks of the point in one step of the meter's register.
+
+    Raises
+    ------
+    ContractError
+        WRONG_UNIT for another dimension, NOT_EXACT when a step is no whole number of ticks.
+    """
+    worth = (
+        factor(meter.unit, point.unit) * meter.multiplier * Fraction(10) ** (point.decimals - meter.decimals)
+    )
+    if worth.denominator != 1 or worth < 1:
+        where = f"point {point.point}: one step of its meter ({meter.unit}, {meter.decimals} decimals)"
+        msg = f"{where} is {worth} ticks; expected a whole number: give the point more decimals"
+        raise ContractError("NOT_EXACT", msg, point=point.point, got=worth)
+    return int(worth)
+
+
+class Catalogue:
+    """What one shard knows of its enterprises."""
+
+    def __init__(self, loader: Loader | None = None) -> None:
+        """Start empty; `loader` tells what came before."""
+        self.points: dict[tuple[str, str], Facts] = {}
+        self.schemas: dict[tuple[str, int], Schema] = {}
+        self.enterprises: dict[str, Enterprise] = {}
+        self.book = Book()
+        self._loader = loader
+        self._known: set[str] = set()
+
+    def know(self, enterprise: str, before: int) -> None:
+        """Load an enterprise at first sight, as it stood before a position."""
+        if enterprise in self._known:
+            return
+        self._known.add(enterprise)
+        for position, notice in self._loader(enterprise, before) if self._loader else ():
+            self.take(notice, position)
+
+    def take(self, notice: Notice, position: int) -> bool:
+        """Take a notice in; say whether it changed anything.
+
+        Raises
+        ------
+        ContractError
+            The notice contradicts what is fixed: a point's kind, unit or decimals, a schema's columns.
+        """
+        if isinstance(notice, PointNotice):
+            return self._take_point(notice.value, position)
+        if isinstance(notice, SchemaNotice):
+            return self._take_schema(notice.value)
+        if isinstance(notice, EnterpriseNotice):
+            changed = self.enterprises.get(notice.value.enterprise) != notice.value
+            self.enterprises[notice.value.enterprise] = notice.value
+            return changed
+        if isinstance(notice, BookNotice):
+            changed = self.book.digest != notice.digest
+            self.book = book_of(notice.digest, notice.factors)
+            return changed
+        return False
+
+    def _take_point(self, point: Point, position: int) -> bool:
+        key = point.enterprise, point.point
+        old = self.points.get(key)
+        if old is not None and old.point == point:
+            return False
+        if old is not None:
+            _check_fixed(old.point, point)
+        self.points[key] = Facts(point, position, _services(point, old, position))
+        return True
+
+    def _take_schema(self, schema: Schema) -> bool:
+        key = schema.enterprise, schema.schema
+        old = self.schemas.setdefault(key, schema)
+        if old is not schema and old != schema:
+            msg = f"schema {schema.schema} of {schema.enterprise} has other columns; use a new number"
+            raise ContractError("BAD_FIELD", msg, field="schema", got=schema.schema)
+        return old is schema
+
+
+def _check_fixed(old: Point, new: Point) -> None:
+    for name in ("kind", "unit", "decimals"):
+        if getattr(old, name) != getattr(new, name):
+            msg = f"point {new.point}: {name} is fixed as {getattr(old, name)}, got {getattr(new, name)}; make a new point"
+            raise ContractError("BAD_FIELD", msg, field=name, got=getattr(new, name))
+
+
+def _services(point: Point, old: Facts | None, position: int) -> tuple[Service, ...]:
+    if point.kind is not Kind.COUNTER:
+        factor(point.unit, point.unit)
+        return ()
+    if not point.meters:
+        raise ContractError(
+            "MISSING_FIELD", f"counter {point.point}: expected at least one meter", field="meters"
+        )
+    if [m.from_ms for m in point.meters] != sorted({m.from_ms for m in point.meters}):
+        raise ContractError(
+            "BAD_FIELD", f"counter {point.point}: meters by ascending from_ms", field="meters", got="order"
+        )
+    found = []
+    for i, meter in enumerate(point.meters):
+        service = Service(
+            meter, step_worth(point, meter), position, position if i + 1 < len(point.meters) else 0
+        )
+        before = old.services[i] if old is not None and i < len(old.services) else None
+        if before is not None and replace(before.meter, last=None) == replace(meter, last=None):
+            same_last = before.meter.last == meter.last and before.last_position
+            service = replace(
+                service,
+                position=before.position,
+                last_position=before.last_position if same_last else service.last_position,
+            )
+        found.append(service)
+    return tuple(found)

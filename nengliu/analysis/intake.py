@@ -1,0 +1,276 @@
+"""Intake of one shard: log records in; rows, accepted blocks and notices out.
+
+Three layers check a record (TC 4.4.3-2): the network layer its bytes, the communication
+layer its agreement with what was declared, the business layer its values.  What fails is
+quarantined with its reason, and every message is tallied, so that received = valid +
+duplicate + quarantined holds message by message (law 3).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.analysis.candidates import Candidates, Judged, Path, join
+from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.intake_rows import Held, Tally, intake_rows, notice_rows, quarantine_rows, reading_rows
+from nengliu.analysis.ledger import Ledger, Loader, Merge, Verdict, at_of, key_of, origin_of, slot_of
+from nengliu.analysis.opening import Opener, wrong_enterprise
+from nengliu.analysis.validate import Limits, judge
+from nengliu.bus import Record
+from nengliu.domain.quality import Reason
+from nengliu.errors import ContractError
+from schemas.block import Block, Rows
+from schemas.messages import ImportNotice, Notice, PointNotice, RejectedNotice, SchemaNotice
+
+Bools = npt.NDArray[np.bool_]
+PAYLOAD_LIMIT = 64_000
+"""A refused message is kept up to here; beyond, the log has the rest for its retention."""
+REFUSAL_ITEM = 1_000_000
+"""Refused parts of a JSON message are numbered from here, so that they never meet a reading's number."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch of records became, in log order."""
+
+    rows: list[Rows] = field(default_factory=list)
+    onward: list[tuple[int, Block | Notice]] = field(default_factory=list)
+    tallies: list[Tally] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Candidates between two notices, and what was already refused."""
+
+    tallies: list[Tally] = field(default_factory=list)
+    parts: list[Candidates] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+
+
+class IngestShard:
+    """Decodes, validates, normalises and deduplicates one shard; plain Python, no stream."""
+
+    def __init__(
+        self, catalogue: Catalogue | None = None, loader: Loader | None = None, limits: Limits | None = None
+    ) -> None:
+        """Start empty; the loaders tell what is stored from before this run."""
+        self.catalogue = catalogue or Catalogue()
+        self.ledger = Ledger(loader)
+        self.limits = limits or Limits()
+        self._opener = Opener(self.catalogue)
+
+    def add(self, records: Sequence[Record]) -> Outcome:
+        """Take records in log order; a notice takes effect between the readings around it."""
+        outcome, batch = Outcome(), _Batch()
+        for record in records:
+            self.ledger.reach(record.position)
+            notice = self._open(record, batch)
+            if notice is not None:
+                if isinstance(notice, PointNotice | SchemaNotice):
+                    self._settle(batch, outcome)
+                    batch = _Batch()
+                self._note(notice, record, batch, outcome)
+        self._settle(batch, outcome)
+        return outcome
+
+    def seal(self) -> None:
+        """End an epoch (see `Ledger.seal`)."""
+        self.ledger.seal()
+
+    def _open(self, record: Record, batch: _Batch) -> Notice | None:
+        """Add a record's readings to the batch; a notice is handed back."""
+        tally = Tally(record, "", record.appended_at_s)
+        try:
+            opened = self._opener.open(record, self.ledger.stored)
+        except ContractError as error:
+            batch.tallies.append(tally)
+            _refuse_message(tally, error, batch)
+            return None
+        if opened.notice is not None:
+            return opened.notice
+        batch.tallies.append(tally)
+        tally.source, tally.received_at_s = opened.source, opened.received_at_s
+        for item, refusal in enumerate(opened.refusals, REFUSAL_ITEM):
+            batch.held.append(Held(tally, item, Reason[refusal.reason], "", refusal.evidence, refusal.text))
+        tally.received = tally.quarantined = len(opened.refusals)
+        if opened.candidates is not None:
+            tally.received += len(opened.candidates.path)
+            opened.candidates.message[:] = len(batch.tallies) - 1
+            batch.parts.append(opened.candidates)
+        return None
+
+    def _note(self, notice: Notice, record: Record, batch: _Batch, outcome: Outcome) -> None:
+        """Take a notice: rows of its own, and on to the other flows if it changed anything."""
+        try:
+            _check_speaker(notice, record)
+            if isinstance(notice, RejectedNotice):
+                _hold_rejected(notice, record, batch)
+                return
+            if isinstance(notice, ImportNotice):
+                outcome.rows.append(notice_rows(notice, record))
+                return
+            self.catalogue.know(record.key, self.ledger.stored)
+            changed = self.catalogue.take(notice, record.position)
+        except ContractError as error:
+            batch.tallies.append(Tally(record, "", record.appended_at_s))
+            _refuse_message(batch.tallies[-1], error, batch)
+            return
+        if changed:
+            self._opener.forget()
+            outcome.rows.append(notice_rows(notice, record))
+            outcome.onward.append((record.position, notice))
+
+    def _settle(self, batch: _Batch, outcome: Outcome) -> None:
+        """Judge and merge the readings of a batch; make its rows and tallies."""
+        if batch.parts:
+            candidates = join(batch.parts)
+            appended = np.array([tally.record.appended_at_s for tally in batch.tallies], np.int64)
+            judged = judge(candidates, self._opener.paths, self.limits, appended[candidates.message])
+            refused = self._hold_refused(candidates, judged, batch)
+            block = self._block(candidates, judged, ~refused, batch)
+            if len(block):
+                self._merge(block, candidates.message[~refused], batch, outcome)
+        for rows in (quarantine_rows(batch.held), intake_rows(batch.tallies)):
+            if len(rows):
+                outcome.rows.append(rows)
+        outcome.tallies.extend(batch.tallies)
+
+    def _hold_refused(self, candidates: Candidates, judged: Judged, batch: _Batch) -> Bools:
+        refused = np.zeros(len(candidates.path), bool)
+        for reason, mask in judged.refused.items():
+            refused |= mask
+            for i in np.flatnonzero(mask).tolist():
+                path = self._opener.paths[candidates.path[i]]
+                tally = batch.tallies[candidates.message[i]]
+                tally.quarantined += 1
+                evidence = dict(path.evidence) or _evidence(reason, candidates, i, path)
+                payload = json.dumps(
+                    _as_sent(candidates, i)
+                    | {"point": path.point, "unit": path.unit, "decimals": path.decimals}
+                )
+                batch.held.append(
+                    Held(tally, int(candidates.item[i]), Reason[reason], path.point, evidence, payload)
+                )
+        return refused
+
+    def _block(self, candidates: Candidates, judged: Judged, kept: Bools, batch: _Batch) -> Block:
+        candidates = candidates.take(kept)
+        used, path = np.unique(candidates.path, return_inverse=True)
+        paths = [self._opener.paths[number] for number in used.tolist()]
+        points = {pair: i for i, pair in enumerate(dict.fromkeys((p.enterprise, p.point) for p in paths))}
+        units = {pair: i for i, pair in enumerate(dict.fromkeys((p.unit, p.decimals) for p in paths))}
+        slot = np.array([points[p.enterprise, p.point] for p in paths], np.int32)
+        unit = np.array([units[p.unit, p.decimals] for p in paths], np.uint16)
+        position = np.array([tally.record.position for tally in batch.tallies], np.uint64)
+        return Block(
+            points=tuple(points),
+            slot=slot[path],
+            read_at_ms=candidates.read_at_ms,
+            ticks=judged.ticks[kept],
+            quality=judged.quality[kept].astype(np.uint8),
+            reason=judged.reason[kept].astype(np.uint16),
+            origin=candidates.origin.astype(np.uint8),
+            received_at_s=candidates.received_at_s,
+            sequence=candidates.sequence,
+            position=position[candidates.message],
+            sent=candidates.sent,
+            units=tuple(units),
+            sent_unit=unit[path],
+        )
+
+    def _merge(self, block: Block, message: npt.NDArray[np.int64], batch: _Batch, outcome: Outcome) -> None:
+        merged = self.ledger.merge(block)
+        accepted = merged.verdict <= Verdict.REPLACED
+        conflict = (merged.verdict == Verdict.REPLACED) | (merged.verdict == Verdict.LOST)
+        n = len(batch.tallies)
+        duplicates = np.bincount(message[~accepted], minlength=n).tolist()
+        conflicts = np.bincount(message[conflict], minlength=n).tolist()
+        for tally, doubled, disputed in zip(batch.tallies, duplicates, conflicts, strict=True):
+            tally.duplicate += doubled
+            tally.conflicts += disputed
+        standing = merged.verdict != Verdict.LOST
+        standing &= merged.verdict != Verdict.DUPLICATE
+        if standing.any():
+            outcome.rows.append(self._standing(block, standing))
+        if accepted.any():
+            outcome.onward.append((int(block.position[accepted].max()), _part(block, accepted)))
+        outcome.rows.extend(self._superseded(merged))
+
+    def _standing(self, block: Block, mask: Bools) -> Rows:
+        """Rows of `reading` as the ledger now holds them, for the keys under `mask`."""
+        slots = self.ledger.slots(block.points)[block.slot[mask]]
+        keys = np.unique(key_of(slots, block.read_at_ms[mask], block.origin[mask]))
+        place = np.searchsorted(self.ledger.rows.keys, keys)
+        columns = {name: column[place] for name, column in self.ledger.rows.columns.items()}
+        return reading_rows("reading", self.ledger, slot_of(keys), columns | _times(keys))
+
+    def _superseded(self, merged: Merge) -> list[Rows]:
+        keys = merged.superseded_keys
+        if not len(keys):
+            return []
+        return [
+            reading_rows("reading_superseded", self.ledger, slot_of(keys), merged.superseded | _times(keys))
+        ]
+
+
+def _times(keys: npt.NDArray[np.uint64]) -> dict[str, npt.NDArray[Any]]:
+    return {"read_at_ms": at_of(keys), "origin": origin_of(keys)}
+
+
+def _part(block: Block, mask: Bools) -> Block:
+    arrays = [f.name for f in fields(Block) if f.name not in ("points", "units")]
+    return block if mask.all() else replace(block, **{name: getattr(block, name)[mask] for name in arrays})
+
+
+def _as_sent(candidates: Candidates, i: int) -> dict[str, object]:
+    names = ("read_at_ms", "sent", "received_at_s", "sequence", "origin", "quality")
+    return {name: int(getattr(candidates, name)[i]) for name in names}
+
+
+def _evidence(reason: str, candidates: Candidates, i: int, path: Path) -> dict[str, str]:
+    """Parameters of the reason's text (schemas/codes/reasons.csv)."""
+    point = path.facts.point if path.facts else None
+    stamps = {
+        "STAMP_IN_FUTURE": candidates.received_at_s[i] * 1000,
+        "BEFORE_POINT": point.valid_from_ms if point else 0,
+        "AFTER_POINT": point.valid_to_ms if point else 0,
+    }
+    if reason in stamps or reason == "NOT_A_TIME":
+        return {"got": str(candidates.read_at_ms[i]), "limit": str(stamps.get(reason, ""))}
+    sent = f"{Decimal(int(candidates.sent[i])).scaleb(-path.decimals)} {path.unit}"
+    modulus = max((span[3] for span in path.spans), default=0)
+    return {"got": sent, "limit": str(modulus)} if reason == "OVER_MODULUS" else {"got": sent}
+
+
+def _check_speaker(notice: Notice, record: Record) -> None:
+    """A notice speaks for the enterprise of its key, or for none."""
+    enterprise = getattr(getattr(notice, "value", notice), "enterprise", "")
+    if enterprise and enterprise != record.key:
+        raise wrong_enterprise(record, enterprise)
+
+
+def _refuse_message(tally: Tally, error: ContractError, batch: _Batch) -> None:
+    """Hold a whole message back: it counts as one."""
+    payload = base64.b64encode(tally.record.value[:PAYLOAD_LIMIT]).decode()
+    batch.held.append(
+        Held(tally, 0, Reason[error.reason], "", error.parameters or {"error": str(error)}, payload)
+    )
+    tally.received += 1
+    tally.quarantined += 1
+
+
+def _hold_rejected(notice: RejectedNotice, record: Record, batch: _Batch) -> None:
+    """Rows of a file that were refused before the log."""
+    tally = Tally(record, notice.source, notice.received_at_s, len(notice.rows), len(notice.rows))
+    batch.tallies.append(tally)
+    for item, row in enumerate(notice.rows):
+        evidence = {"row": str(row.row), **row.parameters}
+        batch.held.append(Held(tally, item, Reason(row.reason), row.point, evidence, row.text))

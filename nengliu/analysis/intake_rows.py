@@ -1,0 +1,173 @@
+"""Rows of intake: readings, what lost, what was held back, tallies, and the catalogue's versions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.analysis.ledger import Ledger
+from nengliu.analysis.sorted import Columns
+from nengliu.bus import Record
+from nengliu.domain.quality import Reason
+from schemas.block import Labels, Rows
+from schemas.messages import BookNotice, EnterpriseNotice, ImportNotice, Notice, PointNotice, SchemaNotice
+
+Named = dict[str, npt.NDArray[Any] | Labels]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Count of one message, to balance: received = valid + duplicate + quarantined (law 3)."""
+
+    record: Record
+    source: str = ""
+    received_at_s: int = 0
+    received: int = 0
+    quarantined: int = 0
+    duplicate: int = 0
+    conflicts: int = 0
+
+    @property
+    def valid(self) -> int:
+        """Readings accepted."""
+        return self.received - self.duplicate - self.quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Something held back: a reading, a row of a file or a whole message."""
+
+    tally: Tally
+    item: int
+    reason: Reason
+    point: str
+    evidence: dict[str, str]
+    payload: str
+
+
+def reading_rows(table: str, ledger: Ledger, slots: npt.NDArray[np.int32], columns: Columns) -> Rows:
+    """Rows of `reading` or `reading_superseded`; `columns` as the ledger has them, with read_at_ms and origin."""
+    used, codes = np.unique(slots, return_inverse=True)
+    pairs = [ledger.points[slot] for slot in used.tolist()]
+    codes = codes.astype(np.int32)
+    unit = columns["sent_unit"].astype(np.int32)
+    decimals = np.array([decimals for _, decimals in ledger.units], np.uint8)
+    return Rows(
+        table,
+        {
+            "enterprise": Labels(codes, tuple(pair[0] for pair in pairs)),
+            "point": Labels(codes, tuple(pair[1] for pair in pairs)),
+            "read_at": columns["read_at_ms"],
+            "origin": columns["origin"],
+            "ticks": columns["ticks"],
+            "quality": columns["quality"],
+            "reason": columns["reason"],
+            "received_at": columns["received_at_s"],
+            "sequence": columns["sequence"],
+            "position": columns["position"],
+            "sent": columns["sent"],
+            "sent_unit": Labels(unit, tuple(name for name, _ in ledger.units)),
+            "sent_decimals": decimals[unit],
+        },
+    )
+
+
+def quarantine_rows(held: list[Held]) -> Rows:
+    """Rows of `quarantine`."""
+    return Rows(
+        "quarantine",
+        {
+            "position": np.array([h.tally.record.position for h in held], np.uint64),
+            "item": np.array([h.item for h in held], np.uint32),
+            "partition": np.array([h.tally.record.partition for h in held], np.uint32),
+            "enterprise": _labels([h.tally.record.key for h in held]),
+            "point": _labels([h.point for h in held]),
+            "source": _labels([h.tally.source for h in held]),
+            "reason": np.array([h.reason for h in held], np.uint16),
+            "parameters": _labels([json.dumps(h.evidence, ensure_ascii=False) for h in held]),
+            "payload": _labels([h.payload for h in held]),
+            "received_at": np.array([h.tally.received_at_s for h in held], np.int64),
+        },
+    )
+
+
+def intake_rows(tallies: list[Tally]) -> Rows:
+    """Rows of `intake`, one per message that held readings."""
+    counted = [tally for tally in tallies if tally.received]
+    numbers = ("received", "valid", "duplicate", "quarantined", "conflicts")
+    return Rows(
+        "intake",
+        {
+            "enterprise": _labels([t.record.key for t in counted]),
+            "source": _labels([t.source for t in counted]),
+            "partition": np.array([t.record.partition for t in counted], np.uint32),
+            "position": np.array([t.record.position for t in counted], np.uint64),
+            "received_at": np.array([t.received_at_s for t in counted], np.int64),
+        }
+        | {name: np.array([getattr(t, name) for t in counted], np.uint32) for name in numbers},
+    )
+
+
+def notice_rows(notice: Notice, record: Record) -> Rows:
+    """The row that keeps a notice, with its position in the key."""
+    position: Named = {"position": np.array([record.position], np.uint64)}
+    if isinstance(notice, PointNotice):
+        return Rows("point", _point_columns(notice) | position)
+    if isinstance(notice, SchemaNotice):
+        text = {"enterprise": notice.value.enterprise, "definition": _json(notice.value)}
+        number: Named = {"schema": np.array([notice.value.schema], np.uint32)}
+        return Rows("frame_schema", _texts(text) | number | position)
+    if isinstance(notice, EnterpriseNotice):
+        value = notice.value
+        text = {
+            name: getattr(value, name) for name in ("enterprise", "name", "name_en", "region", "industry")
+        }
+        simulated: Named = {"simulated": np.array([value.simulated], np.uint8)}
+        return Rows("enterprise", _texts(text) | simulated | position)
+    if isinstance(notice, BookNotice):
+        text = {"digest": notice.digest, "definition": _json(notice)}
+        place: Named = {"partition": np.array([record.partition], np.uint32)}
+        return Rows("book", _texts(text) | place | position)
+    if isinstance(notice, ImportNotice):
+        return Rows("import_run", _import_columns(notice) | position)
+    raise TypeError(f"no table keeps a {type(notice).__name__}")
+
+
+def _point_columns(notice: PointNotice) -> Named:
+    point = notice.value
+    names = ("enterprise", "point", "name", "name_en", "item", "unit", "place")
+    text = {name: getattr(point, name) for name in names} | {
+        "kind": point.kind.value,
+        "definition": _json(point),
+    }
+    return _texts(text) | {
+        "decimals": np.array([point.decimals], np.uint8),
+        "interval_s": np.array([point.interval_s], np.uint32),
+        "metering_level": np.array([point.metering_level], np.uint8),
+        "valid_from": np.array([point.valid_from_ms], np.int64),
+    }
+
+
+def _import_columns(notice: ImportNotice) -> Named:
+    text = {name: getattr(notice, name) for name in ("enterprise", "digest", "file")}
+    numbers = ("sequence_base", "rows", "readings", "repaired", "rejected")
+    found = {name: np.array([getattr(notice, name)], np.uint64) for name in numbers}
+    return _texts(text) | found | {"started_at": np.array([notice.started_at_s], np.int64)}
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _texts(values: dict[str, str]) -> Named:
+    return {name: _labels([value]) for name, value in values.items()}
+
+
+def _labels(values: list[str]) -> Labels:
+    numbers = {value: i for i, value in enumerate(dict.fromkeys(values))}
+    return Labels(np.array([numbers[value] for value in values], np.int32), tuple(numbers))

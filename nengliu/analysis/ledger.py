@@ -1,0 +1,257 @@
+"""Ledger: the readings of one shard, sorted, one per (point, time, origin).
+
+Merging a block settles duplicates and conflicts exactly as if its readings had come one
+by one: of two values for one key the larger source sequence wins (equal sequence: the
+larger ticks), an equal value is a duplicate.  The ledger holds every reading of a slot
+from `known_from` on, and the last one before it; what it does not hold it asks of a
+loader, which must not return anything newer than the shard has reached (law 7).
+Source: docs/decisions/0005; laws 2, 3 and 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.analysis.sorted import Columns, Sorted
+from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS
+from schemas.block import Block
+
+Array = npt.NDArray[Any]
+Ints = npt.NDArray[np.int64]
+Slots = npt.NDArray[np.int32]
+Loader = Callable[[list[tuple[str, str]], Ints, int], Block | None]
+"""``loader(points, from_ms, before_position)``: readings of each point from its time on, and the last before."""
+
+COLUMNS = ("ticks", "quality", "reason", "received_at_s", "sequence", "position", "sent", "sent_unit")
+DTYPES = ("i8", "u1", "u2", "i8", "u8", "u8", "i8", "u2")
+ORIGIN_BITS = 3
+TIME_BITS = 42
+MAX_SLOTS = 2 ** (64 - ORIGIN_BITS - TIME_BITS)
+ALL_KNOWN = -(2**62)
+UNKNOWN = 2**62
+
+
+class Verdict(IntEnum):
+    """What became of a reading in the merge."""
+
+    NEW = 0
+    REPLACED = 1  # accepted: it won over another value
+    DUPLICATE = 2
+    RAISED = 3  # duplicate with a later sequence, which is remembered
+    LOST = 4  # another value with a later sequence stands
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Outcome of a merge: a verdict per reading, and the rows that lost their place."""
+
+    verdict: npt.NDArray[np.uint8]
+    superseded_keys: npt.NDArray[np.uint64]
+    superseded: Columns
+
+
+def key_of(slot: Array, at_ms: Array, origin: Array | int = 0) -> npt.NDArray[np.uint64]:
+    """Pack slot, time [ms] and origin into one sortable number."""
+    high = slot.astype(np.uint64) << np.uint64(TIME_BITS + ORIGIN_BITS)
+    low = np.asarray(origin).astype(np.uint64)
+    return high | at_ms.astype(np.uint64) << np.uint64(ORIGIN_BITS) | low
+
+
+def slot_of(key: npt.NDArray[np.uint64]) -> Slots:
+    """Slot packed in each key."""
+    return (key >> np.uint64(TIME_BITS + ORIGIN_BITS)).astype(np.int32)
+
+
+def at_of(key: npt.NDArray[np.uint64]) -> Ints:
+    """Time [ms] packed in each key."""
+    return ((key >> np.uint64(ORIGIN_BITS)) & np.uint64(2**TIME_BITS - 1)).astype(np.int64)
+
+
+def origin_of(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+    """Origin packed in each key."""
+    return (key & np.uint64(2**ORIGIN_BITS - 1)).astype(np.uint8)
+
+
+class Ledger:
+    """Readings of a shard as sorted columns; see the head of this file."""
+
+    def __init__(
+        self, loader: Loader | None = None, keep_ms: int = 2 * DAY_MS, max_rows: int = 500_000
+    ) -> None:
+        """Start empty; `keep_ms` and `max_rows` bound what stays in memory after `seal`."""
+        self.loader, self.keep_ms, self.max_rows = loader, keep_ms, max_rows
+        self.points: list[tuple[str, str]] = []
+        self.units: list[tuple[str, int]] = []
+        self.rows = Sorted(dict(zip(COLUMNS, DTYPES, strict=True)))
+        self.known_from: Ints = np.empty(0, np.int64)
+        self._slots: dict[tuple[str, str], int] = {}
+        self._units: dict[tuple[str, int], int] = {}
+        self.stored = (
+            -1
+        )  # what the store surely holds, and this shard has seen: positions below may be loaded
+        self._sealed = self._open = 0
+
+    def slot(self, point: tuple[str, str]) -> int:
+        """Number of a point within this shard, given at first sight."""
+        found = self._slots.get(point)
+        if found is None:
+            found = self._slots[point] = len(self.points)
+            if found >= MAX_SLOTS:
+                msg = f"expected at most {MAX_SLOTS} points in a shard; use more partitions"
+                raise OverflowError(msg)
+            self.points.append(point)
+            fresh = UNKNOWN if self.loader else ALL_KNOWN
+            self.known_from = np.append(self.known_from, np.int64(fresh))
+        return found
+
+    def slots(self, points: tuple[tuple[str, str], ...]) -> Slots:
+        """Numbers of several points."""
+        return np.array([self.slot(point) for point in points], np.int32)
+
+    def merge(self, block: Block) -> Merge:
+        """Take a block in, in log order; see `Merge` for what it says back."""
+        slot = self.slots(block.points)[block.slot] if len(block) else block.slot
+        if len(block):
+            self.reach(int(block.position.min()))
+        self._know_for(slot, block.read_at_ms)
+        keys = key_of(slot, block.read_at_ms, block.origin)
+        columns = self._columns_of(block)
+        order = np.argsort(keys, kind="stable")
+        merged = self._settle(keys[order], {name: column[order] for name, column in columns.items()})
+        verdict = np.empty(len(block), np.uint8)
+        verdict[order] = merged.verdict
+        if len(block):
+            self._open = max(self._open, int(block.position.max()))
+        return Merge(verdict, merged.superseded_keys, merged.superseded)
+
+    def reach(self, position: int) -> None:
+        """Learn where this run of the shard begins; only the first call counts."""
+        if self.stored < 0:
+            self.stored = position
+
+    def know(self, slots: Slots, from_ms: Ints) -> None:
+        """Make sure every reading of `slots` from `from_ms` on, and the one before, is held."""
+        missing = self.known_from[slots] > from_ms
+        if not missing.any() or self.loader is None:
+            return
+        slots, from_ms = slots[missing], from_ms[missing]
+        points = [self.points[slot] for slot in slots.tolist()]
+        found = self.loader(points, from_ms, self.stored)
+        earliest = np.full(len(self.points), UNKNOWN, np.int64)
+        if found is not None and len(found):
+            at_slot = self.slots(found.points)[found.slot]
+            np.minimum.at(earliest, at_slot, found.read_at_ms)
+            keys, columns = key_of(at_slot, found.read_at_ms, found.origin), self._columns_of(found)
+            order = np.lexsort((columns["position"], keys))
+            self._settle(keys[order], {name: column[order] for name, column in columns.items()})
+        # with a reading before the wanted time there may be more of them; without one there is nothing to know
+        self.known_from[slots] = np.where(earliest[slots] < from_ms, from_ms, ALL_KNOWN)
+
+    def seal(self) -> None:
+        """End an epoch: what came before the last one is surely stored and may be forgotten."""
+        ready, self._sealed = self._sealed, self._open
+        self.stored = max(self.stored, ready + 1 if ready else self.stored)
+        if self.loader is None or len(self.rows.keys) <= self.max_rows:
+            return
+        at, slot = at_of(self.rows.keys), slot_of(self.rows.keys)
+        horizon = (int(at.max()) - self.keep_ms + CHINA_OFFSET_MS) // DAY_MS * DAY_MS - CHINA_OFFSET_MS
+        old = at < horizon
+        held = old & (self.rows.columns["position"] > np.uint64(ready))
+        keep_slot = np.zeros(len(self.points), bool)
+        keep_slot[slot[held]] = True
+        last_old = old & np.append(
+            ~old[1:] | (slot[1:] != slot[:-1]), True
+        )  # the neighbour before the horizon
+        drop = old & ~last_old & ~keep_slot[slot]
+        touched = np.unique(slot[drop])
+        self.known_from[touched] = np.maximum(self.known_from[touched], horizon)
+        self.rows.keep(~drop)
+
+    def _know_for(self, slot: Slots, at_ms: Ints) -> None:
+        if self.loader is None or not len(slot):
+            return
+        first = np.full(len(self.points), UNKNOWN, np.int64)
+        np.minimum.at(first, slot, at_ms)
+        seen = np.flatnonzero(first < UNKNOWN).astype(np.int32)
+        day = (first[seen] + CHINA_OFFSET_MS) // DAY_MS * DAY_MS - CHINA_OFFSET_MS
+        self.know(seen, day)
+
+    def _columns_of(self, block: Block) -> Columns:
+        columns: Columns = {name: getattr(block, name) for name in COLUMNS}
+        for unit in block.units:
+            if unit not in self._units:
+                self._units[unit] = len(self.units)
+                self.units.append(unit)
+        codes = np.array([self._units[unit] for unit in block.units], np.uint16)
+        columns["sent_unit"] = codes[block.sent_unit] if len(block) else block.sent_unit
+        return columns
+
+    def _settle(self, keys: npt.NDArray[np.uint64], columns: Columns) -> Merge:
+        """Merge readings sorted by (key, log order)."""
+        place = np.searchsorted(self.rows.keys, keys)
+        inside = np.minimum(place, max(len(self.rows.keys) - 1, 0))
+        stands = (self.rows.keys[inside] == keys) if len(self.rows.keys) else np.zeros(len(keys), bool)
+        again = np.zeros(len(keys), bool)
+        again[1:] = keys[1:] == keys[:-1]
+        verdict = np.zeros(len(keys), np.uint8)
+        same = (
+            stands & (self.rows.columns["ticks"][inside] == columns["ticks"])
+            if len(self.rows.keys)
+            else stands
+        )
+        plain = (
+            same & ~(columns["sequence"] > self.rows.columns["sequence"][inside])
+            if len(self.rows.keys)
+            else same
+        )
+        group = again | np.append(again[1:], False)
+        verdict[plain & ~group] = Verdict.DUPLICATE
+        fresh = ~stands & ~again
+        hard = np.flatnonzero((stands | again) & ~(plain & ~group))
+        self.rows.insert(place[fresh], keys[fresh], {name: column[fresh] for name, column in columns.items()})
+        return self._argue(hard, keys, columns, verdict)
+
+    def _argue(
+        self,
+        hard: npt.NDArray[np.intp],
+        keys: npt.NDArray[np.uint64],
+        columns: Columns,
+        verdict: npt.NDArray[np.uint8],
+    ) -> Merge:
+        """Settle, one by one, the few readings whose key was taken."""
+        lost_keys: list[int] = []
+        lost: dict[str, list[int]] = {name: [] for name in COLUMNS}
+        for i, at in zip(hard.tolist(), np.searchsorted(self.rows.keys, keys[hard]).tolist(), strict=True):
+            new = {name: int(columns[name][i]) for name in COLUMNS}
+            old = {name: int(self.rows.columns[name][at]) for name in COLUMNS}
+            verdict[i] = judge(new, old)
+            if verdict[i] == Verdict.RAISED:
+                self.rows.columns["sequence"][at] = new["sequence"]
+            if verdict[i] in (Verdict.REPLACED, Verdict.LOST):
+                loser = old if verdict[i] == Verdict.REPLACED else new
+                lost_keys.append(int(keys[i]))
+                for name in COLUMNS:
+                    lost[name].append(loser[name])
+            if verdict[i] == Verdict.REPLACED:
+                for name in COLUMNS:
+                    self.rows.columns[name][at] = new[name]
+        superseded: Columns = {n: np.array(lost[n], d) for n, d in zip(COLUMNS, DTYPES, strict=True)}
+        return Merge(verdict, np.array(lost_keys, np.uint64), superseded)
+
+
+def judge(new: dict[str, int], old: dict[str, int]) -> Verdict:
+    """Decide between two readings of one key (law 2).
+
+    >>> judge({"ticks": 5, "sequence": 9}, {"ticks": 4, "sequence": 7}).name
+    'REPLACED'
+    """
+    if new["ticks"] == old["ticks"]:
+        return Verdict.RAISED if new["sequence"] > old["sequence"] else Verdict.DUPLICATE
+    later = (new["sequence"], new["ticks"]) > (old["sequence"], old["ticks"])
+    return Verdict.REPLACED if later else Verdict.LOST

@@ -1,0 +1,131 @@
+"""Rows for the window tables, from grids: names, times, due counts, standard coal and CO2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.analysis.reduce import QUARTERS, Dirty, day_start
+from nengliu.analysis.windows import Grid
+from nengliu.domain.books import CO2, COAL, COAL_EQUAL, Book
+from nengliu.domain.points import Kind
+from nengliu.domain.quality import Quality
+from nengliu.domain.times import CHINA_OFFSET_MS, QUARTER_MS
+from schemas.block import Labels, Rows
+
+Ints = npt.NDArray[np.int64]
+Columns = dict[str, npt.NDArray[Any]]
+CLASSES = {
+    "good": Quality.GOOD,
+    "late": Quality.LATE,
+    "substituted": Quality.SUBSTITUTED,
+    "manual": Quality.MANUAL,
+    "suspect": Quality.SUSPECT,
+    "bad": Quality.BAD,
+}
+SUMS = ("used", "estimated", "covered_ms", "weighted", "received", *CLASSES)
+FACTORS = {"coal_kgce": COAL, "coal_equal_kgce": COAL_EQUAL, "co2_kg": CO2}
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes rows for the dirty slots of one shard."""
+
+    points: list[tuple[str, str]]
+    dirty: Dirty
+    book: Book
+
+    def rows(self, table: str, grid: Grid, quarters: int, mask: npt.NDArray[np.bool_]) -> Rows:
+        """Rows of one level (`quarters` per row) where `mask` says so."""
+        owner, start_ms, columns = self.columns(grid, quarters, mask)
+        columns["due"] = self.due(owner, start_ms, start_ms + quarters * QUARTER_MS)
+        if quarters == QUARTERS:
+            columns |= self.accounts(owner, start_ms, columns["used"])
+        return self.pack(table, owner, start_ms, columns)
+
+    def columns(self, grid: Grid, quarters: int, mask: npt.NDArray[np.bool_]) -> tuple[Ints, Ints, Columns]:
+        """Owner, period start [ms] and bare columns of the rows under `mask`."""
+        index = np.flatnonzero(mask)
+        base = self.dirty.base // quarters
+        owner = np.searchsorted(base, index, side="right") - 1
+        start_ms = day_start(self.dirty.first)[owner] + (index - base[owner]) * quarters * QUARTER_MS
+        counts = grid.counts[index]
+        columns: Columns = {
+            name: getattr(grid, name)[index]
+            for name in (
+                "used",
+                "estimated",
+                "covered_ms",
+                "weighted",
+                "low",
+                "high",
+                "last",
+                "reason",
+                "known_at_s",
+                "revision",
+            )
+        }
+        columns |= {name: counts[:, quality] for name, quality in CLASSES.items()}
+        columns["received"] = counts.sum(1)
+        return owner, start_ms, columns
+
+    def due(self, owner: Ints, start_ms: Ints, end_ms: Ints) -> Ints:
+        """Readings due in ``[start_ms, end_ms)`` while the point existed; 0 for a change-of-value source."""
+        facts = [facts.point for facts in self.dirty.facts]
+        interval = np.array([point.interval_s for point in facts], np.int64)[owner] * 1000
+        start = np.maximum(start_ms, np.array([point.valid_from_ms for point in facts], np.int64)[owner])
+        end = np.minimum(end_ms, np.array([point.valid_to_ms for point in facts], np.int64)[owner])
+        step = np.maximum(interval, 1)
+        count = -(-(end + CHINA_OFFSET_MS) // step) + (-(start + CHINA_OFFSET_MS) // step)
+        return np.where((interval > 0) & (end > start), count, 0)
+
+    def accounts(self, owner: Ints, start_ms: Ints, used: npt.NDArray[Any]) -> Columns:
+        """Standard coal (both values) and CO2 of daily amounts; NaN where the book has no factor."""
+        amount = used / self._scale(owner)
+        found: Columns = {name: np.full(len(owner), np.nan) for name in FACTORS}
+        items = np.array([facts.point.item for facts in self.dirty.facts], object)[owner]
+        energy = np.array([facts.point.kind is not Kind.GAUGE for facts in self.dirty.facts])[owner]
+        for item in np.unique(items[energy].astype(str)):
+            mask = energy & (items == item)
+            for name, use in FACTORS.items():
+                found[name][mask] = amount[mask] * self.book.values(str(item), use, start_ms[mask])
+        return found
+
+    def pack(self, table: str, owner: Ints, start_ms: Ints, columns: Columns) -> Rows:
+        """Put names and times to bare columns, as the table wants them."""
+        slots = self.dirty.slots[owner]
+        covered = columns["covered_ms"]
+        gauge = np.array([facts.point.kind is Kind.GAUGE for facts in self.dirty.facts])[owner]
+        measured = gauge & (covered > 0)
+        mean = np.where(measured, columns["weighted"] / np.maximum(covered, 1), np.nan)
+        decimals = np.array([facts.point.decimals for facts in self.dirty.facts], np.uint8)[owner]
+        plain = {
+            name: columns[name] for name in columns if name not in ("covered_ms", "weighted", "known_at_s")
+        }
+        full: dict[str, npt.NDArray[Any] | Labels] = {
+            **self._names(slots),
+            "period_start": start_ms // 1000,
+            "decimals": decimals,
+            "mean": mean,
+            "covered_s": covered // 1000,
+            "known_at": columns["known_at_s"],
+            **plain,
+        }
+        if "coal_kgce" in columns:
+            full["book"] = Labels(np.zeros(len(owner), np.int32), (self.book.digest,))
+        return Rows(table, full)
+
+    def _scale(self, owner: Ints) -> npt.NDArray[np.float64]:
+        return 10.0 ** np.array([facts.point.decimals for facts in self.dirty.facts])[owner]
+
+    def _names(self, slots: npt.NDArray[np.int32]) -> dict[str, Labels]:
+        used, codes = np.unique(slots, return_inverse=True)
+        pairs = [self.points[slot] for slot in used.tolist()]
+        codes = codes.astype(np.int32)
+        return {
+            "enterprise": Labels(codes, tuple(pair[0] for pair in pairs)),
+            "point": Labels(codes, tuple(pair[1] for pair in pairs)),
+        }

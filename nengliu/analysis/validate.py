@@ -1,0 +1,115 @@
+"""Business layer of validation: what a value claims about its meter (TC 4.4.3-2, law 6).
+
+Pure functions over arrays; a refusal is a closed reason, not an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.analysis.candidates import Candidates, Judged, Path
+from nengliu.domain.points import Kind
+from nengliu.domain.quality import Origin, Quality, Reason
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+_LIMIT = float(2**62)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Tolerances of time [s]: how far ahead a stamp may be, and when a timed reading counts as late."""
+
+    future_s: int = 300
+    lateness_s: int = 3600
+
+
+def judge(candidates: Candidates, paths: list[Path], limits: Limits, appended_at_s: Ints) -> Judged:
+    """Turn sent values into ticks and judge them; the first refusal of a reading is its reason.
+
+    `appended_at_s` (n,) is when the log took the reading's message [s]: a receipt after that is a wrong clock.
+    """
+    n = len(candidates.path)
+    judged = Judged(np.zeros(n, np.int64), candidates.quality.copy(), candidates.reason.copy())
+    open_ = np.ones(n, bool)
+    _refuse_columns(judged, open_, candidates, paths)
+    _refuse_times(judged, open_, candidates, paths, limits)
+    received = candidates.received_at_s
+    _refuse(judged, open_, "STAMP_IN_FUTURE", received > appended_at_s + limits.future_s)
+    _refuse(judged, open_, "NOT_A_TIME", received < 0)
+    _convert(judged, open_, candidates, paths)
+    _mark(judged, open_, candidates, paths, limits)
+    return judged
+
+
+def _refuse(judged: Judged, open_: Bools, reason: str, mask: Bools) -> None:
+    mask = mask & open_
+    if mask.any():
+        open_ &= ~mask
+        judged.refused[reason] = judged.refused.get(reason, np.zeros(len(mask), bool)) | mask
+
+
+def _refuse_columns(judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path]) -> None:
+    for reason in {path.refusal for path in paths if path.refusal}:
+        of_path = np.array([path.refusal == reason for path in paths])
+        _refuse(judged, open_, reason, of_path[candidates.path])
+
+
+def _refuse_times(
+    judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path], limits: Limits
+) -> None:
+    at = candidates.read_at_ms
+    spans = [(p.facts.point.valid_from_ms, p.facts.point.valid_to_ms) if p.facts else (0, 0) for p in paths]
+    start, end = (np.array(column, np.int64)[candidates.path] for column in zip(*spans, strict=True))
+    _refuse(judged, open_, "NOT_A_TIME", (at < 0) | (at >= 2**42))
+    _refuse(judged, open_, "STAMP_IN_FUTURE", at > (candidates.received_at_s + limits.future_s) * 1000)
+    _refuse(judged, open_, "BEFORE_POINT", at < start)
+    _refuse(judged, open_, "AFTER_POINT", at >= end)
+
+
+def _convert(judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path]) -> None:
+    top, bottom, modulus, worth = _spans(candidates, paths)
+    gauge = np.array([p.facts is not None and p.facts.point.kind is Kind.GAUGE for p in paths])[
+        candidates.path
+    ]
+    counter = np.array([p.facts is not None and p.facts.point.kind is Kind.COUNTER for p in paths])[
+        candidates.path
+    ]
+    size = np.abs(candidates.sent.astype(np.float64)) * top
+    _refuse(judged, open_, "OUT_OF_INT64", (size > _LIMIT) | (size / bottom * worth > _LIMIT))
+    scaled = np.where(open_, candidates.sent, 0) * top
+    whole, rest = np.divmod(scaled, bottom)
+    _refuse(judged, open_, "NOT_EXACT", ~gauge & (rest != 0))
+    up = gauge & ((2 * rest > bottom) | ((2 * rest == bottom) & (whole % 2 == 1)))  # half to even
+    judged.ticks[:] = whole + up
+    _refuse(judged, open_, "NEGATIVE_REGISTER", counter & (judged.ticks < 0))
+    _refuse(judged, open_, "OVER_MODULUS", counter & (modulus > 0) & (judged.ticks >= modulus))
+
+
+def _spans(candidates: Candidates, paths: list[Path]) -> tuple[Ints, Ints, Ints, Ints]:
+    """Numerator, denominator, modulus and worth of a step of the meter that served at each reading's time."""
+    first = np.array([p.spans[0] if p.spans else (0, 1, 1, 0, 1) for p in paths], np.int64)
+    top, bottom, modulus, worth = (first[candidates.path, i] for i in (1, 2, 3, 4))
+    for number, path in enumerate(paths):
+        for start, n, d, m, w in path.spans[1:]:
+            mask = (candidates.path == number) & (candidates.read_at_ms >= start)
+            top[mask], bottom[mask], modulus[mask], worth[mask] = n, d, m, w
+    return top, bottom, modulus, worth
+
+
+def _mark(judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path], limits: Limits) -> None:
+    points = [path.facts.point if path.facts else None for path in paths]
+    low = np.array([-(2**62) if p is None or p.minimum is None else p.minimum for p in points], np.int64)
+    high = np.array([2**62 if p is None or p.maximum is None else p.maximum for p in points], np.int64)
+    over = open_ & ((judged.ticks < low[candidates.path]) | (judged.ticks > high[candidates.path]))
+    judged.quality[over], judged.reason[over] = Quality.SUSPECT, Reason.OVER_RANGE
+    span = np.array(
+        [p.interval_s if p is not None and p.kind is Kind.PERIOD else 0 for p in points], np.int64
+    )
+    due_s = candidates.read_at_ms // 1000 + span[candidates.path] + limits.lateness_s
+    timed = (candidates.origin == Origin.TIMED) | (candidates.origin == Origin.COMMAND)
+    late = open_ & timed & (judged.quality == Quality.GOOD) & (candidates.received_at_s > due_s)
+    judged.quality[late], judged.reason[late] = Quality.LATE, Reason.ARRIVED_LATE

@@ -1,0 +1,249 @@
+"""Windows: from sorted readings to quarter-hours, by plain arithmetic over arrays.
+
+A register's energy is the sum of the amounts between neighbouring readings.  Each amount
+is an interval of time; one that lies in one window belongs to it whole, one that crosses
+edges is spread in proportion to time in whole ticks, the last piece taking what is left.
+So the windows of any span add up to the register's difference, to the last tick (law 1).
+Interval amounts (kind period) are intervals from the start; a gauge holds its value until
+the next reading, at most `hold_s`, and is weighted by time.
+
+Everything here is a pure function; groups are numbered ``base[slot] + window``.
+Source: docs/decisions/0011 and 0012; TC 4.4.3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.domain.quality import Quality, Reason
+from nengliu.domain.times import QUARTER_MS
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+ROLLOVER_FROM, ROLLOVER_TO = 0.9, 0.1
+"""A register that falls from above 90 % to below 10 % of its modulus has rolled over (domain rule)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Amounts over time: ``amount`` ticks between ``start_ms`` and ``end_ms`` of a group base.
+
+    Attributes
+    ----------
+    owner : int64 (n,)
+        Index of the slot among those being reduced.
+    start_ms, end_ms : int64 (n,)
+    amount : int64 (n,)
+    value : float64 (n,)
+        What a gauge holds over the interval (counters and periods: 0).
+    known_at_s, revision : int64 / uint64 (n,)
+        Newest of the readings the amount rests on.
+    reason : uint16 (n,)
+    """
+
+    owner: Ints
+    start_ms: Ints
+    end_ms: Ints
+    amount: Ints
+    value: Floats
+    known_at_s: Ints
+    revision: npt.NDArray[np.uint64]
+    reason: npt.NDArray[np.uint16]
+
+
+def register_amounts(
+    before: Ints, after: Ints, modulus: Ints, ticks_per_step: Ints
+) -> tuple[Ints, npt.NDArray[np.uint16]]:
+    """Ticks between neighbouring register readings, and why an amount is unusual.
+
+    Parameters
+    ----------
+    before, after : int64 (n,)
+        Register [steps].
+    modulus : int64 (n,)
+        Steps after which the register starts again; 0: never.
+    ticks_per_step : int64 (n,)
+        Worth of a step, multiplier and unit included.
+
+    >>> register_amounts(np.array([99]), np.array([1]), np.array([100]), np.array([5]))[0]
+    array([10])
+    """
+    steps = after - before
+    fell = steps < 0
+    rolled = fell & (modulus > 0) & (before > ROLLOVER_FROM * modulus) & (after < ROLLOVER_TO * modulus)
+    steps = np.where(rolled, steps + modulus, steps)
+    reason = np.zeros(len(steps), np.uint16)
+    reason[fell] = Reason.REGISTER_BACKWARD
+    reason[rolled] = Reason.ROLLOVER
+    return steps * ticks_per_step, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Parts of intervals, each within one window, in the order of (owner, time)."""
+
+    parent: Ints  # index of the interval
+    window: Ints  # quarter-hours since the epoch
+    share: Ints  # [ticks]
+    span_ms: Ints
+    split: Bools  # the interval was cut: the share is an estimate
+
+
+def cut(start_ms: Ints, end_ms: Ints, amount: Ints) -> Pieces:
+    """Cut intervals at the quarter-hours; the shares of each add up to its amount exactly.
+
+    >>> pieces = cut(np.array([0]), np.array([1_800_000]), np.array([7]))
+    >>> pieces.share.tolist(), pieces.split.tolist()
+    ([3, 4], [True, True])
+    """
+    first = start_ms // QUARTER_MS
+    last = np.maximum((end_ms - 1) // QUARTER_MS, first)
+    count = last - first + 1
+    parent = np.repeat(np.arange(len(count)), count)
+    nth = np.arange(len(parent)) - np.repeat(np.cumsum(count) - count, count)
+    window = first[parent] + nth
+    left = np.maximum(window * QUARTER_MS, start_ms[parent])
+    right = np.minimum((window + 1) * QUARTER_MS, end_ms[parent])
+    until = _amount_until(amount[parent], right - start_ms[parent], (end_ms - start_ms)[parent])
+    share = until.copy()
+    share[1:] -= np.where(nth[1:] > 0, until[:-1], 0)
+    return Pieces(parent, window, share, right - left, (count > 1)[parent])
+
+
+def _amount_until(amount: Ints, elapsed_ms: Ints, length_ms: Ints) -> Ints:
+    """Floor of ``amount * elapsed / length`` without overflow; exactly `amount` at the end."""
+    unit = np.where(
+        length_ms > 3_000_000_000, 1000, 1
+    )  # r * x stays below 2**63 for 35 days of ms, 95 years of s
+    x, length = elapsed_ms // unit, np.maximum(length_ms // unit, 1)
+    whole, rest = np.divmod(amount, length)
+    part = whole * x + rest * x // length
+    return np.where(elapsed_ms >= length_ms, amount, part)
+
+
+@dataclass(slots=True)
+class Grid:
+    """Dense results per (owner, window): arrays of `size` groups, see the window tables for meaning."""
+
+    used: Ints
+    estimated: Ints
+    covered_ms: Ints
+    weighted: Floats  # gauge value x milliseconds
+    low: Floats
+    high: Floats
+    last: Floats
+    counts: Ints  # (size, 8) readings by quality class
+    reason: npt.NDArray[np.uint16]
+    known_at_s: Ints
+    revision: npt.NDArray[np.uint64]
+
+
+def empty_grid(size: int) -> Grid:
+    """Grid of `size` groups in which nothing is known."""
+    nan = np.full(size, np.nan)
+    ints = [np.zeros(size, np.int64) for _ in range(4)]
+    counts = np.zeros((size, len(Quality)), np.int64)
+    return Grid(
+        used=ints[0],
+        estimated=ints[1],
+        covered_ms=ints[2],
+        weighted=np.zeros(size),
+        low=nan.copy(),
+        high=nan.copy(),
+        last=nan.copy(),
+        counts=counts,
+        reason=np.zeros(size, np.uint16),
+        known_at_s=ints[3],
+        revision=np.zeros(size, np.uint64),
+    )
+
+
+def pour_intervals(
+    grid: Grid, intervals: Intervals, first_window: Ints, base: Ints, width: Ints, *, gauge: bool
+) -> None:
+    """Add intervals to the grid; what falls outside an owner's range of windows is left out.
+
+    Parameters
+    ----------
+    first_window, base, width : int64 (owners,)
+        First window of each owner, its first group in the grid, and how many it has.
+    gauge
+        The intervals carry values held over time, not amounts.
+    """
+    pieces = cut(intervals.start_ms, intervals.end_ms, intervals.amount)
+    owner = intervals.owner[pieces.parent]
+    column = pieces.window - first_window[owner]
+    inside = (column >= 0) & (column < width[owner])
+    parent, group = pieces.parent[inside], (base[owner] + column)[inside]
+    share, span, split = pieces.share[inside], pieces.span_ms[inside], pieces.split[inside]
+    size = len(grid.used)
+    grid.covered_ms += _sums(group, span, size)
+    _raise(grid, group, intervals.known_at_s[parent], intervals.revision[parent])
+    reason = intervals.reason[parent]
+    if gauge:
+        value = intervals.value[parent]
+        grid.weighted += np.bincount(group, value * span, size)
+        grid.last[group] = value  # pieces come in order of time: the last one stays
+        np.fmin.at(grid.low, group, value)
+        np.fmax.at(grid.high, group, value)
+    else:
+        grid.used += _sums(group, share, size)
+        grid.estimated += _sums(group[split], share[split], size)
+        reason = np.where((reason == 0) & split, np.uint16(Reason.INTERPOLATED), reason)
+    np.maximum.at(grid.reason, group, reason)
+
+
+def pour_readings(
+    grid: Grid, group: Ints, quality: Ints, reason: Ints, known_at_s: Ints, revision: Ints
+) -> None:
+    """Count readings into the windows that hold their stamps."""
+    size = len(grid.used)
+    flat = np.bincount(group * len(Quality) + quality, minlength=size * len(Quality))
+    grid.counts += flat.reshape(size, len(Quality))
+    _raise(grid, group, known_at_s, revision)
+    marked = reason > 0
+    np.maximum.at(grid.reason, group[marked], reason[marked])
+
+
+def _sums(group: Ints, values: Ints, size: int) -> Ints:
+    """Exact integer sums per group (bincount would go through float64)."""
+    total = np.zeros(size, np.int64)
+    if len(group):
+        starts = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
+        np.add.at(total, group[starts], np.add.reduceat(values, starts))
+    return total
+
+
+def _raise(grid: Grid, group: Ints, known_at_s: Ints, revision: Ints | npt.NDArray[np.uint64]) -> None:
+    np.maximum.at(grid.known_at_s, group, known_at_s)
+    np.maximum.at(grid.revision, group, revision)
+
+
+def fold(grid: Grid, n: int) -> Grid:
+    """Reduce each run of `n` groups to one: hours from quarters, days from quarters."""
+
+    def blocks(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return column.reshape(-1, n, *column.shape[1:])
+
+    seen = ~np.isnan(blocks(grid.last))
+    at = n - 1 - seen[:, ::-1].argmax(1)
+    last = blocks(grid.last)[np.arange(len(at)), at]
+    return Grid(
+        used=blocks(grid.used).sum(1),
+        estimated=blocks(grid.estimated).sum(1),
+        covered_ms=blocks(grid.covered_ms).sum(1),
+        weighted=blocks(grid.weighted).sum(1),
+        low=np.fmin.reduce(blocks(grid.low), 1),
+        high=np.fmax.reduce(blocks(grid.high), 1),
+        last=last,
+        counts=blocks(grid.counts).sum(1),
+        reason=blocks(grid.reason).max(1),
+        known_at_s=blocks(grid.known_at_s).max(1),
+        revision=blocks(grid.revision).max(1),
+    )

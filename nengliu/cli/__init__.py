@@ -1,0 +1,1 @@
+"""Command line: the one place where the rooms are joined."""

@@ -1,0 +1,235 @@
+"""`nengliu demo`: a simulated plant with a year of history, live, in one command and without a network."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from nengliu.cli.facts import ask, facts, received
+from nengliu.cli.language import examples, say
+from nengliu.cli.supervise import TICK_S
+from nengliu.cli.up import Installation, lay_topics, running, watch
+from nengliu.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from acquisition.simulator.plant import Plant
+    from nengliu.bus.sqlite import SqliteLog
+    from schemas.messages import Frame, Notice
+
+SEED = 20170930
+"""Day the document that ordered the monitoring was issued (NDRC-2017); any number would do."""
+LIVE_S = 20.0
+"""Seconds between live frames: a page that is looked at for a minute must have moved."""
+BATCH = 500
+"""Messages per append: at most this many are told twice if the demonstration is killed while it writes."""
+POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What of the plant's story lies in the log; kept in ``HOME/demo.json``, so nothing is told twice."""
+
+    seed: int
+    start_ms: int
+    days: int
+    messages: int = 0
+    readings: int = 0
+    complete: bool = False
+    last_ms: int = 0
+
+    @property
+    def plant(self) -> Plant:
+        """The plant this story is of."""
+        from acquisition.simulator.plant import Plant
+
+        return Plant(self.seed, self.start_ms, self.days)
+
+
+@click.command(help=say("command.demo"), epilog=examples("demo"))
+@click.option("--days", type=click.IntRange(2, 1100), default=365, show_default=True, help=say("option.days"))
+@click.option("--port", type=int, default=None, help=say("option.port"))
+@click.option("--host", default="127.0.0.1", show_default=True, help=say("option.host"))
+@click.option("--once", is_flag=True, help=say("option.once"))
+def demo(days: int, port: int | None, host: str, *, once: bool) -> None:
+    """Show the product on a simulated plant."""
+    console = Console(stderr=True)
+    with running(port, host) as installation:
+        console.print(say("demo.opening", home=installation.settings.home))
+        if not installation.settings.store:
+            installation.start("store")
+        lay_topics(installation.settings)
+        told = tell_history(installation, days, console)
+        installation.store_ready()
+        installation.start("flow", "dashboard")
+        await_history(installation, told, console)
+        show_page(installation, console)
+        for number, fact in enumerate(facts(installation.settings, told.plant), 1):
+            console.print(f"  {number}. {fact}", highlight=False)
+        if not once:
+            console.print(say("demo.live", seconds=int(LIVE_S)))
+            live(installation, told)
+
+
+def tell_history(installation: Installation, days: int, console: Console) -> Told:
+    """Write the plant's history into the log, from where an earlier start left off."""
+    from acquisition.simulator.plant import plant_until
+
+    file = installation.settings.home / "demo.json"
+    told = read_told(file)
+    if told is None:
+        plant = plant_until(SEED, time.time_ns() // 1_000_000, days)
+        told = Told(SEED, plant.start_ms, days, last_ms=plant.end_ms)
+    elif days not in (told.days, 365):
+        raise InputError(say("error.other_days", days=told.days, home=installation.settings.home))
+    if told.complete:
+        return told
+    with console.status(say("demo.writing", days=told.days)):
+        for step in append_story(installation, told):
+            write_told(file, step)
+            installation.supervisor.tick()
+            told = step
+    return told
+
+
+def append_story(installation: Installation, told: Told) -> Iterator[Told]:
+    """Append what was not told yet, a batch at a time; each item says how far the story is now."""
+    log = open_log(installation)
+    try:
+        rest = itertools.islice(story(told.plant), told.messages, None)
+        for batch in iter(lambda: list(itertools.islice(rest, BATCH)), []):
+            append(log, batch)
+            told = replace(told, messages=told.messages + len(batch), readings=told.readings + count(batch))
+            yield told
+        yield replace(told, complete=True)
+    finally:
+        log.close()
+
+
+def story(plant: Plant) -> Iterator[Notice | Frame]:
+    """Tell the plant's history, with the shipped book of factors after the notices."""
+    from acquisition.simulator.plant import history, notices
+    from nengliu.domain.books import shipped_factors
+    from schemas.messages import BookNotice
+
+    yield from notices(plant)
+    yield BookNotice(*shipped_factors())
+    yield from history(plant)
+
+
+def await_history(installation: Installation, told: Told, console: Console) -> None:
+    """Watch the readings arrive in the store, with a bar, until all of them are counted there."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(say("demo.loading"), total=told.readings)
+        shown = False
+        asked_at = 0.0
+        while True:
+            installation.supervisor.tick()
+            if time.monotonic() - asked_at > POLL_S:
+                arrived = readings_in_store(installation, told)
+                asked_at = time.monotonic()
+                progress.update(task, completed=min(arrived, told.readings))
+                if arrived >= told.readings:
+                    return
+                if arrived and not shown and installation.page_answers():
+                    progress.console.print(say("demo.first_data", address=installation.address))
+                    shown = True
+            time.sleep(TICK_S)
+
+
+def readings_in_store(installation: Installation, told: Told) -> int:
+    """Count the readings of the history that the store has taken in, whatever became of them."""
+    from acquisition.simulator.plant import SOURCE, enterprise
+
+    try:
+        rows = ask(
+            installation.settings, "intake", enterprise=enterprise().enterprise, **received(told.plant)
+        )
+    except StorageError:  # it starts, or was killed and comes back
+        return 0
+    return sum(row["received"] for row in rows if row["source"] == SOURCE)
+
+
+def show_page(installation: Installation, console: Console) -> None:
+    """Wait for the page and print its address so that nobody misses it."""
+    while not installation.page_answers():
+        installation.supervisor.tick()
+        time.sleep(TICK_S)
+    console.print(Panel.fit(f"[bold]{installation.address}[/bold]", title=say("demo.page"), padding=(1, 4)))
+
+
+def live(installation: Installation, told: Told) -> None:
+    """Let the plant run on: what was missed since the last start, then a frame every few seconds."""
+    from acquisition.simulator.plant import live as read
+
+    file = installation.settings.home / "demo.json"
+    log = open_log(installation)
+    boot_s, numbers, due_at = int(time.time()), itertools.count(1), 0.0
+
+    def step() -> bool:
+        nonlocal told, due_at
+        if time.monotonic() >= due_at:
+            now_ms = time.time_ns() // 1_000_000 // 1000 * 1000
+            frame = read(told.plant, told.last_ms, now_ms, boot_s, next(numbers))
+            if frame is not None:
+                append(log, [frame])
+                told = replace(told, last_ms=now_ms)
+                write_told(file, told)
+            due_at = time.monotonic() + LIVE_S
+        return False
+
+    try:
+        watch(installation, step)
+    finally:
+        log.close()
+
+
+def read_told(file: Path) -> Told | None:
+    """Read how far the story is; None if it never began."""
+    try:
+        return Told(**json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise InputError(say("error.demo_file", file=file, error=error)) from error
+
+
+def write_told(file: Path, told: Told) -> None:
+    """Write how far the story is, whole or not at all."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(json.dumps(asdict(told)), encoding="utf-8")
+    fresh.replace(file)
+
+
+def open_log(installation: Installation) -> SqliteLog:
+    """Open the log of the installation."""
+    from nengliu.bus.sqlite import SqliteLog
+
+    return SqliteLog(installation.settings.log_path)
+
+
+def append(log: SqliteLog, messages: Iterable[Notice | Frame]) -> None:
+    """Append messages of the plant, which all share the partition of its enterprise."""
+    from acquisition.simulator.plant import enterprise
+    from schemas.messages import encode
+    from schemas.topics import RAW
+
+    log.append(RAW, [(enterprise().enterprise, encode(message)) for message in messages])
+
+
+def count(messages: Iterable[Notice | Frame]) -> int:
+    """Count the readings in some messages."""
+    from acquisition.simulator.plant import readings_of
+    from schemas.messages import Frame
+
+    return sum(readings_of(message) for message in messages if isinstance(message, Frame))

@@ -1,0 +1,239 @@
+"""`nengliu doctor`: is this installation healthy, and if not, what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nengliu import settings as settings_of
+from nengliu.cli.language import examples, say
+from nengliu.cli.up import ENOUGH_BYTES, is_free, page_answers
+from nengliu.errors import NengliuError
+from nengliu.settings import Settings
+
+OURS = ("nengliu", "flows", "acquisition", "dashboards", "schemas")
+CLOCK_FLOOR_S = 1_767_225_600
+"""2026-01-01: a clock before it was never set."""
+MOST_BEHIND = 100
+"""Messages the flow may be behind the log without being called slow: less than two epochs of a busy site."""
+_SECRET = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the examination; a failing one ends with its cure."""
+
+    name: str
+    ok: bool
+    found: str
+    cure: str = ""
+
+
+@click.command(help=say("command.doctor"), epilog=examples("doctor"))
+@click.option("--json", "as_json", is_flag=True, help=say("option.json"))
+@click.option("--offline", is_flag=True, help=say("option.offline"))
+def doctor(*, as_json: bool, offline: bool) -> None:
+    """Examine the installation."""
+    checks = list(examine(offline=offline))
+    if as_json:
+        click.echo(json.dumps([asdict(check) for check in checks], ensure_ascii=False, indent=2))
+    else:
+        for check in checks:
+            sign = click.style("✓", fg="green") if check.ok else click.style("✗", fg="red")
+            click.echo(f"{sign} {say(f'doctor.{check.name}')}: {check.found}{_cure(check)}")
+    if not all(check.ok for check in checks):
+        sys.exit(3)
+
+
+def examine(*, offline: bool = False) -> Iterator[Check]:
+    """Examine everything; `offline` leaves out what needs a running installation."""
+    yield _python()
+    yield _packages()
+    yield _names()
+    try:
+        settings = settings_of.load()
+    except NengliuError as error:
+        yield Check("settings", ok=False, found=str(error), cure=say("cure.settings"))
+        return
+    yield _settings(settings)
+    yield _disk(settings)
+    yield _clock()
+    yield _port(settings)
+    if not offline:
+        yield from _services(settings)
+
+
+def origins(settings: Settings) -> dict[str, str]:
+    """Say of each setting its value, secrets masked, and where it comes from."""
+    file = settings.home / "nengliu.toml"
+    in_file = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    found = {}
+    for field in fields(Settings):
+        variable = f"NENGLIU_{field.name.upper()}"
+        origin = (
+            variable
+            if variable in os.environ
+            else str(file)
+            if field.name in in_file
+            else say("doctor.default")
+        )
+        found[field.name] = f"{masked(str(getattr(settings, field.name)))} ({origin})"
+    return found
+
+
+def masked(text: str) -> str:
+    """Hide the password of an address.
+
+    >>> masked("http://flow:secret@store:8123/nengliu")
+    'http://flow:***@store:8123/nengliu'
+    """
+    return _SECRET.sub("***", text)
+
+
+def _cure(check: Check) -> str:
+    return "" if check.ok or not check.cure else f" → {check.cure}"
+
+
+def _python() -> Check:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return Check("python", (3, 11) <= sys.version_info[:2] < (3, 13), found, say("cure.python"))
+
+
+def _packages() -> Check:
+    """Whether every package the wheel asks for is there (versions are pinned by the requirements files)."""
+    try:
+        wanted = importlib.metadata.requires("nengliu") or []
+    except importlib.metadata.PackageNotFoundError:
+        return Check("packages", ok=False, found=say("doctor.not_installed"), cure=say("cure.packages"))
+    names = [re.split(r"[ ;<>=!~\[(]", line, maxsplit=1)[0] for line in wanted]
+    known = {_normal(found.metadata["Name"]) for found in importlib.metadata.distributions()}
+    missing = [name for name in names if _normal(name) not in known]
+    found = (
+        say("doctor.missing", names=", ".join(missing))
+        if missing
+        else say("doctor.all_there", count=len(names))
+    )
+    return Check("packages", not missing, found, say("cure.packages"))
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _names() -> Check:
+    """Whether another distribution lays files into one of our packages: installers do not warn of it."""
+    owners = importlib.metadata.packages_distributions()
+    strangers = {name: sorted({*owners.get(name, [])} - {"nengliu"}) for name in OURS}
+    clashes = {name: owner for name, owner in strangers.items() if owner}
+    return Check("names", not clashes, str(clashes) if clashes else say("doctor.no_clash"), say("cure.names"))
+
+
+def _settings(settings: Settings) -> Check:
+    return Check("settings", ok=True, found="; ".join(f"{k} = {v}" for k, v in origins(settings).items()))
+
+
+def _disk(settings: Settings) -> Check:
+    place = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    writable = os.access(place, os.W_OK)
+    found = say("doctor.free", folder=place, free=free // 2**20)
+    cure = say("cure.disk", needed=ENOUGH_BYTES // 2**20) if writable else say("cure.writable", folder=place)
+    return Check("disk", free >= ENOUGH_BYTES and writable, found, cure)
+
+
+def _clock() -> Check:
+    now_s = time.time()
+    return Check(
+        "clock",
+        now_s > CLOCK_FLOOR_S,
+        time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s)),
+        say("cure.clock"),
+    )
+
+
+def _port(settings: Settings) -> Check:
+    if page_answers(settings.port):
+        return Check("port", ok=True, found=say("doctor.page_runs", port=settings.port))
+    free = is_free(settings.port, "127.0.0.1")
+    found = say("doctor.port_free" if free else "doctor.port_taken", port=settings.port)
+    return Check("port", free, found, say("cure.port"))
+
+
+def _services(settings: Settings) -> Iterator[Check]:
+    from nengliu import storage
+
+    try:
+        client = storage.connect(settings)
+    except NengliuError as error:
+        yield Check("store", ok=False, found=masked(str(error)), cure=say("cure.store"))
+        return
+    try:
+        yield Check(
+            "store",
+            ok=True,
+            found=f"{masked(settings.store) or settings.store_home}, {client.server_version}",
+        )
+        yield _guarded("tables", lambda: _tables(client, settings))
+        yield _guarded("log", lambda: _log(client, settings))
+    finally:
+        client.close()
+
+
+def _guarded(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except NengliuError as error:
+        return Check(name, ok=False, found=masked(str(error)), cure=say("cure.store"))
+
+
+def _tables(client: Any, settings: Settings) -> Check:
+    from nengliu.storage.client import speaking
+    from nengliu.storage.migrate import migrations
+
+    with speaking(client.uri):
+        applied = {
+            row[0] for row in client.query(f"SELECT name FROM {settings.database}.migration").result_rows
+        }
+    waiting = [name for name in migrations() if name not in applied]
+    found = say("doctor.pending", names=", ".join(waiting)) if waiting else say("doctor.tables_current")
+    return Check("tables", not waiting, found, say("cure.tables"))
+
+
+def _log(client: Any, settings: Settings) -> Check:
+    """How large the log is, and how many messages the flow is behind it."""
+    from nengliu.bus.sqlite import SqliteLog
+    from nengliu.storage.client import speaking
+    from schemas.topics import RAW
+
+    if not Path(settings.log_path).exists():
+        return Check("log", ok=True, found=say("doctor.no_log"))
+    with speaking(client.uri):
+        taken: dict[int, int] = dict(
+            client.query("SELECT partition, max(position) FROM intake GROUP BY partition").result_rows
+        )
+    with SqliteLog(settings.log_path) as log:
+        bounds = {part: log.bounds(RAW, part) for part in range(log.partitions(RAW))}
+    behind = sum(b.end - _next(taken.get(part), b.generation, b.first) for part, b in bounds.items())
+    size = sum(b.end - b.first for b in bounds.values())
+    megabytes = settings.log_path.stat().st_size // 2**20
+    found = say("doctor.log_size", messages=size, megabytes=megabytes, behind=behind)
+    return Check("log", behind <= MOST_BEHIND, found, say("cure.lag"))
+
+
+def _next(position: int | None, generation: int, first: int) -> int:
+    """Offset after the newest message the store knows of, in the generation that holds now."""
+    if position is None or position >> 48 != generation:
+        return first
+    return max(first, (position & (1 << 48) - 1) + 1)

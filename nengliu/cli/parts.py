@@ -1,0 +1,101 @@
+"""The parts of an installation, each a command that runs in the foreground until it is stopped."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import signal
+import sys
+
+import click
+
+from nengliu import __version__, settings
+from nengliu.cli.language import examples, say
+
+SUPERVISOR = "NENGLIU_SUPERVISOR"
+"""Process id of the supervisor in the environment of its parts: a part ends when its supervisor is killed."""
+_PR_SET_PDEATHSIG = 1
+
+
+@click.command(help=say("command.store"), epilog=examples("store"))
+@click.option("--port", default=0, help=say("option.store_port"))
+def store(port: int) -> None:
+    """Own the embedded store."""
+    _follow_supervisor()
+    from nengliu.storage import serve
+
+    sys.exit(serve(settings.load().store_home, port))
+
+
+@click.command(help=say("command.migrate"), epilog=examples("migrate"))
+def migrate() -> None:
+    """Bring the tables up to date."""
+    from nengliu import storage
+
+    now = settings.load()
+    applied = storage.migrate(storage.connect(now), now.database)
+    click.echo(say("migrate.applied", names=", ".join(applied)) if applied else say("migrate.nothing"))
+
+
+@click.command(help=say("command.flow"), epilog=examples("flow"))
+@click.argument("name", type=click.Choice(["all", "ingest", "rollups"]), default="all")
+@click.option("--stop-at-end", is_flag=True, help=say("option.stop_at_end"))
+@click.pass_context
+def flow(ctx: click.Context, name: str, *, stop_at_end: bool) -> None:
+    """Run the flows."""
+    _follow_supervisor()
+    from nengliu import telemetry
+
+    telemetry.configure(debug=bool(ctx.obj))
+    if name == "all":
+        from flows import embedded
+
+        embedded.run(settings.load(), stop_at_end=stop_at_end)
+    elif name == "ingest":
+        from flows import ingest
+
+        ingest.run(settings.load(), stop_at_end=stop_at_end)
+    else:
+        from flows import rollups
+
+        rollups.run(settings.load(), stop_at_end=stop_at_end)
+
+
+@click.command(help=say("command.dashboard"), epilog=examples("dashboard"))
+@click.option("--port", type=int, default=None, help=say("option.port"))
+@click.option("--host", default="127.0.0.1", show_default=True, help=say("option.host"))
+def dashboard(port: int | None, host: str) -> None:
+    """Serve the page."""
+    _follow_supervisor()
+    from importlib import resources
+
+    app = resources.files("dashboards").joinpath("app.py")
+    options = {
+        "server.port": port or settings.load().port,
+        "server.address": host,
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "streamlit", "run", str(app), *arguments])  # noqa: S606
+
+
+@click.command(help=say("command.version"))
+def version() -> None:
+    """Say which version runs, on what."""
+    machine = f"{platform.system()} {platform.machine()}"
+    click.echo(f"nengliu {__version__} (Python {platform.python_version()}, {machine})")
+
+
+def _follow_supervisor() -> None:
+    """Ask the system to end this process when its supervisor dies, however it dies (Linux only)."""
+    supervisor = os.environ.get(SUPERVISOR)
+    if not supervisor or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != int(supervisor):  # it died before we could ask
+        sys.exit(1)

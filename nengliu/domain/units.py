@@ -1,0 +1,64 @@
+"""Units as exact ratios: a conversion is a Fraction, never a float.
+
+The list is `schemas/codes/units.csv`: unit, dimension, factor to the dimension's base,
+aliases.  Temperatures are not converted (an offset is no ratio).
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import functools
+from fractions import Fraction
+from importlib import resources
+
+from nengliu.errors import ContractError
+
+
+@functools.cache
+def _table() -> dict[str, tuple[str, Fraction]]:
+    found: dict[str, tuple[str, Fraction]] = {}
+    text = resources.files("schemas").joinpath("codes/units.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        top, _, bottom = row["factor"].partition("/")
+        value = row["dimension"], Fraction(int(top), int(bottom or 1))
+        for name in (row["unit"], *filter(None, row["aliases"].split(";"))):
+            found[name] = value
+    return found
+
+
+def dimension(unit: str) -> str:
+    """Name the dimension of `unit`; ContractError (WRONG_UNIT) for an unknown one."""
+    return _lookup(unit)[0]
+
+
+def factor(source: str, target: str) -> Fraction:
+    """How many `target` one `source` is, exactly.
+
+    Raises
+    ------
+    ContractError
+        Reason WRONG_UNIT: unknown unit (nearest ones named), or another dimension.
+
+    >>> factor("MWh", "kWh")
+    Fraction(1000, 1)
+    >>> factor("GJ", "kWh")
+    Fraction(2500, 9)
+    """
+    from_dimension, from_base = _lookup(source)
+    to_dimension, to_base = _lookup(target)
+    if from_dimension != to_dimension:
+        msg = f"expected a unit of {to_dimension} ({target}), got {source} ({from_dimension})"
+        raise ContractError("WRONG_UNIT", msg, expected=target, got=source)
+    return from_base / to_base
+
+
+def _lookup(unit: str) -> tuple[str, Fraction]:
+    table = _table()
+    if unit not in table:
+        near = (
+            ", ".join(difflib.get_close_matches(unit, table, n=3, cutoff=0.3))
+            or "see schemas/codes/units.csv"
+        )
+        raise ContractError("WRONG_UNIT", f"unknown unit {unit!r}; nearest: {near}", expected=near, got=unit)
+    return table[unit]

@@ -1,0 +1,89 @@
+"""The error tree: an exception is for the program, a verdict is for the meter.
+
+    NengliuError
+    ├── SettingsError      a setting is missing or wrong
+    ├── InputError         a file or argument the user gave cannot be used
+    ├── ContractError      a message, map or row breaks its schema
+    ├── LogError           the durable log cannot be read or written
+    ├── StorageError       the store cannot be reached or refuses
+    │   └── StoreLocked    another process owns the data folder
+    └── BackPressure       the receiver asks to wait
+
+Each class carries a closed `code`, whether a retry can help, and the exit code of
+the command line (1 our fault, 2 your input, 3 a service is away).  A message says
+where, what was expected, what was got and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class NengliuError(Exception):
+    """Root of all errors the product raises on purpose."""
+
+    code: ClassVar[str] = "NENGLIU"
+    retry: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(NengliuError):
+    """A setting is missing or cannot be understood."""
+
+    code: ClassVar[str] = "SETTINGS"
+    exit_code: ClassVar[int] = 2
+
+
+class InputError(NengliuError):
+    """A file, map or argument given by the user cannot be used."""
+
+    code: ClassVar[str] = "INPUT"
+    exit_code: ClassVar[int] = 2
+
+
+class ContractError(NengliuError):
+    """Bytes or fields break the schema they claim; `reason` names the quarantine reason."""
+
+    code: ClassVar[str] = "CONTRACT"
+
+    def __init__(self, reason: str, message: str, **parameters: object) -> None:
+        """Keep the closed reason and the parameters of its text beside the sentence for developers."""
+        super().__init__(message)
+        self.reason = reason
+        self.parameters = {name: str(value) for name, value in parameters.items()}
+
+
+class LogError(NengliuError):
+    """The durable log cannot be opened, read or written (disk full, locked, corrupt)."""
+
+    code: ClassVar[str] = "LOG"
+    retry: ClassVar[bool] = True
+    exit_code: ClassVar[int] = 3
+
+
+class StorageError(NengliuError):
+    """The store cannot be reached, or refuses a statement."""
+
+    code: ClassVar[str] = "STORAGE"
+    retry: ClassVar[bool] = True
+    exit_code: ClassVar[int] = 3
+
+
+class StoreLocked(StorageError):
+    """Another process owns the data folder of the embedded store."""
+
+    code: ClassVar[str] = "STORE_LOCKED"
+    retry: ClassVar[bool] = False
+
+
+class BackPressure(NengliuError):
+    """The receiver asks to wait `retry_after_s` seconds before the next batch."""
+
+    code: ClassVar[str] = "BACK_PRESSURE"
+    retry: ClassVar[bool] = True
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, retry_after_s: float, message: str) -> None:
+        """Keep the wanted pause [s] beside the sentence for people."""
+        super().__init__(message)
+        self.retry_after_s = retry_after_s

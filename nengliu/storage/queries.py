@@ -1,0 +1,295 @@
+"""Ask the store named questions: one `.sql` per question, one scope and one time of knowledge for all.
+
+A question's file begins with a comment that `ask` reads: what is asked, ``parameters:``
+with name, kind and default, ``columns:``.  Values reach the server as bound parameters,
+never as text.  Three marks are filled in here:
+
+``{scope}``
+    predicate over a column `enterprise` that says what the reader may see; every file has it.
+``{windows(predicate)}``
+    the window rows of the question's level under `predicate`, as they are or as of a day.
+``wanted``
+    a temporary table with the points or enterprises a flow asks for (too many for a parameter).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.external import ExternalData
+
+from nengliu.domain.scope import Scope
+from nengliu.domain.times import CHINA, DAY_MS, Level, next_period_ms, period_start_ms, to_ms
+from nengliu.errors import InputError
+from nengliu.storage.client import speaking
+from nengliu.storage.windows import source
+
+_HEADER = re.compile(r"^-- (parameters|columns|level): *(.*(?:\n--   .*)*)", re.MULTILINE)
+_PARAMETER = re.compile(r"(?P<name>\w+) (?P<kind>\w+)(?: = (?P<default>'[^']*'|-?\d+))?")
+_WINDOWS = re.compile(r"\{windows\((?P<predicate>.*?)\)\}", re.DOTALL)
+
+_NATION = ("nation", "system")
+_GOVERNMENT = ("analyst", "planner", "enforcement")
+_OWN_REGION = (
+    "enterprise IN (SELECT enterprise FROM enterprise GROUP BY enterprise "
+    "HAVING startsWith(argMax(region, position), {scope_region:String}))"
+)
+_OWN_ENTERPRISE = "enterprise = {scope_enterprise:String}"
+_NOBODY = "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a question: its kind says what is taken, `default` None that it must be given."""
+
+    name: str
+    kind: str
+    default: str | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A named query as its file describes it."""
+
+    name: str
+    sql: str
+    asks: str
+    parameters: tuple[Parameter, ...]
+    columns: tuple[str, ...]
+    level: Level | None
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether it reads windows, so that it can be asked as of a day."""
+        return _WINDOWS.search(self.sql) is not None
+
+
+def ask(
+    client: Client, name: str, scope: Scope, as_of: datetime | date | None = None, **parameters: Any
+) -> pa.Table:
+    """Answer a named question within `scope`.
+
+    Parameters
+    ----------
+    name
+        File name in `nengliu/storage/queries` without ``.sql``.
+    scope
+        What the reader may see; a scope that names no limit sees nothing (law 10).
+    as_of
+        Window rows as they were known at this instant (``known_at <= as_of``) or at the end of this
+        China civil day, None for now.  The history keeps the last row of each day of knowledge, so
+        days are exact; at an instant inside a day a row corrected later that day is not found.
+    parameters
+        As the question's file lists them; instants are aware datetimes or milliseconds.
+
+    Raises
+    ------
+    InputError
+        No such question or parameter, a value of the wrong kind, an as_of where there is no history.
+    StorageError
+        The store is away or refuses.
+    """
+    question = _find(name)
+    values = _take(question, parameters)
+    level = values.get("level", question.level)
+    if as_of is not None:
+        if not question.has_windows:
+            raise InputError(f"{name}: knows only the present; ask it without as_of")
+        values["as_of"] = _known_until_s(as_of)
+    if level is not None:
+        _align(Level(level), values)
+    wanted = _wanted(question, values)
+    sql = _render(question, scope, level or Level.DAY, as_of is not None)
+    bound = {key: value for key, value in values.items() if f"{{{key}:" in sql}
+    bound |= {"scope_region": scope.region, "scope_enterprise": scope.enterprise}
+    settings = {
+        "output_format_arrow_string_as_string": 1,
+        "output_format_arrow_low_cardinality_as_dictionary": int(name.startswith("state_")),
+    }
+    with speaking(f"{client.uri} {name}"):
+        return client.query_arrow(sql, parameters=bound, settings=settings, external_data=wanted)
+
+
+@cache
+def questions() -> dict[str, Question]:
+    """All named questions, by name."""
+    folder = files("nengliu.storage") / "queries"
+    found = sorted((entry for entry in folder.iterdir()), key=lambda entry: entry.name)
+    names = [(entry.name.removesuffix(".sql"), entry) for entry in found if entry.name.endswith(".sql")]
+    return {name: _parse(name, entry.read_text(encoding="utf-8")) for name, entry in names}
+
+
+def _find(name: str) -> Question:
+    known = questions()
+    if name not in known:
+        raise InputError(f"no question {name!r}; {_nearest(name, known)}")
+    return known[name]
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(names) or 'none'}"
+
+
+def _parse(name: str, sql: str) -> Question:
+    header = {key: value.replace("\n--  ", "") for key, value in _HEADER.findall(sql)}
+    found = _PARAMETER.finditer(header.get("parameters", ""))
+    columns = tuple(word.split(" ")[0] for word in header["columns"].split(", "))
+    asks = sql.removeprefix("-- ").splitlines()[0]
+    level = Level(header["level"]) if "level" in header else None
+    return Question(name, sql, asks, tuple(_parameter(match) for match in found), columns, level)
+
+
+def _parameter(match: re.Match[str]) -> Parameter:
+    default = match["default"]
+    if default is None:
+        return Parameter(match["name"], match["kind"], None)
+    return Parameter(match["name"], match["kind"], default[1:-1] if default.startswith("'") else int(default))
+
+
+def _take(question: Question, given: dict[str, Any]) -> dict[str, Any]:
+    known = {parameter.name: parameter for parameter in question.parameters}
+    for name in given:
+        if name not in known:
+            raise InputError(f"{question.name}: no parameter {name!r}; {_nearest(name, known)}")
+    values: dict[str, Any] = {}
+    for name, parameter in known.items():
+        value = given.get(name, parameter.default)
+        if value is None:
+            raise InputError(f"{question.name}: parameter {name!r} is missing ({parameter.kind})")
+        values[name] = _KINDS[parameter.kind](f"{question.name}: {name}", value)
+    return values
+
+
+def _text(where: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{where}: expected a text, got {value!r}")
+    return value
+
+
+def _integer(where: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise InputError(f"{where}: expected a whole number of at least 0, got {value!r}")
+    return int(value)
+
+
+def _instant(where: str, value: object) -> int:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return to_ms(value)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputError(f"{where}: expected a datetime with a zone, or milliseconds, got {value!r}")
+    return int(value)
+
+
+def _known_until_s(as_of: datetime | date) -> int:
+    """Last second [s, UTC] whose receipts count."""
+    if isinstance(as_of, datetime):
+        return _instant("as_of", as_of) // 1000
+    midnight = datetime(as_of.year, as_of.month, as_of.day, tzinfo=CHINA)
+    return (to_ms(midnight) + DAY_MS) // 1000 - 1
+
+
+def _level(where: str, value: object) -> Level:
+    levels = [str(level) for level in Level]
+    if value not in levels:
+        raise InputError(f"{where}: expected one of {', '.join(levels)}, got {value!r}")
+    return Level(str(value))
+
+
+def _coal_level(where: str, value: object) -> Level:
+    if value not in (Level.DAY, Level.MONTH):
+        raise InputError(f"{where}: expected day or month (coal is known from the day up), got {value!r}")
+    return Level(str(value))
+
+
+def _texts(where: str, value: object) -> list[list[str]]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InputError(f"{where}: expected a list of texts, got {value!r}")
+    return [[_text(where, item)] for item in value]
+
+
+def _points(where: str, value: object) -> list[list[str]]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InputError(f"{where}: expected a list of (enterprise, point), got {value!r}")
+    rows = [list(item) for item in value]
+    if not all(len(row) == 2 and all(isinstance(text, str) for text in row) for row in rows):
+        raise InputError(f"{where}: expected pairs (enterprise, point)")
+    return rows
+
+
+def _instants(where: str, value: object) -> list[int]:
+    items = value if isinstance(value, list | tuple | np.ndarray) else [value]
+    return [_instant(where, item) for item in items]
+
+
+_KINDS = {
+    "text": _text,
+    "integer": _integer,
+    "instant": _instant,
+    "level": _level,
+    "coal_level": _coal_level,
+    "texts": _texts,
+    "points": _points,
+    "instants": _instants,
+}
+
+
+def _align(level: Level, values: dict[str, Any]) -> None:
+    """Move start and end up to the next period: the same rows, also when summed from a lower level."""
+    for name in ("start", "end"):
+        at = np.array([values[name]], dtype=np.int64)
+        start = period_start_ms(level, at)
+        values[name] = int(np.where(start < at, next_period_ms(level, start), start)[0])
+
+
+def _wanted(question: Question, values: dict[str, Any]) -> ExternalData | None:
+    kinds = {parameter.kind: parameter.name for parameter in question.parameters}
+    if "points" in kinds:
+        rows, starts = values.pop(kinds["points"]), values.pop(kinds["instants"])
+        if len(starts) not in (1, len(rows)):
+            raise InputError(f"{question.name}: {len(rows)} points, {len(starts)} instants; one, or one each")
+        starts = starts * len(rows) if len(starts) == 1 else starts
+        rows = [[*row, start] for row, start in zip(rows, starts, strict=True)]
+        structure = ["enterprise String", "point String", "from_ms Int64"]
+    elif "texts" in kinds:
+        rows, structure = values.pop(kinds["texts"]), ["enterprise String"]
+    else:
+        return None
+    body = b"\n".join(map(msgspec.json.encode, rows))
+    return ExternalData(file_name="wanted", data=body, fmt="JSONCompactEachRow", structure=structure)
+
+
+def _render(question: Question, scope: Scope, level: Level, as_of: bool) -> str:
+    def windows(match: re.Match[str]) -> str:
+        return source(level, as_of, match["predicate"].strip())
+
+    sql = _WINDOWS.sub(windows, question.sql)
+    return sql.replace("{scope}", f"({_predicate(scope)})")
+
+
+def _predicate(scope: Scope) -> str:
+    """What `scope` may see, as a condition on `enterprise`; whatever is not known sees nothing."""
+    limits = []
+    if scope.region:
+        limits.append(_OWN_REGION)
+    if scope.enterprise:
+        limits.append(_OWN_ENTERPRISE)
+    if scope.role in _NATION:
+        return " AND ".join(limits) or "true"
+    if scope.role in _GOVERNMENT and scope.region:
+        return " AND ".join(limits)
+    if scope.role == "enterprise" and scope.enterprise:
+        return " AND ".join(limits)
+    return _NOBODY

@@ -1,0 +1,16 @@
+-- Which enterprises are there, how many points have they, and how fresh is what they send?
+-- parameters:
+-- columns: enterprise, name, name_en, region, industry, simulated, first_at, last_at, points
+SELECT enterprise, e.name AS name, e.name_en AS name_en, e.region AS region, e.industry AS industry,
+    e.simulated AS simulated, r.first_at AS first_at, r.last_at AS last_at, p.points AS points
+FROM (
+    SELECT * FROM enterprise FINAL WHERE {scope}
+    ORDER BY enterprise, position DESC LIMIT 1 BY enterprise
+) AS e
+LEFT JOIN (
+    SELECT enterprise, toNullable(min(read_at)) AS first_at, toNullable(max(read_at)) AS last_at
+    FROM reading WHERE {scope} GROUP BY enterprise
+) AS r USING (enterprise)
+LEFT JOIN (SELECT enterprise, uniqExact(point) AS points FROM point WHERE {scope} GROUP BY enterprise) AS p
+USING (enterprise)
+ORDER BY enterprise

@@ -1,0 +1,17 @@
+-- When did each point of an enterprise ('' for all) last say something?  NULL: never.
+-- parameters: enterprise text
+-- columns: enterprise, point, name, name_en, last_read_at, last_received_at
+SELECT enterprise, point, p.name AS name, p.name_en AS name_en,
+    r.last_read_at AS last_read_at, r.last_received_at AS last_received_at
+FROM (
+    SELECT * FROM point FINAL WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+    ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
+) AS p
+LEFT JOIN (
+    SELECT enterprise, point, toNullable(max(read_at)) AS last_read_at,
+        toNullable(toDateTime64(max(received_at), 3, 'Asia/Shanghai')) AS last_received_at
+    FROM reading
+    WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+    GROUP BY enterprise, point
+) AS r USING (enterprise, point)
+ORDER BY enterprise, point

@@ -1,0 +1,7 @@
+-- How were the points of these enterprises described, version by version, before a position of the log?  Oldest first.  (for flows)
+-- parameters: enterprises texts, position integer
+-- columns: enterprise, point, position, definition
+SELECT enterprise, point, position, definition
+FROM point FINAL
+WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted) AND position < {position:UInt64}
+ORDER BY enterprise, point, position

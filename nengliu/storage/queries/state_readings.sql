@@ -1,0 +1,57 @@
+-- What had these points said from an instant on, and what last before it, as of a position of the log?  (for flows)
+-- parameters: points points, from_ms instants, position integer, lookback_ms integer = 172800000
+-- columns: enterprise, point, read_at_ms, origin, ticks, quality, reason, received_at_s, sequence, position, sent,
+--   sent_unit, sent_decimals
+-- The instant is one for all points, or one each.  Values that lost are included, since at an earlier position they
+-- may have stood.  The last reading before the instant is looked for within lookback_ms first: a point that speaks
+-- has it there, and only for the others everything is read.
+WITH
+    near AS (
+        SELECT enterprise, point, max(read_at) AS start
+        FROM (
+            SELECT enterprise, point, read_at, position FROM reading
+            UNION ALL
+            SELECT enterprise, point, read_at, position FROM reading_superseded
+        ) AS r INNER JOIN wanted AS w USING (enterprise, point)
+        WHERE {scope} AND (enterprise, point) IN (SELECT enterprise, point FROM wanted)
+            AND position < {position:UInt64}
+            AND read_at >= (SELECT fromUnixTimestamp64Milli(min(from_ms) - {lookback_ms:Int64}) FROM wanted)
+            AND read_at < (SELECT fromUnixTimestamp64Milli(max(from_ms)) FROM wanted)
+            AND read_at < fromUnixTimestamp64Milli(w.from_ms)
+        GROUP BY enterprise, point
+    ),
+    far AS (
+        SELECT enterprise, point, max(read_at) AS start
+        FROM (
+            SELECT enterprise, point, read_at, position FROM reading
+            UNION ALL
+            SELECT enterprise, point, read_at, position FROM reading_superseded
+        ) AS r INNER JOIN wanted AS w USING (enterprise, point)
+        WHERE {scope} AND (enterprise, point) IN (
+                SELECT enterprise, point FROM wanted
+                WHERE (enterprise, point) NOT IN (SELECT enterprise, point FROM near)
+            )
+            AND position < {position:UInt64}
+            AND read_at < fromUnixTimestamp64Milli(w.from_ms)
+        GROUP BY enterprise, point
+    ),
+    starts AS (SELECT * FROM near UNION ALL SELECT * FROM far),
+    since AS (SELECT fromUnixTimestamp64Milli(min(from_ms)) FROM wanted)
+SELECT enterprise, point, toUnixTimestamp64Milli(read_at) AS read_at_ms, origin, ticks, quality, reason,
+    toInt64(toUnixTimestamp(received_at)) AS received_at_s, sequence, position, sent, sent_unit, sent_decimals
+FROM (
+    SELECT r.* FROM reading AS r FINAL INNER JOIN wanted AS w USING (enterprise, point)
+    WHERE (enterprise, point) IN (SELECT enterprise, point FROM wanted)
+        AND read_at >= since AND read_at >= fromUnixTimestamp64Milli(w.from_ms)
+    UNION ALL
+    SELECT r.* FROM reading_superseded AS r FINAL INNER JOIN wanted AS w USING (enterprise, point)
+    WHERE (enterprise, point) IN (SELECT enterprise, point FROM wanted)
+        AND read_at >= since AND read_at >= fromUnixTimestamp64Milli(w.from_ms)
+    UNION ALL
+    SELECT * FROM reading FINAL WHERE (enterprise, point, read_at) IN (SELECT enterprise, point, start FROM starts)
+    UNION ALL
+    SELECT * FROM reading_superseded FINAL
+    WHERE (enterprise, point, read_at) IN (SELECT enterprise, point, start FROM starts)
+)
+WHERE {scope} AND position < {position:UInt64}
+ORDER BY enterprise, point, read_at, origin, sequence, ticks

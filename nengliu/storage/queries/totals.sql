@@ -1,0 +1,20 @@
+-- How much did each point use in all, in whole ticks, and when most?
+-- parameters: level level, enterprise text, start instant, end instant
+-- columns: enterprise, point, item, unit, decimals, used, estimated, periods, highest, highest_at
+-- A tick is 10^-decimals of the unit; used and highest are exact.
+SELECT enterprise, point, p.item AS item, p.unit AS unit, any(w.decimals) AS decimals,
+    sum(w.used) AS used, sum(w.estimated) AS estimated, count() AS periods, max(w.used) AS highest,
+    toDateTime64(
+        argMax(w.period_start, (w.used, -toInt64(toUnixTimestamp(w.period_start)))), 3, 'Asia/Shanghai'
+    ) AS highest_at
+FROM {windows(
+    {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
+    AND period_start < fromUnixTimestamp64Milli({end:Int64})
+)} AS w
+LEFT JOIN (
+    SELECT * FROM point FINAL WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+    ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
+) AS p USING (enterprise, point)
+GROUP BY enterprise, point, item, unit
+ORDER BY enterprise, point

@@ -1,0 +1,91 @@
+"""A real store for tests: one engine per session, a database of its own per test.
+
+Register with ``pytest_plugins = ["fixtures_store"]`` in the top conftest.  Fixtures:
+`store_home` (session), `store_settings` and `client` (per test, tables laid).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.httputil import default_pool_manager
+
+from nengliu.settings import Settings
+from nengliu.storage import connect, migrate
+
+_SERVE = (
+    "import sys; from nengliu.storage import serve; sys.exit(serve(__import__('pathlib').Path(sys.argv[1])))"
+)
+_PR_SET_PDEATHSIG = 1
+_numbers = itertools.count()
+
+
+def start_store(home: Path, *, code: str = _SERVE, wait_s: float = 30) -> subprocess.Popen[str]:
+    """Start a store that owns ``home/store`` and return when it answers; it dies with the tests."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(home / "store")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_die_with_parent,
+    )
+    until = time.monotonic() + wait_s
+    while not (home / "store" / "port").exists():
+        if process.poll() is not None or time.monotonic() > until:
+            process.kill()
+            raise RuntimeError(f"the store did not start: {process.communicate()[1][-2000:]}")
+        time.sleep(0.01)
+    return process
+
+
+def stop_store(process: subprocess.Popen[str]) -> int:
+    """Stop a store as a supervisor does; idle connections go first, since the engine waits for them."""
+    default_pool_manager().clear()
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.communicate(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+    return process.returncode
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def store_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Home of an installation whose store runs for the whole session."""
+    home = tmp_path_factory.mktemp("installation")
+    process = start_store(home)
+    yield home
+    stop_store(process)
+
+
+@pytest.fixture
+def store_settings(store_home: Path) -> Iterator[Settings]:
+    """Settings of a fresh database with all tables."""
+    settings = Settings(home=store_home, database=f"test_{next(_numbers)}")
+    client = connect(settings)
+    migrate(client, settings.database)
+    yield settings
+    client.command(f"DROP DATABASE {settings.database}", use_database=False)
+    client.close()
+
+
+@pytest.fixture
+def client(store_settings: Settings) -> Iterator[Client]:
+    """Client of the database of `store_settings`."""
+    found = connect(store_settings)
+    yield found
+    found.close()

@@ -1,0 +1,70 @@
+"""A flow to be killed: copies topic ``in`` to ``out`` and writes a row per record to a file.
+
+Run as ``python copying.py FOLDER EPOCH_S WORKERS [--to-end]``; prints ``on`` when the first
+records pass.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import bytewax.operators as op
+import numpy as np
+from bytewax.dataflow import Dataflow
+
+from flows.connectors import LogSource, Message, StoreThenLogSink
+from flows.runner import run_flow
+from nengliu.bus import Record
+from nengliu.bus.sqlite import SqliteLog
+from schemas.block import Rows
+
+
+class FileWriter:
+    """A store of one file: a line per position, on the disk when `flush` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: list[str] = []
+
+    def write(self, rows: Rows) -> None:
+        """Hold a line per row."""
+        self.lines += [f"{position}\n" for position in np.asarray(rows.columns["position"])]
+
+    def flush(self) -> None:
+        """Append the lines."""
+        with self.path.open("a") as file:
+            file.writelines(self.lines)
+            file.flush()
+            os.fsync(file.fileno())
+        self.lines = []
+
+
+def copied(item: tuple[str, list[Record]]) -> list[tuple[str, Rows | Message]]:
+    """Turn records into messages and, *behind* them, the rows that must be durable first."""
+    shard, records = item
+    print("on", flush=True)
+    time.sleep(0.0005)
+    positions = np.array([record.position for record in records], np.uint64)
+    messages = [(shard, (record.key, record.value)) for record in records]
+    return [*messages, (shard, Rows("t", {"position": positions}))]
+
+
+def build(folder: Path, *, to_end: bool) -> Dataflow:
+    """Wire source, copy and sink."""
+
+    def open_log() -> SqliteLog:
+        return SqliteLog(folder / "log.sqlite")
+
+    flow = Dataflow("copying")
+    items = op.input("read", flow, LogSource(open_log, "in", batch_records=3, poll_s=0.01, stop_at_end=to_end))
+    both = op.flat_map("copy", items, copied)
+    op.output("write", both, StoreThenLogSink(lambda: FileWriter(folder / "store"), open_log, "out"))
+    return flow
+
+
+if __name__ == "__main__":
+    where = Path(sys.argv[1])
+    run_flow(build(where, to_end="--to-end" in sys.argv), where / "recovery", float(sys.argv[2]), int(sys.argv[3]))

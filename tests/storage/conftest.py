@@ -1,0 +1,198 @@
+"""Rows for the tables, with defaults for everything, and a small world of two enterprises in two regions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nengliu.domain.times import CHINA, to_ms
+from nengliu.settings import Settings
+from nengliu.storage import Writer
+from schemas.block import Rows
+
+NORTH, SOUTH = "91110000TESTNORTH1", "91440000TESTSOUTH2"
+
+RECEIVED = int(time.time()) // 86_400 * 86_400
+"""Rows are received today: readings expire three years after their receipt."""
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "enterprise": {
+        "enterprise": NORTH,
+        "position": 1,
+        "name": "示例厂",
+        "name_en": "Example works",
+        "region": "110105",
+        "industry": "C3011",
+        "simulated": True,
+    },
+    "point": {
+        "enterprise": NORTH,
+        "point": "main",
+        "position": 2,
+        "name": "总表",
+        "name_en": "Main meter",
+        "kind": "counter",
+        "item": "electricity",
+        "unit": "kWh",
+        "decimals": 2,
+        "interval_s": 900,
+        "metering_level": 1,
+        "place": "plant",
+        "valid_from": 0,
+        "definition": "{}",
+    },
+    "frame_schema": {"enterprise": NORTH, "schema": 1, "position": 3, "definition": "[]"},
+    "book": {"partition": 0, "position": 4, "digest": "d", "definition": "[]"},
+    "import_run": {
+        "enterprise": NORTH,
+        "digest": "d",
+        "position": 5,
+        "sequence_base": 1,
+        "file": "a.csv",
+        "started_at": 1_514_736_000,
+        "rows": 10,
+        "readings": 9,
+        "repaired": 0,
+        "rejected": 1,
+    },
+    "reading": {
+        "enterprise": NORTH,
+        "point": "main",
+        "read_at": 1_514_736_000_000,
+        "origin": 0,
+        "ticks": 100,
+        "quality": 0,
+        "reason": 0,
+        "received_at": RECEIVED,
+        "sequence": 1,
+        "position": 10,
+        "sent": 100,
+        "sent_unit": "kWh",
+        "sent_decimals": 2,
+    },
+    "quarantine": {
+        "position": 6,
+        "item": 0,
+        "partition": 0,
+        "enterprise": NORTH,
+        "point": "main",
+        "source": "collector",
+        "reason": 303,
+        "parameters": "{}",
+        "payload": "abc",
+        "received_at": RECEIVED,
+    },
+    "intake": {
+        "enterprise": NORTH,
+        "source": "collector",
+        "partition": 0,
+        "position": 7,
+        "received_at": RECEIVED,
+        "received": 10,
+        "valid": 7,
+        "duplicate": 2,
+        "quarantined": 1,
+        "conflicts": 0,
+    },
+    "window": {
+        "enterprise": NORTH,
+        "point": "main",
+        "period_start": 1_514_736_000,
+        "used": 150,
+        "estimated": 0,
+        "decimals": 2,
+        "mean": float("nan"),
+        "low": float("nan"),
+        "high": float("nan"),
+        "last": 250.0,
+        "covered_s": 900,
+        "received": 1,
+        "due": 1,
+        "good": 1,
+        "late": 0,
+        "substituted": 0,
+        "manual": 0,
+        "suspect": 0,
+        "bad": 0,
+        "reason": 0,
+        "known_at": 1_514_736_903,
+        "revision": 10,
+    },
+}
+_COAL = {"coal_kgce": 0.184, "coal_equal_kgce": 0.45, "co2_kg": 0.9, "book": "d"}
+
+
+def make_rows(table: str, **columns: Any) -> Rows:
+    """Rows of `table`; a value that is a list makes as many rows, everything else is repeated."""
+    values = dict(_DEFAULTS["window" if table.startswith("window") else table.removesuffix("_superseded")])
+    if table.startswith(("window_day", "window_month")):
+        values |= _COAL
+    unknown = columns.keys() - values.keys()
+    assert not unknown, f"{table} has no {unknown}"
+    values |= columns
+    n = max((len(value) for value in values.values() if isinstance(value, list)), default=1)
+    filled = {name: value if isinstance(value, list) else [value] * n for name, value in values.items()}
+    return Rows(table, {name: _array(value) for name, value in filled.items()})
+
+
+def _array(values: list[Any]) -> np.ndarray[Any, Any]:
+    if isinstance(values[0], str):
+        return np.array(values, dtype=object)
+    if isinstance(values[0], int) and max(values) > 2**63:
+        return np.array(values, dtype=np.uint64)
+    return np.array(values)
+
+
+@pytest.fixture
+def rows() -> Callable[..., Rows]:
+    """Factory `rows(table, column=value or list)`."""
+    return make_rows
+
+
+@pytest.fixture
+def writer(store_settings: Settings) -> Iterator[Writer]:
+    """Writer into the database of the test."""
+    with Writer(store_settings, patience_s=5) as found:
+        yield found
+
+
+@pytest.fixture
+def world(writer: Writer) -> SimpleNamespace:
+    """Everything of two enterprises in two regions, each with a row in every table."""
+    for n, (enterprise, region) in enumerate(((NORTH, "110105"), (SOUTH, "440304"))):
+        own = {"enterprise": enterprise, "position": 100 * (n + 1)}
+        writer.write(make_rows("enterprise", **own, region=region, name=f"企业{n}"))
+        for table in (
+            "point",
+            "frame_schema",
+            "import_run",
+            "reading",
+            "reading_superseded",
+            "quarantine",
+            "intake",
+        ):
+            writer.write(make_rows(table, **own))
+        for level in ("15min", "hour", "day", "month", "15min_history", "day_history"):
+            writer.write(make_rows(f"window_{level}", enterprise=enterprise))
+    writer.write(make_rows("book"))
+    writer.flush()
+    return SimpleNamespace(north=NORTH, south=SOUTH)
+
+
+@pytest.fixture
+def china() -> Callable[..., int]:
+    """Milliseconds of a China civil date and time: ``china(2018, 1, 1)``."""
+    return lambda *fields: to_ms(datetime(*fields, tzinfo=CHINA))
+
+
+@pytest.fixture
+def golden() -> Path:
+    """Folder of recorded answers."""
+    return Path(__file__).parent / "golden"
