@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -104,7 +104,9 @@ def points(asker: Asker, enterprise: str) -> pd.DataFrame:
     frame = asker.ask("points", enterprise=enterprise)
     rank = frame["metering_level"].replace(0, 9)
     order = frame.assign(_rank=rank, _item=frame["item"].map(item_order))
-    return order.sort_values(["_rank", "_item", "point"]).drop(columns=["_rank", "_item"]).reset_index(drop=True)
+    return (
+        order.sort_values(["_rank", "_item", "point"]).drop(columns=["_rank", "_item"]).reset_index(drop=True)
+    )
 
 
 def windows(
@@ -130,7 +132,11 @@ def freshness(asker: Asker, enterprise: str) -> pd.DataFrame:
 
 @st.cache_data(ttl=LIVE_S, max_entries=500, show_spinner=False)
 def completeness(
-    asker: Asker, enterprise: str, span: Span, seen: tuple[datetime | None, datetime | None], live: bool = False
+    asker: Asker,
+    enterprise: str,
+    span: Span,
+    seen: tuple[datetime | None, datetime | None],
+    live: bool = False,
 ) -> pd.DataFrame:
     """What was received of what was due by now, by point and day, and with which quality?
 
@@ -140,7 +146,7 @@ def completeness(
     """
     frame = asker.ask("completeness", live, enterprise=enterprise, start=span.start, end=span.end)
     frame = pd.concat([frame, _silent(frame, points(asker, enterprise), span, seen)], ignore_index=True)
-    passed = (pd.Timestamp(now()) - frame["period_start"]) / pd.Timedelta(days=1)
+    passed = (pd.Timestamp(now()) - frame["period_start"]).dt.total_seconds() / 86_400
     frame["due"] = np.floor(frame["due"].astype(float) * passed.clip(0, 1) + 1e-6)
     return frame.sort_values(["point", "period_start"], ignore_index=True)
 
@@ -153,9 +159,13 @@ def _silent(
     if first is None or last is None:
         return frame.iloc[:0]
     begin = max(pd.Timestamp(span.first), pd.Timestamp(first).normalize())
-    days = pd.date_range(begin, min(pd.Timestamp(span.after) - pd.Timedelta(days=1), pd.Timestamp(last)), freq="D")
+    days = pd.date_range(
+        begin, min(pd.Timestamp(span.after) - pd.Timedelta(days=1), pd.Timestamp(last)), freq="D"
+    )
     timed = catalogue[catalogue["interval_s"] > 0]
-    every = timed[["point", "interval_s", "valid_from"]].merge(pd.Series(days, name="period_start"), how="cross")
+    every = timed[["point", "interval_s", "valid_from"]].merge(
+        pd.Series(days, name="period_start"), how="cross"
+    )
     every = every[every["valid_from"] <= every["period_start"]]
     have = pd.MultiIndex.from_frame(frame[["point", "period_start"]])
     gone = every[~pd.MultiIndex.from_frame(every[["point", "period_start"]]).isin(have)]
@@ -182,7 +192,8 @@ def quarters(asker: Asker, enterprise: str, point: str, span: Span) -> pd.DataFr
 def by_item(asker: Asker, level: str, enterprise: str, span: Span, live: bool = False) -> pd.DataFrame:
     """Put the boundary points' windows together by item and period.
 
-    Columns: item, unit, period_start, used, estimated, coal_kgce, coal_equal_kgce, co2_kg, received, due, known_at.
+    Columns: item, unit, period_start, used, estimated, coal_kgce, coal_equal_kgce, co2_kg, received, due,
+    known_at.
     """
     frame = windows(asker, level, enterprise, span, live=live)
     frame = frame[(frame["metering_level"] == 1) & (frame["kind"] != "gauge")]
@@ -195,11 +206,16 @@ def by_item(asker: Asker, level: str, enterprise: str, span: Span, live: bool = 
     return sums.reset_index()
 
 
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Give the rows one by one, each by column name."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def last_days(frame: pd.DataFrame, today: date) -> dict[str, date]:
     """Give the China civil day of each enterprise's newest reading, today for one without."""
     return {
-        row.enterprise: today if pd.isna(row.last_at) or row.last_at.year < 1990 else row.last_at.date()
-        for row in frame.itertuples()
+        str(row["enterprise"]): today if pd.isna(row["last_at"]) else row["last_at"].date()
+        for row in records(frame)
     }
 
 
@@ -217,4 +233,6 @@ def share(received: float, due: float) -> float | None:
 
 def closed(span: Span, last_read_at: datetime | None) -> bool:
     """Say whether the data run to the end of a span, so that it may be compared with a whole one."""
-    return last_read_at is not None and midnight(span.after).replace(tzinfo=None) <= last_read_at + pd.Timedelta("15min")
+    return last_read_at is not None and midnight(span.after).replace(
+        tzinfo=None
+    ) <= last_read_at + pd.Timedelta("15min")

@@ -49,7 +49,12 @@ def _harmless(value: object) -> object:
 def xlsx(sheet: Sheet) -> bytes:
     """Write a formatted workbook: head line, source line, frozen header, filters, fitting widths."""
     buffer = io.BytesIO()
-    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": False}
+    options = {
+        "in_memory": True,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "nan_inf_to_errors": False,
+    }
     with xlsxwriter.Workbook(buffer, options) as book:
         page = book.add_worksheet()
         page.write_string(0, 0, sheet.heading, book.add_format({"bold": True, "font_size": 14}))
@@ -64,7 +69,9 @@ def xlsx(sheet: Sheet) -> bytes:
 
 
 def _rows(book: xlsxwriter.Workbook, page: xlsxwriter.worksheet.Worksheet, frame: pd.DataFrame) -> None:
-    head = book.add_format({"bold": True, "bg_color": "#EEF1F5", "bottom": 1, "text_wrap": True, "valign": "top"})
+    head = book.add_format(
+        {"bold": True, "bg_color": "#EEF1F5", "bottom": 1, "text_wrap": True, "valign": "top"}
+    )
     moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
     figure = book.add_format({"num_format": "#,##0.00##"})
     whole = book.add_format({"num_format": "#,##0"})
@@ -78,7 +85,9 @@ def _rows(book: xlsxwriter.Workbook, page: xlsxwriter.worksheet.Worksheet, frame
             if isinstance(value, pd.Timestamp):
                 page.write_datetime(row, index, value.to_pydatetime(), moment)
             elif isinstance(value, int | float):
-                page.write_number(row, index, value, whole if pd.api.types.is_integer_dtype(column) else figure)
+                page.write_number(
+                    row, index, value, whole if pd.api.types.is_integer_dtype(column) else figure
+                )
             else:
                 page.write_string(row, index, str(value))
 
@@ -87,7 +96,7 @@ def _width(name: str, column: pd.Series) -> int:
     """Give a column's width: a Chinese character takes two places."""
     if pd.api.types.is_datetime64_any_dtype(column):
         return 17
-    longest = max([name, *column.head(200).astype(str)], key=_places)
+    longest = max([name, *(str(value) for value in column.head(200))], key=_places)
     return min(max(_places(longest) + 2, 9), 44)
 
 

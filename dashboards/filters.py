@@ -76,7 +76,7 @@ def _day(text: str | None) -> date | None:
 
 def choice(text: str | None, known: Sequence[str], default: str) -> str:
     """Give a text that must be one of the known ones, else the default."""
-    return text if text in known else default
+    return text if text is not None and text in known else default
 
 
 def read(query: Mapping[str, str], enterprises: Sequence[str], last_days: Mapping[str, date]) -> Filters:

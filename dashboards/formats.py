@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from dashboards.i18n import Text
 
-DASH = "–"
+DASH = "\u2013"
 
 
 def digits_for(value: float) -> int:
@@ -25,8 +25,8 @@ def digits_for(value: float) -> int:
 def number(value: float | None, digits: int | None = None) -> str:
     """Write a number with thousands separators; a dash where there is none.
 
-    >>> number(1234.5, 1), number(float("nan")), number(0.0)
-    ('1,234.5', '–', '0')
+    >>> number(1234.5, 1), number(float("nan")) == DASH, number(0.0)
+    ('1,234.5', True, '0')
     """
     if value is None or not math.isfinite(value):
         return DASH
@@ -46,7 +46,7 @@ def amount(text: Text, value: float | None, unit: str) -> tuple[str, str]:
     """Write an amount in the unit of its size: (number, unit).
 
     >>> amount(Text("en"), 1_234_500.0, "kWh")
-    ('1,235', 'MWh')
+    ('1.23', 'GWh')
     >>> amount(Text("zh_CN"), 1_234_500.0, "kWh")[0]
     '123.5'
     """
@@ -68,8 +68,8 @@ def scale_for(text: Text, largest: float, unit: str) -> tuple[float, str]:
 def percent(share: float | None, digits: int = 1) -> str:
     """Write a share as percent; never 100 % unless it is whole.
 
-    >>> percent(0.99996), percent(1.0), percent(None)
-    ('99.9%', '100%', '–')
+    >>> percent(0.99996), percent(1.0), percent(None) == DASH
+    ('99.9%', '100%', True)
     """
     if share is None or not math.isfinite(share):
         return DASH
@@ -78,19 +78,19 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{min(share * 100, 100 - 10**-digits):.{digits}f}%"
 
 
-def age(text: Text, passed: timedelta) -> str:
-    """Write how long ago something was.
+def age(text: Text, passed: timedelta, kind: str = "age") -> str:
+    """Write how long ago something was; with `kind` "old" as a bare length of time.
 
-    >>> age(Text("en"), timedelta(minutes=12))
-    '12 min ago'
+    >>> age(Text("en"), timedelta(minutes=12)), age(Text("en"), timedelta(minutes=12), "old")
+    ('12 min ago', '12 min')
     """
     seconds = passed.total_seconds()
     if seconds < 90:
-        return text("age.now")
+        return text(f"{kind}.now")
     for limit, size, key in ((5400, 60, "minutes"), (172_800, 3600, "hours"), (63_072_000, 86_400, "days")):
         if seconds < limit:
-            return text(f"age.{key}", n=int(seconds // size))
-    return text("age.years", n=int(seconds // 31_557_600))
+            return text(f"{kind}.{key}", n=int(seconds // size))
+    return text(f"{kind}.years", n=int(seconds // 31_557_600))
 
 
 def stamp(at: datetime | None, seconds: bool = False) -> str:

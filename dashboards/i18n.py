@@ -71,12 +71,12 @@ class Text:
         return [(float(size), str(label)) for size, label in table.get(unit, [])]
 
 
-def choose(asked: str | None, browser: str | None = None) -> str:
+def choose(asked: str | None) -> str:
     """Choose the language: what the address asks for, else Chinese.
 
     The browser's wish is not followed on purpose: the same address shows the same page to everyone.
 
-    >>> choose("en"), choose("zh"), choose(None, "en-US"), choose("xx")
+    >>> choose("en"), choose("zh"), choose(None), choose("xx")
     ('en', 'zh_CN', 'zh_CN', 'zh_CN')
     """
     if asked is None:

@@ -25,10 +25,18 @@ def command(settings: Settings, address: str = "127.0.0.1") -> list[str]:
         "server.address": address,
         "server.port": str(settings.port),
         "server.headless": "true",
-        "browser.serverAddress": "localhost" if address in ("127.0.0.1", "0.0.0.0") else address,
+        "browser.serverAddress": "localhost",  # unset, the server asks the internet for its own address
         "browser.gatherUsageStats": "false",
     }
-    return [sys.executable, "-m", "streamlit", "run", str(SERVER), *(f"--{k}={v}" for k, v in flags.items())]
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "streamlit",
+        "run",
+        str(SERVER),
+        *(f"--{k}={v}" for k, v in flags.items()),
+    ]
 
 
 def environment(settings: Settings, base: dict[str, str] | None = None) -> dict[str, str]:

@@ -16,7 +16,7 @@ from streamlit import config
 
 from dashboards.i18n import Text, choose, html_code
 
-_SHELL = b'<html lang="en"'
+_SHELL = b'<html lang="en">'
 _TITLE = b"<title>Streamlit</title>"
 _HEAD_END = b"</head>"
 
@@ -38,8 +38,7 @@ class ShellLanguage:
 
 def _language(scope: Scope) -> str:
     query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-    return choose(query.get("lang", [None])[0], headers.get(b"accept-language"))
+    return choose(query.get("lang", [""])[0] or None)
 
 
 def _uncompressed(scope: Scope) -> Scope:
@@ -71,7 +70,7 @@ class _Rewriter:
 
     async def _finish(self, start: Message) -> None:
         self.start = None
-        body = self.body.replace(_SHELL, f'<html lang="{html_code(self.language)}"'.encode(), 1)
+        body = self.body.replace(_SHELL, f'<html lang="{html_code(self.language)}">'.encode(), 1)
         body = body.replace(_TITLE, f"<title>{Text(self.language)('app.title')}</title>".encode(), 1)
         body = body.replace(_HEAD_END, _root_script() + _HEAD_END, 1)
         kept = [(n, v) for n, v in start["headers"] if n.lower() not in (b"content-length", b"etag")]
@@ -89,5 +88,6 @@ def _root_script() -> bytes:
 
 def _is_html(message: Message) -> bool:
     return any(
-        name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in message["headers"]
+        name.lower() == b"content-type" and value.startswith(b"text/html")
+        for name, value in message["headers"]
     )

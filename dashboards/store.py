@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
 from dashboards.data import Value
-from dashboards.periods import midnight
 from nengliu import storage
 from nengliu.domain.scope import Scope
 from nengliu.errors import StorageError
@@ -33,12 +32,12 @@ class StoreQuestions:
         """Answer one named query."""
         client, fresh = self._connected()
         try:
-            return storage.ask(client, name, scope, as_of=_end_of(as_of), **parameters)
+            return storage.ask(client, name, scope, as_of=as_of, **parameters)
         except StorageError:
             if fresh:
                 raise
             self._forget(client)
-        return storage.ask(self._connected()[0], name, scope, as_of=_end_of(as_of), **parameters)
+        return storage.ask(self._connected()[0], name, scope, as_of=as_of, **parameters)
 
     def _connected(self) -> tuple[Any, bool]:
         with self._lock:
@@ -51,8 +50,3 @@ class StoreQuestions:
         with self._lock:
             if self._client is client:
                 self._client = None
-
-
-def _end_of(day: date | None) -> datetime | None:
-    """Give the last second of a day of knowledge: the history keeps what each day knew at its end."""
-    return None if day is None else midnight(day + timedelta(days=1)) - timedelta(seconds=1)

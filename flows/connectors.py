@@ -25,7 +25,7 @@ from typing import Protocol, TypeVar
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from nengliu.bus import Log, Record
+from nengliu.bus import Log, Record, partition_of
 from nengliu.errors import LogError
 from schemas.block import Rows
 
@@ -226,7 +226,7 @@ class _ShardSink(FixedPartitionedSink[X, None]):
 
     def part_fn(self, item_key: str) -> int:
         """Send a shard to the same part always (Bytewax takes it modulo the parts)."""
-        return int(item_key)
+        return int(item_key) if item_key.isdecimal() else partition_of(item_key, self.parts)
 
 
 class LogSink(_ShardSink[Message]):

@@ -1,7 +1,8 @@
 """A real store for tests: one engine per session, a database of its own per test.
 
 Register with ``pytest_plugins = ["fixtures_store"]`` in the top conftest.  Fixtures:
-`store_home` (session), `store_settings` and `client` (per test, tables laid).
+`store_home` (session), `store_settings` and `client` (per test, tables laid); `start_store`, `stop_store` and
+`kill_store` are for tests that want a store of their own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.httputil import default_pool_manager
 
+from nengliu.errors import StorageError
 from nengliu.settings import Settings
 from nengliu.storage import connect, migrate
 
@@ -29,34 +31,45 @@ _PR_SET_PDEATHSIG = 1
 _numbers = itertools.count()
 
 
-def start_store(home: Path, *, code: str = _SERVE, wait_s: float = 30) -> subprocess.Popen[str]:
+def start_store(home: Path, *, code: str = _SERVE, wait_s: float = 30) -> subprocess.Popen[bytes]:
     """Start a store that owns ``home/store`` and return when it answers; it dies with the tests."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(home / "store")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=_die_with_parent,
-    )
+    said = home / "store.txt"
+    with said.open("wb") as file:
+        command = [sys.executable, "-c", code, str(home / "store")]
+        process = subprocess.Popen(command, stdout=file, stderr=file, preexec_fn=_die_with_parent)  # noqa: PLW1509
     until = time.monotonic() + wait_s
-    while not (home / "store" / "port").exists():
+    while not _answers(home):
         if process.poll() is not None or time.monotonic() > until:
-            process.kill()
-            raise RuntimeError(f"the store did not start: {process.communicate()[1][-2000:]}")
+            kill_store(process)
+            raise RuntimeError(f"the store did not start: {said.read_text()[-2000:]}")
         time.sleep(0.01)
     return process
 
 
-def stop_store(process: subprocess.Popen[str]) -> int:
+def stop_store(process: subprocess.Popen[bytes]) -> int:
     """Stop a store as a supervisor does; idle connections go first, since the engine waits for them."""
     default_pool_manager().clear()
-    process.send_signal(signal.SIGTERM)
+    process.terminate()
     try:
-        process.communicate(timeout=15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-    return process.returncode
+        return process.wait(timeout=15)
+    finally:
+        kill_store(process)
+
+
+def kill_store(process: subprocess.Popen[bytes]) -> None:
+    """End a store as a power cut does."""
+    process.kill()
+    process.wait()
+
+
+def _answers(home: Path) -> bool:
+    if not (home / "store" / "port").exists():
+        return False
+    try:
+        connect(Settings(home=home)).close()
+    except StorageError:
+        return False
+    return True
 
 
 def _die_with_parent() -> None:
@@ -73,14 +86,20 @@ def store_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def store_settings(store_home: Path) -> Iterator[Settings]:
-    """Settings of a fresh database with all tables."""
+def fresh_settings(store_home: Path) -> Iterator[Settings]:
+    """Settings of a database of the test's own, with all tables."""
     settings = Settings(home=store_home, database=f"test_{next(_numbers)}")
     client = connect(settings)
     migrate(client, settings.database)
     yield settings
     client.command(f"DROP DATABASE {settings.database}", use_database=False)
     client.close()
+
+
+@pytest.fixture
+def store_settings(fresh_settings: Settings) -> Settings:
+    """Settings of an empty database with all tables."""
+    return fresh_settings
 
 
 @pytest.fixture

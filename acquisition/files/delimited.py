@@ -36,7 +36,11 @@ class Delimited:
         self.held: list[str] | None = None
         self.lines = sum(1 for _ in itertools.islice(self.text, rule.skip))
         self.reader = csv.reader(self.text, delimiter=rule.delimiter)
-        first = self._next_row()
+        try:
+            first = self._next_row()
+        except csv.Error as error:
+            self.close()
+            raise InputError(f"{path}: expected a header, got {error}; export the table as CSV") from error
         if first is None:
             self.close()
             raise InputError(

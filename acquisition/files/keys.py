@@ -40,7 +40,11 @@ class Keys:
 
     def fail(self, name: str, expected: str, cure: str = "") -> NoReturn:
         """Refuse the value of `name`."""
-        got = f"got {self.table[name]!r}" if name in self.table else "it is missing"
+        if name in self.table:
+            got = f"got {self.table[name]!r}"
+        else:
+            near = difflib.get_close_matches(name, set(self.table) - set(self.asked), n=1, cutoff=0.6)
+            got = f"it is missing (perhaps {near[0]!r} is meant)" if near else "it is missing"
         raise InputError(f"{self.where}: {name}: expected {expected}, {got}{'; ' + cure if cure else ''}")
 
     def has(self, name: str) -> bool:

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from acquisition.files.rows import Readings, join
 
-RUN_ROWS = 1_000_000
-"""Readings sorted in memory at once: 47 MB."""
-BLOCK_ROWS = 65_536
-"""Readings of each run that the merge holds."""
+RUN_ROWS = 250_000
+"""Readings sorted in memory at once: 12 MB, and as much again for the order."""
+MERGE_ROWS = 500_000
+"""Readings the merge holds of all runs together: 24 MB."""
 
 _ROW = np.dtype(
     [
@@ -43,10 +43,10 @@ class ByReceipt:
     """
 
     def __init__(
-        self, folder: Path | None = None, run_rows: int = RUN_ROWS, block_rows: int = BLOCK_ROWS
+        self, folder: Path | None = None, run_rows: int = RUN_ROWS, merge_rows: int = MERGE_ROWS
     ) -> None:
         self.home = tempfile.TemporaryDirectory(prefix="nengliu-order-", dir=folder)
-        self.run_rows, self.block_rows = run_rows, block_rows
+        self.run_rows, self.merge_rows = run_rows, merge_rows
         self.pending: list[Readings] = []
         self.waiting, self.taken = 0, 0
         self.runs: list[Path] = []
@@ -75,7 +75,8 @@ class ByReceipt:
     def drain(self) -> Iterator[Readings]:
         """Give all readings back, by receipt."""
         self._spill()
-        files = [_Run(path, self.block_rows) for path in self.runs]
+        block_rows = max(1, self.merge_rows // max(1, len(self.runs)))
+        files = [_Run(path, block_rows) for path in self.runs]
         while files := [one for one in files if one.fill()]:
             cut = min((int(one.block["received_at_s"][-1]), int(one.block["place"][-1])) for one in files)
             parts = np.concatenate([one.until(*cut) for one in files])

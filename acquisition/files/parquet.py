@@ -34,6 +34,7 @@ class Parquet:
         self.rows = self.file.metadata.num_rows
         self.names = tuple(self.file.schema_arrow.names)
         if not self.rows:
+            self.file.close()
             raise InputError(f"{path}: expected rows, got an empty table; export it again")
 
     def position(self) -> int:

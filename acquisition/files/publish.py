@@ -4,7 +4,7 @@ Order in the log, all with the enterprise as key:
 
 1. in one append, all or nothing: an `ImportNotice` of 0 rows ("begun", which makes the
    source sequence of this import known), the enterprise, its points, the column list;
-2. `RowsFrame` of 4,096 readings (the last one shorter), `RejectedNotice` as they come;
+2. `RowsFrame` of at most 4,096 readings received on one day, `RejectedNotice` as they come;
 3. an `ImportNotice` with the counts.
 
 The same file with the same map has the same digest.  If its base sequence is known from
@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from acquisition.files.mapping import Map
 from acquisition.files.order import ByReceipt
@@ -31,6 +32,7 @@ from acquisition.files.rows import Counts, Interpreter, Readings, interpret, joi
 from acquisition.files.tables import digest_of, open_table
 from nengliu.bus import Log
 from nengliu.domain.points import Schema
+from nengliu.domain.times import day_of
 from nengliu.errors import InputError
 from schemas import topics
 from schemas.messages import (
@@ -46,7 +48,7 @@ from schemas.messages import (
 )
 
 FRAME_ROWS = 4096
-"""Readings of one frame; fixed, since frame borders decide the source sequence."""
+"""Readings of one frame at most; fixed, since frame borders decide the source sequence."""
 REJECTED_ROWS = 500
 APPEND_MESSAGES = 32
 """Messages of one durable append: 131,072 readings, about 1 MB."""
@@ -196,7 +198,8 @@ class Publisher:
         end = len(readings) // FRAME_ROWS * FRAME_ROWS if whole else len(readings)
         for start in range(0, end, FRAME_ROWS):
             part = readings.take(slice(start, min(start + FRAME_ROWS, end)))
-            self._send(self._frame(part))
+            for day in _days(part):
+                self._send(self._frame(part.take(day)))
         self.waiting = [readings.take(slice(end, None))]
         self.held = len(readings) - end
 
@@ -242,6 +245,15 @@ class Publisher:
         if self.messages:
             self.log.append(topics.RAW, self.messages)
             self.messages = []
+
+
+def _days(part: Readings) -> list[slice]:
+    """Runs of readings received on one China day: the history keeps one version a day of knowledge."""
+    if not len(part):
+        return []
+    day = day_of(part.received_at_s * 1000)
+    edges = np.flatnonzero(np.append(True, day[1:] != day[:-1])).tolist()
+    return [slice(start, end) for start, end in zip(edges, [*edges[1:], len(part)], strict=True)]
 
 
 def nothing_known(enterprise: str, digest: str) -> int | None:

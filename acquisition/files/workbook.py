@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
@@ -38,41 +39,50 @@ class Workbook:
         self.path, self.rule, self.counted = path, rule, Counted(path)
         self.size = path.stat().st_size
         self.number = 0
+        self.book: openpyxl.Workbook | None = None
         self.held: Row | None = None
-        self.rows = self._open()
+        try:
+            self.rows = self._open()
+            self.names = self._names()
+        except InputError:
+            self.close()
+            raise
+
+    def _names(self) -> tuple[str, ...]:
+        path, rule = self.path, self.rule
         first = self._next_row(rule.skip)
         if first is None:
             raise InputError(
                 f"{path}: expected a header, got an empty sheet; set [file] sheet, or lower [file] skip"
             )
         width = max((n for n, cell in enumerate(first, 1) if cell is not None), default=0)
-        self.names = tuple("" if cell is None else str(cell).strip() for cell in first[:width])
+        names = tuple("" if cell is None else str(cell).strip() for cell in first[:width])
         if rule.header:
             self.held = self._next_row(rule.skip_after)
         else:
-            self.held = first
-            self.names = tuple(str(n) for n in range(1, width + 1))
+            self.held, names = first, tuple(str(n) for n in range(1, width + 1))
         if self.held is None:
             raise InputError(
                 f"{path}: expected rows after the header, got a header only; export the values too"
             )
+        return names
 
     def _open(self) -> Iterator[Row]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
-                self.book = openpyxl.load_workbook(
+                self.book = book = openpyxl.load_workbook(
                     cast(IO[bytes], self.counted), read_only=True, data_only=True
                 )
         except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
             told = f"{self.path}: expected an XLSX workbook, got {error}; save it again as XLSX or CSV"
             raise InputError(told) from error
-        names = self.book.sheetnames
+        names = book.sheetnames
         wanted = self.rule.sheet or names[0]
         if wanted not in names:
             near = nearest(wanted, names)
             raise InputError(f"{self.path}: expected a sheet {wanted!r}, got {', '.join(names)}; {near}")
-        sheet = self.book[wanted]
+        sheet = book[wanted]
         if hasattr(sheet, "reset_dimensions"):
             sheet.reset_dimensions()
         return cast(Iterator[Row], sheet.iter_rows(values_only=True))
@@ -83,7 +93,8 @@ class Workbook:
 
     def close(self) -> None:
         """Let go of the file."""
-        self.book.close()
+        if self.book is not None:
+            self.book.close()
         self.counted.file.close()
 
     def chunks(self, columns: Sequence[str]) -> Iterator[Chunk]:
@@ -113,10 +124,16 @@ class Workbook:
         if self.held is not None:
             held, self.held = self.held, None
             return held
-        for row in self.rows:
-            self.number += 1
-            if skip > 0:
-                skip -= 1
-            elif any(cell is not None and cell != "" for cell in row):
-                return row
+        try:
+            for row in self.rows:
+                self.number += 1
+                if skip > 0:
+                    skip -= 1
+                elif any(cell is not None and cell != "" for cell in row):
+                    return row
+        except (zipfile.BadZipFile, zlib.error, SyntaxError, EOFError) as error:
+            where = f"{self.path}: row {self.number + 1}"
+            raise InputError(
+                f"{where}: expected a whole XLSX workbook, got {error}; copy it again"
+            ) from error
         return None

@@ -1,21 +1,27 @@
-"""Bars by day or month: of all energy in standard coal, stacked, or of one item; the estimated part hatched."""
+"""Bars by day or month: all energy in standard coal, stacked, or one item; the estimated part hatched."""
 
 from __future__ import annotations
+
+import math
 
 import pandas as pd
 
 from dashboards.charts.base import (
+    Ink,
+    Labels,
+    Measure,
+    Reference,
     Spec,
     category_axis,
     cell,
     grid,
     hatch,
     legend,
+    narrow,
     option,
     tooltip,
     value_axis,
 )
-from dashboards.i18n import Text
 from dashboards.ui.theme import Theme, item_colour, item_order
 
 _WIDTH = {"barMaxWidth": 26, "barCategoryGap": "28%"}
@@ -23,84 +29,83 @@ _WIDTH = {"barMaxWidth": 26, "barCategoryGap": "28%"}
 
 def bars(
     frame: pd.DataFrame,
-    other: pd.DataFrame | None,
-    text: Text,
-    theme: Theme,
-    *,
-    value: str,
-    divisor: float,
-    unit: str,
-    labels: dict[pd.Timestamp, str],
-    other_labels: dict[pd.Timestamp, str],
-    names: dict[str, str],
-    other_name: str = "",
+    reference: Reference | None,
+    measure: Measure,
+    labels: Labels,
+    ink: Ink,
     marked: str = "",
 ) -> Spec:
     """Draw one bar per period, stacked by item.
 
     Parameters
     ----------
-    frame, other
-        Rows of `dashboards.data.by_item` of the span and of the span compared with.
-    value
-        Column that gives the height (`used`, `coal_kgce`, `coal_equal_kgce`).
-    divisor, unit
-        Scale and its label, one for the whole chart.
-    labels, other_labels
-        Period start -> label on the axis, for both spans; periods without a row stay empty.
-    names
-        Item -> name in the reader's language.
+    frame
+        Rows of `dashboards.data.by_item`, with the items' names in a column ``name``.
+    reference
+        The span compared with, or None.
+    measure
+        Column that gives the height (`used`, `coal_kgce`, `coal_equal_kgce`) and its scale.
+    labels
+        Period start -> label on the axis; periods without a row stay empty.
     marked
         Label of the period to set off, or empty.
     """
+    theme = ink.theme
     axis = list(dict.fromkeys(labels.values()))
-    series: list[Spec] = []
-    hatched = False
-    for item in sorted(frame["item"].unique(), key=item_order):
-        rows = frame[(frame["item"] == item) & frame[value].notna()]
-        if rows.empty:
-            continue
-        colour, name = item_colour(item, theme.dark), names.get(item, item)
-        measured, estimated = _split(rows, value, divisor, labels)
-        series.append(_stack(name, measured, {"color": colour}))
-        if estimated:
-            hatched = True
-            label = f"{name} · {text('quality.estimated')}"
-            series.append(_stack(label, estimated, {"color": colour, "opacity": 0.75, "decal": hatch(theme)}))
-    entries: list[Spec | str] = [{"name": s["name"], "icon": "roundRect"} for s in series if "decal" not in s["itemStyle"]]
-    if hatched:
-        series.append(_stack(text("quality.hatched"), [], {"color": theme.reference, "decal": hatch(theme)}))
-        entries.append({"name": text("quality.hatched"), "icon": "roundRect"})
-    if other is not None and other[value].notna().any():
-        series.append(_reference(other, value, divisor, other_labels, other_name, theme))
-        entries.append({"name": other_name, "icon": "path://M0,4H16V6H0Z"})
+    series = [s for rows in _by_item(frame, measure.column) for s in _item(rows, measure, labels, ink)]
+    entries: list[Spec | str] = [
+        {"name": s["name"], "icon": "roundRect"} for s in series if "decal" not in s["itemStyle"]
+    ]
+    if len(entries) < len(series):
+        hatched = ink.text("quality.hatched")
+        series.append(_stack(hatched, [], {"color": theme.reference, "decal": hatch(theme)}))
+        entries.append({"name": hatched, "icon": "roundRect"})
+    if reference is not None and reference.frame[measure.column].notna().any():
+        series.append(_reference(reference, measure, theme))
+        entries.append({"name": reference.name, "icon": "path://M0,4H16V6H0Z"})
     if marked in axis and series:
         series[0]["markArea"] = _mark(marked, theme)
     return option(
         theme,
         grid=grid(),
         legend=legend(theme, entries),
-        tooltip=tooltip(theme, unit=unit),
+        media=narrow(entries),
+        tooltip=tooltip(theme, unit=measure.unit),
         xAxis=category_axis(theme, axis, gap=True),
         yAxis=value_axis(theme),
         series=series,
     )
 
 
-def _split(
-    rows: pd.DataFrame, value: str, divisor: float, labels: dict[pd.Timestamp, str]
-) -> tuple[list[object], list[object]]:
-    """Part each bar into what was measured and what was spread over gaps, in proportion to the amount used."""
+def _by_item(frame: pd.DataFrame, column: str) -> list[pd.DataFrame]:
+    """Give the rows of each item that has a value, in the order of the code list."""
+    known = frame[frame[column].notna()]
+    return [known[known["item"] == item] for item in sorted(known["item"].unique(), key=item_order)]
+
+
+def _item(rows: pd.DataFrame, measure: Measure, labels: Labels, ink: Ink) -> list[Spec]:
+    """Give the stack of one item: what was measured, and hatched what was estimated."""
+    colour, name = item_colour(str(rows["item"].iloc[0]), ink.theme.dark), str(rows["name"].iloc[0])
+    measured, estimated = _split(rows, measure, labels)
+    series = [_stack(name, measured, {"color": colour})]
+    if estimated:
+        style: Spec = {"color": colour, "opacity": 0.75, "decal": hatch(ink.theme)}
+        series.append(_stack(f"{name} · {ink.text('quality.estimated')}", estimated, style))
+    return series
+
+
+def _split(rows: pd.DataFrame, measure: Measure, labels: Labels) -> tuple[list[object], list[object]]:
+    """Part each bar into what was measured and what was spread over gaps, by its share of the amount."""
     measured: list[object] = []
     estimated: list[object] = []
-    for row in rows[["period_start", value, "used", "estimated"]].itertuples(index=False):
-        start, height, used, spread = row
+    columns = (rows[c].tolist() for c in ("period_start", measure.column, "used", "estimated"))
+    for start, height, used, spread in zip(*columns, strict=True):
         if start not in labels:
             continue
-        part = min(max(spread / used, 0.0), 1.0) if used and spread == spread else 0.0
-        measured.append([labels[start], cell(height * (1 - part), divisor)])
+        part = min(max(spread / used, 0.0), 1.0) if used and not math.isnan(spread) else 0.0
+        measured.append([labels[start], cell(height * (1 - part), measure.divisor)])
         if part > 0:
-            estimated.append([labels[start], cell(height * part, divisor)])
+            estimated.append([labels[start], cell(height * part, measure.divisor)])
     return measured, estimated
 
 
@@ -108,18 +113,21 @@ def _stack(name: str, data: list[object], style: Spec) -> Spec:
     return {"type": "bar", "stack": "used", "name": name, "data": data, "itemStyle": style, **_WIDTH}
 
 
-def _reference(
-    other: pd.DataFrame, value: str, divisor: float, labels: dict[pd.Timestamp, str], name: str, theme: Theme
-) -> Spec:
+def _reference(reference: Reference, measure: Measure, theme: Theme) -> Spec:
     """Draw the period compared with as one grey tick on each bar."""
-    sums = other.groupby("period_start")[value].sum(min_count=1)
-    data = [[labels[start], cell(float(total), divisor)] for start, total in sums.items() if start in labels]
+    sums = reference.frame.groupby("period_start")[measure.column].sum(min_count=1)
+    at = reference.labels
+    data = [
+        [at[start], cell(float(total), measure.divisor)]
+        for start, total in zip(sums.index, sums.tolist(), strict=True)
+        if start in at
+    ]
     return {
         "type": "scatter",
-        "name": name,
+        "name": reference.name,
         "data": data,
         "symbol": "rect",
-        "symbolSize": [22 if len(labels) <= 12 else 9, 2.5],
+        "symbolSize": [22 if len(at) <= 12 else 9, 2.5],
         "itemStyle": {"color": theme.ink, "opacity": 0.7},
         "z": 5,
     }

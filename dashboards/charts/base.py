@@ -3,12 +3,43 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
+from dashboards.i18n import Text
 from dashboards.ui.theme import Theme
 
 Spec = dict[str, Any]
 SMALL = 11
+Labels = dict[pd.Timestamp, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """In which words and colours a chart is drawn."""
+
+    text: Text
+    theme: Theme
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Which column gives the height, and one scale with its label for the whole chart."""
+
+    column: str
+    divisor: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The span compared with: its rows, its name, and where each of its periods stands on the axis."""
+
+    frame: pd.DataFrame
+    name: str
+    labels: Labels
 
 
 def cell(value: float | None, divisor: float = 1.0) -> float | None:
@@ -67,20 +98,28 @@ def tooltip(theme: Theme, trigger: str = "axis", digits: int = 2, unit: str = ""
 
 
 def legend(theme: Theme, entries: list[Spec | str]) -> Spec:
-    """Give a one-line legend; too many entries scroll instead of wrapping over the plot."""
+    """Give a legend that stands in one line where there is room, and wraps on a phone (`narrow`)."""
     return {
-        "type": "scroll",
         "top": 0,
         "left": 0,
         "itemWidth": 16,
         "itemHeight": 9,
         "itemGap": 12,
-        "pageIconSize": 9,
         "textStyle": {"color": theme.body, "fontSize": SMALL},
-        "pageTextStyle": {"color": theme.muted},
         "inactiveColor": theme.line,
         "data": entries,
     }
+
+
+def narrow(entries: list[Spec | str]) -> list[Spec]:
+    """Make room above the plot for a legend that wraps: media rules for a phone's width and for the rest."""
+    names = [str(e["name"]) if isinstance(e, dict) else e for e in entries]
+    width = sum(36 + sum(12 if ord(c) > 0x2E80 else 6.5 for c in name) for name in names)
+    lines = max(1, math.ceil(width / 300))
+    return [
+        {"query": {"maxWidth": 480}, "option": {"grid": {"top": 14 + 20 * lines}}},
+        {"option": {"grid": {"top": 30}}},
+    ]
 
 
 def hatch(theme: Theme) -> Spec:

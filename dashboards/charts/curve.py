@@ -10,11 +10,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from dashboards.charts.base import (
+    Ink,
+    Reference,
     Spec,
     category_axis,
     cell,
     grid,
     legend,
+    narrow,
     option,
     tooltip,
     value_axis,
@@ -22,12 +25,14 @@ from dashboards.charts.base import (
 from dashboards.i18n import Text
 from dashboards.ui.theme import Theme, quality_colour
 
-# Marks in the order in which one hides another; a quarter shows the gravest it has.
+# Marks in the order in which one hides another; a quarter shows the gravest it has.  What is not measured in
+# time by the meter itself is hollow.
+_HOLLOW = {"late", "substituted", "estimated"}
 _MARKS = {
-    "late": ("emptyTriangle", 7),
-    "substituted": ("emptyRect", 7),
+    "late": ("triangle", 8),
+    "substituted": ("roundRect", 7),
     "manual": ("rect", 6),
-    "estimated": ("emptyCircle", 5),
+    "estimated": ("circle", 6),
     "suspect": ("diamond", 10),
     "bad": ("path://M0,2L2,0L5,3L8,0L10,2L7,5L10,8L8,10L5,7L2,10L0,8L3,5Z", 9),
 }
@@ -61,11 +66,9 @@ def states(frame: pd.DataFrame, gauge: bool = False) -> npt.NDArray[np.str_]:
 
 def curve(
     frame: pd.DataFrame,
-    other: pd.DataFrame | None,
+    reference: Reference | None,
     look: Look,
-    text: Text,
-    theme: Theme,
-    other_name: str = "",
+    ink: Ink,
     until: datetime | None = None,
 ) -> Spec:
     """Draw the quarters of one point.
@@ -74,33 +77,30 @@ def curve(
     ----------
     frame
         Every quarter of the span (`dashboards.data.quarters`), absent ones with NaN.
-    other
+    reference
         The span compared with, quarter by quarter, or None.
     until
         Newest reading of the enterprise: what lies after it is the future, not a gap.
     """
-    column = "mean" if look.gauge else "used"
+    column, theme = "mean" if look.gauge else "used", ink.theme
     labels = _labels(frame["period_start"])
     state = states(frame, look.gauge)
     value = np.where(state == "gap", np.nan, frame[column].to_numpy(dtype=float))
-    series = [_line(labels, value, state, look, text)]
-    if look.gauge:
-        series = [*_band(labels, frame, state, look, text), *series]
+    series = [] if reference is None else _reference(labels, reference, column, theme)
+    series += _band(labels, frame, state, look, ink.text) if look.gauge else []
+    series.append(_line(labels, value, state, look, ink.text))
     series += _dashes(labels, value, state, look)
-    series += [_marks(labels, value, state, mark, text, theme) for mark in _MARKS if (state == mark).any()]
-    gaps = _gap_runs(state, frame["period_start"], until)
-    if gaps:
-        series.append(_gaps(labels, gaps, text, theme))
-    if other is not None and other[column].notna().any():
-        series.insert(0, _reference(labels, other[column], other_name, theme))
+    series += [_marks(labels, value, state, mark, ink) for mark in _MARKS if (state == mark).any()]
+    series += _gaps(labels, _gap_runs(state, frame["period_start"], until), ink)
     names: list[Spec | str] = [_legend_entry(s) for s in series if s["name"]]
-    hours = 12 if len(labels) <= 96 else 48 if len(labels) <= 300 else 96
+    interval = 12 if len(labels) <= 96 else 48 if len(labels) <= 300 else 96
     return option(
         theme,
         grid=grid(),
         legend=legend(theme, names),
+        media=narrow(names),
         tooltip=tooltip(theme, unit=look.unit),
-        xAxis=category_axis(theme, labels, gap=False, interval=hours - 1),
+        xAxis=category_axis(theme, labels, gap=False, interval=interval - 1),
         yAxis=value_axis(theme, from_zero=not look.gauge),
         series=series,
     )
@@ -122,7 +122,11 @@ def _pairs(labels: list[str], value: npt.NDArray[np.float64], keep: npt.NDArray[
 
 
 def _line(
-    labels: list[str], value: npt.NDArray[np.float64], state: npt.NDArray[np.str_], look: Look, text: Text
+    labels: list[str],
+    value: npt.NDArray[np.float64],
+    state: npt.NDArray[np.str_],
+    look: Look,
+    text: Text,
 ) -> Spec:
     measured = ~np.isin(state, ["gap", "estimated"])
     return {
@@ -132,7 +136,7 @@ def _line(
         "showSymbol": False,
         "symbol": "circle",
         "symbolSize": 5,
-        "lineStyle": {"width": 1.8, "color": look.colour},
+        "lineStyle": {"width": 1.8 if len(labels) <= 300 else 1.2, "color": look.colour},
         "itemStyle": {"color": look.colour},
         "areaStyle": {"color": look.colour, "opacity": 0 if look.gauge else 0.12},
         "z": 3,
@@ -171,10 +175,10 @@ def _marks(
     value: npt.NDArray[np.float64],
     state: npt.NDArray[np.str_],
     mark: str,
-    text: Text,
-    theme: Theme,
+    ink: Ink,
 ) -> Spec:
     symbol, size = _MARKS[mark]
+    text, theme = ink.text, ink.theme
     colour = quality_colour(mark, theme.dark)
     if mark == "estimated":
         colour = theme.muted
@@ -185,7 +189,11 @@ def _marks(
         "data": picked,
         "symbol": symbol,
         "symbolSize": size if len(picked) < 200 else max(4, size - 3),
-        "itemStyle": {"color": colour, "borderWidth": 1.4},
+        "itemStyle": {
+            "color": theme.card if mark in _HOLLOW else colour,
+            "borderColor": colour,
+            "borderWidth": 1.5,
+        },
         "z": 5,
     }
 
@@ -201,12 +209,17 @@ def _gap_runs(
     return list(zip(edges[::2].tolist(), (edges[1::2] - 1).tolist(), strict=True))
 
 
-def _gaps(labels: list[str], runs: list[tuple[int, int]], text: Text, theme: Theme) -> Spec:
+def _gaps(labels: list[str], runs: list[tuple[int, int]], ink: Ink) -> list[Spec]:
+    """Shade the runs of quarters nobody spoke for."""
+    if not runs:
+        return []
+    text, theme = ink.text, ink.theme
     last = len(labels) - 1
     areas = [
-        [{"xAxis": labels[max(first - 1, 0)]}, {"xAxis": labels[min(after + 1, last)]}] for first, after in runs
+        [{"xAxis": labels[max(first - 1, 0)]}, {"xAxis": labels[min(after + 1, last)]}]
+        for first, after in runs
     ]
-    return {
+    shade: Spec = {
         "type": "line",
         "name": text("quality.gap"),
         "data": [],
@@ -220,23 +233,25 @@ def _gaps(labels: list[str], runs: list[tuple[int, int]], text: Text, theme: The
             "data": areas,
         },
     }
+    return [shade]
 
 
-def _reference(labels: list[str], values: pd.Series, name: str, theme: Theme) -> Spec:
-    """Draw the span compared with: grey and dashed, behind everything."""
-    data = [
-        [label, cell(float(value))] for label, value in zip(labels, values.to_numpy(dtype=float), strict=False)
-    ]
-    return {
+def _reference(labels: list[str], reference: Reference, column: str, theme: Theme) -> list[Spec]:
+    """Draw the span compared with: grey and dashed, behind everything; nothing where it has no value."""
+    values = reference.frame[column].to_numpy(dtype=float)
+    if np.isnan(values).all():
+        return []
+    line: Spec = {
         "type": "line",
-        "name": name,
-        "data": data,
+        "name": reference.name,
+        "data": [[label, cell(float(value))] for label, value in zip(labels, values, strict=False)],
         "showSymbol": False,
         "symbol": "none",
         "lineStyle": {"width": 1.3, "type": "dashed", "color": theme.reference},
         "itemStyle": {"color": theme.reference},
         "z": 1,
     }
+    return [line]
 
 
 def _band(

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import pandas as pd
 
-from dashboards.charts.base import Spec, category_axis, cell, grid, hatch, legend, option, tooltip, value_axis
+from dashboards.charts.base import (
+    Ink,
+    Labels,
+    Spec,
+    category_axis,
+    cell,
+    grid,
+    hatch,
+    legend,
+    narrow,
+    option,
+    tooltip,
+    value_axis,
+)
 from dashboards.data import QUALITIES
-from dashboards.i18n import Text
 from dashboards.ui.theme import Theme, quality_colour
 
 # Steps of completeness [%] from the top: (from, light colour, dark colour).
@@ -21,13 +33,16 @@ STEPS = (
 )
 
 
-def heat(frame: pd.DataFrame, names: dict[str, str], labels: dict[pd.Timestamp, str], text: Text, theme: Theme) -> Spec:
+def heat(frame: pd.DataFrame, names: dict[str, str], labels: Labels, ink: Ink) -> Spec:
     """Draw received / due [%] of each point (rows) and day (columns).
 
     A day on which nothing was due stays empty: it is neither good nor bad.
     """
+    theme = ink.theme
     axis, order = list(labels.values()), list(names.values())
-    due = frame[(frame["due"] > 0) & frame["point"].isin(list(names)) & frame["period_start"].isin(list(labels))]
+    due = frame[
+        (frame["due"] > 0) & frame["point"].isin(list(names)) & frame["period_start"].isin(list(labels))
+    ]
     filled = (due["received"] / due["due"] * 100).clip(upper=100).round(2)
     data = [
         [labels[start], names[point], value]
@@ -37,7 +52,11 @@ def heat(frame: pd.DataFrame, names: dict[str, str], labels: dict[pd.Timestamp, 
     series: Spec = {
         "type": "heatmap",
         "data": data,
-        "itemStyle": {"borderColor": theme.card, "borderWidth": 0 if many else 1.5, "borderRadius": 0 if many else 2},
+        "itemStyle": {
+            "borderColor": theme.card,
+            "borderWidth": 0 if many else 1.5,
+            "borderRadius": 0 if many else 2,
+        },
         "emphasis": {"itemStyle": {"borderColor": theme.ink}},
         "progressive": 0,
     }
@@ -47,7 +66,7 @@ def heat(frame: pd.DataFrame, names: dict[str, str], labels: dict[pd.Timestamp, 
         tooltip=tooltip(theme, trigger="item", digits=1, unit="%"),
         xAxis=category_axis(theme, axis, gap=True),
         yAxis=_names_axis(theme, order),
-        visualMap=_steps(text, theme),
+        visualMap=_steps(ink),
         series=[series],
     )
 
@@ -66,7 +85,8 @@ def _names_axis(theme: Theme, names: list[str]) -> Spec:
     return axis
 
 
-def _steps(text: Text, theme: Theme) -> Spec:
+def _steps(ink: Ink) -> Spec:
+    text, theme = ink.text, ink.theme
     pieces: list[Spec] = []
     upper = 100.01
     for index, (floor, light, dark) in enumerate(STEPS):
@@ -87,7 +107,7 @@ def _steps(text: Text, theme: Theme) -> Spec:
     }
 
 
-def mix(frame: pd.DataFrame, names: dict[str, str], text: Text, theme: Theme) -> Spec:
+def mix(frame: pd.DataFrame, names: dict[str, str], ink: Ink) -> Spec:
     """Draw of each point how its due readings divide into quality classes and missing ones [%].
 
     Parameters
@@ -95,10 +115,12 @@ def mix(frame: pd.DataFrame, names: dict[str, str], text: Text, theme: Theme) ->
     frame
         One row per point: received, due and the counts by class (`dashboards.enterprise.views.mixture`).
     """
-    shares = _shares(frame)
+    shares, text, theme = _shares(frame), ink.text, ink.theme
+    at = [p for p in names if p in shares.index]
     series = []
     for kind in (*QUALITIES, "missing"):
-        data = [[cell(shares.at[p, kind]), n] for p, n in names.items() if p in shares.index and shares.at[p, kind] > 0]
+        parts = shares.loc[at, kind].tolist()
+        data = [[cell(part), names[p]] for p, part in zip(at, parts, strict=True) if part > 0]
         if data:
             style: Spec = {"color": quality_colour(kind, theme.dark)}
             if kind == "missing":
@@ -113,12 +135,14 @@ def mix(frame: pd.DataFrame, names: dict[str, str], text: Text, theme: Theme) ->
                     "barMaxWidth": 14,
                 }
             )
+    entries: list[Spec | str] = [{"name": s["name"], "icon": "roundRect"} for s in series]
     value = value_axis(theme)
     value |= {"max": 100, "interval": 25, "axisLabel": {**value["axisLabel"], "formatter": "{value}%"}}
     return option(
         theme,
         grid=grid(top=30, right=18),
-        legend=legend(theme, [{"name": s["name"], "icon": "roundRect"} for s in series]),
+        legend=legend(theme, entries),
+        media=narrow(entries),
         tooltip=tooltip(theme, digits=1, unit="%"),
         xAxis=value,
         yAxis=_names_axis(theme, list(names.values())),

@@ -14,7 +14,7 @@ from dashboards.enterprise.context import BY_KEY, GAUGE, Context
 from dashboards.enterprise.live import completeness_mark, freshness_mark
 from dashboards.enterprise.toolbar import bound
 from dashboards.filters import SPANS, TOTAL, Basis
-from dashboards.formats import age, amount, percent, stamp
+from dashboards.formats import DASH, age, amount, percent, stamp
 from dashboards.ui import parts
 from dashboards.ui.theme import item_colour
 
@@ -27,8 +27,7 @@ def curve_card(context: Context) -> None:
     """Draw the quarter-hours of one point."""
     text, filters = context.text, context.filters
     names = context.point_names
-    row = context.point_row(context.point)
-    look = views.look(row, names[context.point], text, context.theme.dark)
+    look = views.look(context)
     with st.container(key="card_curve", height="stretch"):
         with st.container(key="head_curve", horizontal=True, vertical_alignment="center"):
             st.html(parts.title(text("card.curve")), width="content")
@@ -38,7 +37,7 @@ def curve_card(context: Context) -> None:
                 format_func=lambda p: names.get(p, p),
                 label_visibility="collapsed",
                 width=230,
-                **bound("point", context.point),  # type: ignore[arg-type]
+                **bound("point", context.point),
             )
             st.segmented_control(
                 text("filter.days"),
@@ -46,14 +45,12 @@ def curve_card(context: Context) -> None:
                 format_func=lambda n: text("curve.days", n=n),
                 required=True,
                 label_visibility="collapsed",
-                **bound("days", str(filters.days)),  # type: ignore[arg-type]
+                **bound("days", str(filters.days)),
             )
             span = views.curve_span(filters)
-            days = f"{filters.day}" if filters.days == 1 else f"{span.first:%m-%d} – {filters.day:%m-%d}"
+            days = f"{filters.day}" if filters.days == 1 else f"{span.first:%m-%d} {DASH} {filters.day:%m-%d}"
             st.html(f'<div class="nl-ttl"><small>{look.unit} · {days}</small></div>')
-        drawing = views.curve(
-            context.asker, filters, context.point, look, text.language, context.theme.dark, context.last_at
-        )
+        drawing = views.curve(context)
         alt = text("alt.curve", name=look.name, days=days, unit=look.unit)
         _draw(context, drawing, CURVE_HEIGHT, alt, "curve")
         _foot(context, "curve", drawing.known_at)
@@ -71,12 +68,19 @@ def structure_card(context: Context) -> None:
                 format_func=lambda b: text(f"basis.{b}"),
                 required=True,
                 label_visibility="collapsed",
-                **bound("basis", str(filters.basis)),  # type: ignore[arg-type]
+                **bound("basis", str(filters.basis)),
             )
-        drawing = views.structure(context.asker, filters, text.language, context.theme.dark)
-        _draw(context, drawing, RING_HEIGHT, text("alt.structure", basis=text(f"basis.{filters.basis}")), "structure")
-        st.html(structure_table(context))
-        _foot(context, "structure", context.last_at)
+        drawing = views.structure(context)
+        _draw(
+            context,
+            drawing,
+            RING_HEIGHT,
+            text("alt.structure", basis=text(f"basis.{filters.basis}")),
+            "structure",
+        )
+        if written := structure_table(context):
+            st.html(written)
+        _foot(context, "structure", drawing.known_at)
 
 
 @st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
@@ -87,25 +91,27 @@ def structure_table(context: Context) -> str:
     if frame.empty:
         return ""
     rows = []
-    for row in frame.itertuples():
-        used, unit = amount(text, row.used, str(row.unit))
-        dot = f'<span class="nl-dot" style="background:{item_colour(str(row.item), context.theme.dark)}"></span>'
+    for row in data.records(frame):
+        used, unit = amount(text, row["used"], str(row["unit"]))
+        dot = parts.dot(item_colour(row["item"], context.theme.dark))
         rows.append(
-            f'<tr><td class="n">{dot}&ensp;<b>{escape(context.item_name(str(row.item)))}</b></td>'
+            f'<tr><td class="n">{dot}&ensp;<b>{escape(context.item_name(str(row["item"])))}</b></td>'
             f'<td>{used} <span class="q">{escape(unit)}</span></td>'
-            f"<td>{_tce(row.coal_kgce)}</td><td>{_tce(row.coal_equal_kgce)}</td></tr>"
+            f"<td>{_tce(row['coal_kgce'])}</td><td>{_tce(row['coal_equal_kgce'])}</td></tr>"
         )
     rows.append(
         f'<tr class="sum"><td>{escape(text("table.sum"))}</td><td></td>'
         f"<td>{_tce(frame['coal_kgce'].sum(min_count=1))}</td>"
         f"<td>{_tce(frame['coal_equal_kgce'].sum(min_count=1))}</td></tr>"
     )
-    head = "".join(f"<th>{escape(text(k))}</th>" for k in ("column.item", "column.used", "table.tce", "table.tce_equal"))
+    head = "".join(
+        f"<th>{escape(text(k))}</th>" for k in ("column.item", "column.used", "table.tce", "table.tce_equal")
+    )
     return f'<table class="nl-tab"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 def _tce(kgce: float) -> str:
-    return "–" if pd.isna(kgce) else f"{kgce / 1000:,.2f}"
+    return DASH if pd.isna(kgce) else f"{kgce / 1000:,.2f}"
 
 
 def bars_card(context: Context) -> None:
@@ -122,9 +128,9 @@ def bars_card(context: Context) -> None:
                 format_func=lambda e: text("energy.total") if e == TOTAL else context.item_name(e),
                 label_visibility="collapsed",
                 width=170,
-                **bound("energy", context.energy),  # type: ignore[arg-type]
+                **bound("energy", context.energy),
             )
-            drawing = views.bars(context.asker, filters, context.energy, text.language, context.theme.dark)
+            drawing = views.bars(context)
             basis = f" · {text(f'basis.{filters.basis}')}" if context.energy == TOTAL else ""
             period = views.period_label(level, span)
             st.html(f'<div class="nl-ttl"><small>{escape(drawing.unit)}{basis} · {period}</small></div>')
@@ -138,7 +144,7 @@ def points_card(context: Context) -> None:
     with st.container(key="card_points", height="stretch"):
         st.html(parts.title(text("card.points"), text("points.note", n=len(context.points))))
         st.html(f'<div class="nl-scroll" tabindex="0" role="region">{points_table(context)}</div>')
-        _foot(context, "points", context.last_at)
+        _foot(context, "points", None)
 
 
 @st.cache_data(ttl=data.LIVE_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
@@ -146,20 +152,20 @@ def points_table(context: Context) -> str:
     """Give the points as rows: name, what was used, completeness, newest reading, age."""
     text, filters, at = context.text, context.filters, data.now()
     fresh = data.freshness(context.asker, filters.enterprise).set_index("point")["last_read_at"]
-    trust = views.mixture(data.completeness(context.asker, filters.enterprise, filters.span, context.seen)).set_index("point")
+    trust = views.mixture(views.trust(context, filters.span)).set_index("point")[["received", "due"]]
     used = _used(context)
     names = context.point_names
     rows = []
-    for row in context.points.itertuples():
-        point = str(row.point)
+    for row in data.records(context.points):
+        point = str(row["point"])
         last = fresh.get(point, pd.NaT)
-        part = data.share(trust.at[point, "received"], trust.at[point, "due"]) if point in trust.index else None
-        dot = f'<span class="nl-dot" style="background:{item_colour(str(row.item), context.theme.dark)}"></span>'
-        number, unit = amount(text, used.get(point), str(row.unit))
+        part = data.share(*trust.loc[point].to_numpy(dtype=float)) if point in trust.index else None
+        dot = parts.dot(item_colour(row["item"], context.theme.dark))
+        number, unit = amount(text, used.get(point), str(row["unit"]))
         rows.append(
             f'<tr><td class="n" title="{escape(point)}">{dot}&ensp;<b>{escape(names[point])}</b></td>'
             f'<td>{number} <span class="q">{escape(unit)}</span></td>'
-            f"<td>{_part(part)}</td><td class='h'>{stamp(None if pd.isna(last) else last)[5:] or '–'}</td>"
+            f"<td>{_part(part)}</td><td class='h'>{stamp(None if pd.isna(last) else last)[5:] or DASH}</td>"
             f"<td>{_age(context, last, at)}</td></tr>"
         )
     keys = ("table.point", "column.used", "kpi.complete", "table.last", "table.age")
@@ -183,14 +189,15 @@ def _part(part: float | None) -> str:
     kind, _ = completeness_mark(part)
     colour = {"good": "#2F8F80", "warn": "#D9982B", "bad": "#C8402F"}.get(kind, "#8C97A5")
     width = 0 if part is None else round(part * 100)
-    return f'<span class="nl-bar h"><i style="width:{width}%;background:{colour}"></i></span><span class="nl-pc">{percent(part)}</span>'
+    bar = f'<span class="nl-bar h"><i style="width:{width}%;background:{colour}"></i></span>'
+    return f'{bar}<span class="nl-pc">{percent(part)}</span>'
 
 
 def _age(context: Context, last: datetime, at: datetime) -> str:
     if pd.isna(last):
         return parts.pill("flat", "◌", context.text("points.never"))
     kind, mark = freshness_mark(at - last)
-    return parts.pill(kind, mark, age(context.text, at - last))
+    return parts.pill(kind, mark, age(context.text, at - last, "old"))
 
 
 def heat_card(context: Context) -> None:
@@ -200,9 +207,16 @@ def heat_card(context: Context) -> None:
     period = f"{span.first:%Y-%m}" if span.days < 32 else f"{span.first:%Y}"
     with st.container(key="card_heat", height="stretch"):
         st.html(parts.title(text("card.heat"), text("heat.note", period=period)))
-        drawing = views.heat(context.asker, context.filters, names, context.seen, text.language, context.theme.dark)
-        _draw(context, drawing, _rows_height(len(names)), text("alt.heat", period=period), "heat", canvas=span.days > 60)
-        _foot(context, "heat", context.last_at)
+        drawing = views.heat(context)
+        _draw(
+            context,
+            drawing,
+            _rows_height(len(names)),
+            text("alt.heat", period=period),
+            "heat",
+            canvas=span.days > 60,
+        )
+        _foot(context, "heat", drawing.known_at)
 
 
 def mix_card(context: Context) -> None:
@@ -210,9 +224,9 @@ def mix_card(context: Context) -> None:
     text, names = context.text, context.point_names
     with st.container(key="card_mix", height="stretch"):
         st.html(parts.title(text("card.mix"), text("mix.note")))
-        drawing = views.mix(context.asker, context.filters, names, context.seen, text.language, context.theme.dark)
+        drawing = views.mix(context)
         _draw(context, drawing, _rows_height(len(names)), text("alt.mix"), "mix")
-        _foot(context, "mix", context.last_at)
+        _foot(context, "mix", drawing.known_at)
 
 
 def _rows_height(rows: int) -> int:
@@ -233,25 +247,39 @@ def _draw(
 def _foot(context: Context, card: str, known: datetime | None) -> None:
     """Write where the numbers come from and how new they are; offer the numbers themselves."""
     text = context.text
-    line = text("source.line", table=text(f"source.{card}"), known=stamp(known))
+    line = _source(context, card, known)
     with st.container(key=f"foot_{card}", horizontal=True, vertical_alignment="center"):
         st.html(f'<div class="nl-src">{escape(line)}</div>', width="stretch")
-        if st.button(text("numbers.show"), key=f"numbers_{card}", type="tertiary", icon=":material/table_rows:"):
-            numbers(context, card, stamp(known))
+        if st.button(
+            text("numbers.show"), key=f"numbers_{card}", type="tertiary", icon=":material/table_rows:"
+        ):
+            numbers(context, card, line)
 
 
-def numbers(context: Context, card: str, known: str) -> None:
+def _source(context: Context, card: str, known: datetime | None) -> str:
+    """Write the source with the newest receipt behind the numbers, where the question tells it."""
+    text, table = context.text, context.text(f"source.{card}")
+    if known is not None:
+        return text("source.line", table=table, known=stamp(known))
+    if context.filters.as_of:
+        return text("source.as_of", table=table, day=context.filters.as_of.isoformat())
+    return text("source.until", table=table, at=stamp(context.last_at))
+
+
+def numbers(context: Context, card: str, line: str) -> None:
     """Open the numbers behind a card, with both kinds of file to take away."""
     text = context.text
 
     def body() -> None:
-        made = sheets.sheet(context, card, known)
+        made = sheets.sheet(context, card, line)
         st.caption(made.source)
         if made.frame.empty:
             parts.nothing(text("empty.title"), "", 160)
             return
-        parts.table(made.frame, alt=made.heading, key=f"table_{card}", height=min(38 + 35 * len(made.frame), 460))
-        with st.container(horizontal=True):
+        parts.table(
+            made.frame, alt=made.heading, key=f"table_{card}", height=460 if len(made.frame) > 12 else None
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
             _download(made, "csv", context)
             _download(made, "xlsx", context)
             st.caption(text("numbers.rows", n=f"{len(made.frame):,}"))
@@ -262,7 +290,9 @@ def numbers(context: Context, card: str, known: str) -> None:
 def _download(made: export.Sheet, kind: str, context: Context) -> None:
     """Offer a file; it is built when it is asked for, not before."""
     build = export.csv if kind == "csv" else export.xlsx
-    mime = "text/csv" if kind == "csv" else "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    mime = (
+        "text/csv" if kind == "csv" else "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    )
     st.download_button(
         context.text(f"numbers.{kind}"),
         data=lambda: build(made),
@@ -272,5 +302,3 @@ def _download(made: export.Sheet, kind: str, context: Context) -> None:
         icon=":material/download:",
         on_click="ignore",
     )
-
-

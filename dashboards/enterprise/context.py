@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
@@ -33,7 +35,9 @@ class Context:
     @property
     def key(self) -> str:
         """Give what tells two runs apart; drawings are cached by it."""
-        return repr((self.asker, self.filters, self.text.language, self.theme.dark, self.seen, len(self.points)))
+        return repr(
+            (self.asker, self.filters, self.text.language, self.theme.dark, self.seen, len(self.points))
+        )
 
     @property
     def seen(self) -> tuple[datetime | None, datetime | None]:
@@ -82,5 +86,5 @@ def item_name(text: Text, slug: str) -> str:
     return text.either(item.zh, item.en) if item else slug
 
 
-BY_KEY = {Context: lambda context: context.key}
+BY_KEY: dict[str | type[Any], Callable[[Any], Any]] = {Context: lambda context: context.key}
 """For `st.cache_data`: a context is the same when its key is."""

@@ -17,6 +17,7 @@ from dashboards.filters import Basis
 from dashboards.formats import age, amount, percent, stamp
 from dashboards.i18n import Text
 from dashboards.periods import Grain, Span, shift, span_of, trailing
+from dashboards.ui import parts
 from dashboards.ui.parts import pill
 from dashboards.ui.theme import is_energy, item_colour
 
@@ -54,20 +55,25 @@ def headline(context: Context, at: datetime) -> str:
     text = context.text
     fresh = data.freshness(context.asker, context.filters.enterprise)
     last = fresh["last_read_at"].max() if len(fresh) else pd.NaT
-    parts = [f"<h1>{escape(context.name)}</h1>"]
+    words = [f"<h1>{escape(context.name)}</h1>"]
     if context.simulated:
-        parts.append(pill("sim", "◇", text("enterprise.simulated")))
+        words.append(pill("sim", "◇", text("enterprise.simulated")))
     if pd.isna(last):
-        parts.append(f"<span>{escape(text('head.never'))}</span>")
+        words.append(f"<span>{escape(text('head.never'))}</span>")
     else:
         kind, mark = freshness_mark(at - last)
         until = text("head.until", at=stamp(last))
-        parts.append(f"<span>{escape(until)}</span>{pill(kind, mark, age(text, at - last))}")
+        words.append(f"<span>{escape(until)}</span>{pill(kind, mark, age(text, at - last))}")
         alive = int((last - fresh["last_read_at"] <= FRESH).sum())
-        parts.append(f"<span>{escape(text('head.points'))} <b>{alive}</b> / {len(context.points)}</span>")
+        words.append(f"<span>{escape(text('head.points'))} <b>{alive}</b> / {len(context.points)}</span>")
+    days = data.completeness(
+        context.asker, context.filters.enterprise, context.filters.span, context.seen, live=True
+    )
+    part = percent(data.share(float(days["received"].sum()), float(days["due"].sum())))
+    words.append(f"<span>{escape(text('head.complete'))} <b>{part}</b></span>")
     if context.asker.as_of:
-        parts.append(pill("warn", "◷", text("as_of.shown", day=context.asker.as_of.isoformat())))
-    return f'<div class="nl-head">{"".join(parts)}</div>'
+        words.append(pill("warn", "◷", text("as_of.shown", day=context.asker.as_of.isoformat())))
+    return f'<div class="nl-head">{"".join(words)}</div>'
 
 
 def freshness_mark(passed: timedelta) -> tuple[str, str]:
@@ -164,24 +170,31 @@ def _change(frames: Frames, text: Text, value: float | None, before: float | Non
 
 def _main(context: Context, frames: Frames) -> str:
     text, basis = context.text, context.filters.basis
-    first, second = ("coal_kgce", "coal_equal_kgce") if basis is Basis.CALORIFIC else ("coal_equal_kgce", "coal_kgce")
+    first, second = (
+        ("coal_kgce", "coal_equal_kgce") if basis is Basis.CALORIFIC else ("coal_equal_kgce", "coal_kgce")
+    )
     value = _of(frames.current, first)
     pair = "".join(
-        f'<div><div class="v">{n}<small>{u}</small></div><div class="u">{escape(text(f"basis.{key}"))}</div></div>'
+        f'<div class="v">{n}<small>{u} {escape(text(f"basis.{key}"))}</small></div>'
         for column in (first, second)
         for n, u in [amount(text, _of(frames.current, column), "kgce")]
         for key in ["calorific" if column == "coal_kgce" else "equal"]
     )
     change = _change(frames, text, value, _of(frames.other, first))
     line = _wider_line(context, frames, first, "kgce")
-    lacking = [i for i, v in zip(frames.current["item"], frames.current[first], strict=True) if pd.isna(v) and is_energy(i)]
+    lacking = [
+        i
+        for i, v in zip(frames.current["item"], frames.current[first], strict=True)
+        if pd.isna(v) and is_energy(i)
+    ]
     if lacking:
         line = text("kpi.without", names=text("list.join").join(context.item_name(i) for i in lacking))
     image = spark.columns(_trend(frames, first, whole_only=False), context.theme.primary)
     return (
         f'<div class="nl-kpi main"><div class="l"><span class="t">{escape(text("kpi.total"))} · '
         f"{escape(period_words(context))}</span>{change}</div>"
-        f'<div class="two">{pair}</div><div class="s">{escape(line)}</div>{_img(image, text("kpi.total"), text)}</div>'
+        f'<div class="two">{pair}</div><div class="s">{escape(line)}</div>'
+        f"{_img(image, text('kpi.total'), text)}</div>"
     )
 
 
@@ -193,7 +206,9 @@ def _wider_line(context: Context, frames: Frames, column: str, unit: str, item: 
 def period_words(context: Context) -> str:
     """Write the chosen period: 2026-11-21, 2026-11 or 2026."""
     day = context.filters.day
-    return {Grain.DAY: f"{day:%m-%d}", Grain.MONTH: f"{day:%Y-%m}", Grain.YEAR: f"{day:%Y}"}[context.filters.grain]
+    return {Grain.DAY: f"{day:%m-%d}", Grain.MONTH: f"{day:%Y-%m}", Grain.YEAR: f"{day:%Y}"}[
+        context.filters.grain
+    ]
 
 
 def _item(context: Context, frames: Frames, item: str) -> Indicator:
@@ -230,7 +245,9 @@ def _complete(context: Context, frames: Frames) -> Indicator:
     kind, mark = completeness_mark(part)
     colour = {"good": "#2F8F80", "warn": "#D9982B", "bad": "#C8402F"}.get(kind, context.theme.muted)
     sums = frames.trend.groupby("period_start")[["received", "due"]].sum()
-    trend = [data.share(sums.at[s, "received"], sums.at[s, "due"]) if s in sums.index else None for s in frames.starts]
+    trend = [
+        data.share(*sums.loc[s].to_numpy(dtype=float)) if s in sums.index else None for s in frames.starts
+    ]
     trend = trend if frames.whole else [*trend[:-1], part]
     written = percent(part)
     return Indicator(
@@ -251,9 +268,10 @@ def completeness_mark(part: float | None) -> tuple[str, str]:
 
 def _card(card: Indicator) -> str:
     number, unit = card.value
-    dot = f'<span class="nl-dot" style="background:{card.dot}"></span>' if card.dot else ""
+    dot = parts.dot(card.dot) if card.dot else ""
     return (
-        f'<div class="nl-kpi"><div class="l">{dot}<span class="t">{escape(card.label)}</span>{card.pill}</div>'
+        f'<div class="nl-kpi"><div class="l">{dot}<span class="t">{escape(card.label)}</span>'
+        f"{card.pill}</div>"
         f'<div class="v">{number}<small>{escape(unit)}</small></div><div class="s">{escape(card.line)}</div>'
         f'<img alt="{escape(card.label)}" src="{card.image}"></div>'
     )

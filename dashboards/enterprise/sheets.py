@@ -10,22 +10,22 @@ import pandas as pd
 from dashboards import data
 from dashboards.charts.curve import states
 from dashboards.enterprise import views
-from dashboards.enterprise.context import GAUGE, Context
+from dashboards.enterprise.context import GAUGE, Context, item_name
 from dashboards.export import Sheet
 from dashboards.filters import TOTAL
-from dashboards.formats import stamp, unit_label
+from dashboards.formats import unit_label
 from dashboards.i18n import Text
 
 Maker = Callable[[Context], pd.DataFrame]
 
 
-def sheet(context: Context, card: str, known: str = "") -> Sheet:
+def sheet(context: Context, card: str, line: str) -> Sheet:
     """Make the table of a card with its head line and its line of source and knowledge."""
     text, filters = context.text, context.filters
     frame = MAKERS[card](context)
     heading = f"{context.name} · {text(f'card.{card}')}"
     as_of = filters.as_of.isoformat() if filters.as_of else text("as_of.newest")
-    source = text("source.sheet", table=text(f"source.{card}"), known=known or stamp(None), as_of=as_of)
+    source = text("source.sheet", line=line, as_of=as_of)
     if context.simulated:
         source = f"{source} · {text('enterprise.simulated')}"
     return Sheet(f"{filters.enterprise}_{card}_{filters.day:%Y%m%d}", heading, source, frame)
@@ -63,7 +63,7 @@ def structure(context: Context) -> pd.DataFrame:
 def _items(frame: pd.DataFrame, text: Text, first: list[str]) -> pd.DataFrame:
     part = 100 * frame["received"] / frame["due"].replace(0, np.nan)
     shown = frame.assign(
-        item=[views.item_name(text, i) for i in frame["item"]],
+        item=[item_name(text, i) for i in frame["item"]],
         unit=[unit_label(text, u) for u in frame["unit"]],
         coal_tce=frame["coal_kgce"] / 1000,
         coal_equal_tce=frame["coal_equal_kgce"] / 1000,
@@ -104,22 +104,30 @@ def points(context: Context) -> pd.DataFrame:
         unit=[unit_label(text, u) for u in frame["unit"]],
         kind=[text.get(f"kind.{k}", k) for k in frame["kind"]],
     )
-    columns = ["point", "name", "item", "kind", "unit", "metering_level", "place", "last_read_at", "last_received_at"]
+    columns = [
+        "point",
+        "name",
+        "item",
+        "kind",
+        "unit",
+        "metering_level",
+        "place",
+        "last_read_at",
+        "last_received_at",
+    ]
     return _named(frame[columns], text)
 
 
 def heat(context: Context) -> pd.DataFrame:
     """Give received and due of each point and day with the counts by quality."""
     span = views.trust_span(context.filters)
-    frame = data.completeness(context.asker, context.filters.enterprise, span, context.seen)
+    frame = views.trust(context, span)
     return _trust(context, frame, ["period_start", "point", "name"])
 
 
 def mix(context: Context) -> pd.DataFrame:
     """Give the counts by quality of each point over the period."""
-    frame = views.mixture(
-        data.completeness(context.asker, context.filters.enterprise, context.filters.span, context.seen)
-    )
+    frame = views.mixture(views.trust(context, context.filters.span))
     return _trust(context, frame, ["point", "name"])
 
 
@@ -127,7 +135,9 @@ def _trust(context: Context, frame: pd.DataFrame, first: list[str]) -> pd.DataFr
     names = context.point_names
     part = (100 * frame["received"] / frame["due"].replace(0, np.nan)).clip(upper=100).round(2)
     shown = frame.assign(name=[names.get(p, p) for p in frame["point"]], complete=part)
-    return _named(shown[[*first, "complete", "received", "due", *data.QUALITIES]], context.text, {"complete": "%"})
+    return _named(
+        shown[[*first, "complete", "received", "due", *data.QUALITIES]], context.text, {"complete": "%"}
+    )
 
 
 MAKERS: dict[str, Maker] = {

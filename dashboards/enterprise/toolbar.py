@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
+from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -27,7 +28,7 @@ def put(name: str, key: str) -> None:
         st.query_params[name] = value.isoformat() if isinstance(value, date) else str(value)
 
 
-def bound(name: str, value: object) -> dict[str, object]:
+def bound(name: str, value: object) -> dict[str, Any]:
     """Set a widget from the address before it is made, and let it write back on change."""
     key = f"w_{name}"
     if st.session_state.get(key, ...) != value:
@@ -59,7 +60,7 @@ def _enterprise(filters: Filters, enterprises: pd.DataFrame, text: Text) -> None
         label_visibility="collapsed",
         placeholder=text("filter.enterprise"),
         width=250,
-        **bound("enterprise", filters.enterprise),  # type: ignore[arg-type]
+        **bound("enterprise", filters.enterprise),
     )
 
 
@@ -70,7 +71,7 @@ def _period(filters: Filters, text: Text) -> None:
         format_func=lambda g: text(f"period.{g}"),
         required=True,
         label_visibility="collapsed",
-        **bound("period", str(filters.grain)),  # type: ignore[arg-type]
+        **bound("period", str(filters.grain)),
     )
     with st.container(key="days", horizontal=True, vertical_alignment="center", gap=None, width="content"):
         _step("chevron_left", text("filter.earlier"), filters, -1)
@@ -81,7 +82,7 @@ def _period(filters: Filters, text: Text) -> None:
             format="YYYY-MM-DD",
             label_visibility="collapsed",
             width=122,
-            **bound("date", filters.day),  # type: ignore[arg-type]
+            **bound("date", filters.day),
         )
         _step("chevron_right", text("filter.later"), filters, 1)
 
@@ -112,12 +113,14 @@ def _compare(filters: Filters, text: Text) -> None:
         format_func=named,
         label_visibility="collapsed",
         width=142,
-        **bound("compare", str(chosen)),  # type: ignore[arg-type]
+        **bound("compare", str(chosen)),
     )
 
 
 def _as_of(filters: Filters, text: Text) -> None:
-    label = text("as_of.newest") if filters.as_of is None else text("as_of.day", day=filters.as_of.isoformat())
+    label = (
+        text("as_of.newest") if filters.as_of is None else text("as_of.day", day=filters.as_of.isoformat())
+    )
     with st.popover(label, icon=":material/history:", width="content"):
         st.caption(text("as_of.help"))
         st.date_input(
@@ -126,7 +129,7 @@ def _as_of(filters: Filters, text: Text) -> None:
             min_value=FIRST_DAY,
             max_value=LAST_DAY,
             format="YYYY-MM-DD",
-            **bound("as_of", filters.as_of),  # type: ignore[arg-type]
+            **bound("as_of", filters.as_of),
         )
 
 

@@ -13,17 +13,15 @@ from dashboards.charts import bars as bar_chart
 from dashboards.charts import curve as curve_chart
 from dashboards.charts import quality as quality_chart
 from dashboards.charts import structure as structure_chart
-from dashboards.charts.base import Spec
-from dashboards.data import STILL_S, Asker
-from dashboards.enterprise.context import item_name
+from dashboards.charts.base import Ink, Labels, Measure, Reference, Spec
+from dashboards.data import STILL_S
+from dashboards.enterprise.context import BY_KEY, GAUGE, Context, item_name
 from dashboards.filters import TOTAL, Basis, Filters
 from dashboards.formats import number, scale_for, unit_label
-from dashboards.i18n import Text
 from dashboards.periods import Compare, Grain, Span, compared, shift, span_of
-from dashboards.ui.theme import item_colour, theme
+from dashboards.ui.theme import item_colour
 
 COAL = {Basis.CALORIFIC: "coal_kgce", Basis.EQUAL: "coal_equal_kgce"}
-Seen = tuple[datetime | None, datetime | None]
 SHOWN_POINTS = 24  # more rows than this are read in the table, not in a picture
 
 
@@ -36,30 +34,33 @@ class Drawing:
     known_at: datetime | None = None
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False)
-def curve(
-    asker: Asker,
-    filters: Filters,
-    point: str,
-    look: curve_chart.Look,
-    language: str,
-    dark: bool,
-    until: datetime | None,
-) -> Drawing:
+def _ink(context: Context) -> Ink:
+    return Ink(context.text, context.theme)
+
+
+@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+def curve(context: Context) -> Drawing:
     """Draw the quarter-hours of the chosen point, with the span compared with."""
-    text = Text(language)
-    span = curve_span(filters)
-    frame = data.quarters(asker, filters.enterprise, point, span)
-    column = "mean" if look.gauge else "used"
-    if frame[column].isna().all():
-        return Drawing(None, look.unit)
-    other, name = None, ""
-    reference = curve_reference(filters)
-    if reference is not None:
-        other = data.quarters(asker, filters.enterprise, point, reference)
-        name = text("compare.with", label=f"{reference.first:%m-%d}")
-    spec = curve_chart.curve(frame, other, look, text, theme(dark), name, until)
-    return Drawing(spec, look.unit, data.known_at(frame))
+    drawn, unit = look(context), context.filters.enterprise
+    frame = data.quarters(context.asker, unit, context.point, curve_span(context.filters))
+    if frame["mean" if drawn.gauge else "used"].isna().all():
+        return Drawing(None, drawn.unit)
+    span, reference = curve_reference(context.filters), None
+    if span is not None:
+        other = data.quarters(context.asker, unit, context.point, span)
+        reference = Reference(other, context.text("compare.with", label=f"{span.first:%m-%d}"), {})
+    spec = curve_chart.curve(frame, reference, drawn, _ink(context), context.last_at)
+    return Drawing(spec, drawn.unit, data.known_at(frame))
+
+
+def look(context: Context) -> curve_chart.Look:
+    """Give how the chosen point is drawn; an amount is one per quarter-hour."""
+    row = context.point_row(context.point)
+    gauge = str(row["kind"]) == GAUGE
+    unit = unit_label(context.text, str(row["unit"]))
+    shown = unit if gauge else context.text("curve.per_quarter", unit=unit)
+    colour = item_colour(str(row["item"]), context.theme.dark)
+    return curve_chart.Look(context.point_names[context.point], shown, colour, gauge)
 
 
 def curve_span(filters: Filters) -> Span:
@@ -76,45 +77,47 @@ def curve_reference(filters: Filters) -> Span | None:
     return Span(shift(Grain.DAY, span.first, -steps), shift(Grain.DAY, span.after, -steps))
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False)
-def bars(asker: Asker, filters: Filters, energy: str, language: str, dark: bool) -> Drawing:
+@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+def bars(context: Context) -> Drawing:
     """Draw days of the month or months of the year, all energy or one item."""
-    text = Text(language)
+    filters = context.filters
     level, span = filters.bars_span
-    frame = chosen(data.by_item(asker, level, filters.enterprise, span), energy)
-    value = COAL[filters.basis] if energy == TOTAL else "used"
-    if frame.empty or frame[value].isna().all():
+    frame = _chosen(context, level, span)
+    measure = _bars_measure(context, frame)
+    if measure is None:
         return Drawing(None)
-    unit = "kgce" if energy == TOTAL else str(frame["unit"].iloc[0])
-    largest = frame.groupby("period_start")[value].sum().abs().max()
-    divisor, label = scale_for(text, float(largest), unit)
-    other, other_labels, other_name = None, {}, ""
-    reference = bars_reference(filters)
-    if reference is not None:
-        other = chosen(data.by_item(asker, level, filters.enterprise, reference), energy)
-        other_labels = dict(zip(axis_labels(level, reference), axis_labels(level, span).values(), strict=False))
-        other_name = text("compare.with", label=period_label(level, reference))
+    labels = axis_labels(level, span)
     marked = f"{filters.day:%m-%d}" if filters.grain is Grain.DAY else ""
     spec = bar_chart.bars(
-        frame,
-        other,
-        text,
-        theme(dark),
-        value=value,
-        divisor=divisor,
-        unit=label,
-        labels=axis_labels(level, span),
-        other_labels=other_labels,
-        names={i: item_name(text, i) for i in frame["item"].unique()},
-        other_name=other_name,
-        marked=marked,
+        frame, _bars_reference(context, level, labels), measure, labels, _ink(context), marked
     )
-    return Drawing(spec, label, data.known_at(frame))
+    return Drawing(spec, measure.unit, data.known_at(frame))
 
 
-def chosen(frame: pd.DataFrame, energy: str) -> pd.DataFrame:
-    """Give the rows of one item, or all rows that count as energy."""
-    return frame if energy == TOTAL else frame[frame["item"] == energy]
+def _chosen(context: Context, level: str, span: Span) -> pd.DataFrame:
+    """Give the rows of the chosen item, or all rows, with the items' names."""
+    frame = data.by_item(context.asker, level, context.filters.enterprise, span)
+    if context.energy != TOTAL:
+        frame = frame[frame["item"] == context.energy]
+    return frame.assign(name=[context.item_name(i) for i in frame["item"]])
+
+
+def _bars_measure(context: Context, frame: pd.DataFrame) -> Measure | None:
+    column = COAL[context.filters.basis] if context.energy == TOTAL else "used"
+    if frame.empty or frame[column].isna().all():
+        return None
+    unit = "kgce" if context.energy == TOTAL else str(frame["unit"].iloc[0])
+    largest = frame.groupby("period_start")[column].sum().abs().max()
+    return Measure(column, *scale_for(context.text, float(largest), unit))
+
+
+def _bars_reference(context: Context, level: str, labels: Labels) -> Reference | None:
+    span = bars_reference(context.filters)
+    if span is None:
+        return None
+    places = dict(zip(axis_labels(level, span), labels.values(), strict=False))
+    name = context.text("compare.with", label=period_label(level, span))
+    return Reference(_chosen(context, level, span), name, places)
 
 
 def bars_reference(filters: Filters) -> Span | None:
@@ -124,12 +127,13 @@ def bars_reference(filters: Filters) -> Span | None:
     return None if other is None else span_of(grain, other)
 
 
-def axis_labels(level: str, span: Span) -> dict[pd.Timestamp, str]:
+def axis_labels(level: str, span: Span) -> Labels:
     """Give period start -> label for each day or month of a span."""
     if level == "month":
-        starts = pd.date_range(span.first, span.after, freq="MS", inclusive="left")
-        return {start: f"{start:%Y-%m}" for start in starts}
-    return {start: f"{start:%m-%d}" for start in pd.date_range(span.first, span.after, freq="D", inclusive="left")}
+        months = pd.date_range(span.first, span.after, freq="MS", inclusive="left")
+        return {start: f"{start:%Y-%m}" for start in months}
+    days = pd.date_range(span.first, span.after, freq="D", inclusive="left")
+    return {start: f"{start:%m-%d}" for start in days}
 
 
 def period_label(level: str, span: Span) -> str:
@@ -137,26 +141,19 @@ def period_label(level: str, span: Span) -> str:
     return f"{span.first:%Y}" if level == "month" else f"{span.first:%Y-%m}"
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False)
-def structure(asker: Asker, filters: Filters, language: str, dark: bool) -> Drawing:
+@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+def structure(context: Context) -> Drawing:
     """Draw the ring of energy by item in standard coal."""
-    text = Text(language)
-    frame = data.structure(asker, level_of(filters.grain), filters.enterprise, filters.span)
-    value = COAL[filters.basis]
-    total = frame[value].sum(min_count=1)
+    filters = context.filters
+    frame = data.structure(context.asker, level_of(filters.grain), filters.enterprise, filters.span)
+    column = COAL[filters.basis]
+    total = frame[column].sum(min_count=1)
     if pd.isna(total) or total <= 0:
         return Drawing(None)
-    divisor, unit = scale_for(text, float(total), "kgce")
-    spec = structure_chart.ring(
-        frame,
-        theme(dark),
-        value=value,
-        divisor=divisor,
-        unit=unit,
-        total=number(float(total) / divisor),
-        names={i: item_name(text, i) for i in frame["item"]},
-    )
-    return Drawing(spec, unit)
+    measure = Measure(column, *scale_for(context.text, float(total), "kgce"))
+    named = frame.assign(name=[item_name(context.text, i) for i in frame["item"]])
+    spec = structure_chart.ring(named, measure, number(float(total) / measure.divisor), context.theme)
+    return Drawing(spec, measure.unit, data.known_at(frame))
 
 
 def level_of(grain: Grain) -> str:
@@ -169,36 +166,36 @@ def trust_span(filters: Filters) -> Span:
     return filters.span if filters.grain is Grain.YEAR else span_of(Grain.MONTH, filters.day)
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False)
-def heat(asker: Asker, filters: Filters, names: dict[str, str], seen: Seen, language: str, dark: bool) -> Drawing:
+def trust(context: Context, span: Span) -> pd.DataFrame:
+    """Give what was received and due, by point and day of a span."""
+    return data.completeness(context.asker, context.filters.enterprise, span, context.seen)
+
+
+@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+def heat(context: Context) -> Drawing:
     """Draw completeness by point and day."""
-    span = trust_span(filters)
-    frame = data.completeness(asker, filters.enterprise, span, seen)
-    if frame.empty or not (frame["due"] > 0).any():
+    span = trust_span(context.filters)
+    frame = trust(context, span)
+    if not (frame["due"] > 0).any():
         return Drawing(None)
-    shown = dict(list(names.items())[:SHOWN_POINTS])
-    spec = quality_chart.heat(frame, shown, axis_labels("day", span), Text(language), theme(dark))
-    return Drawing(spec)
+    spec = quality_chart.heat(frame, _shown(context), axis_labels("day", span), _ink(context))
+    return Drawing(spec, "%", data.known_at(frame))
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False)
-def mix(asker: Asker, filters: Filters, names: dict[str, str], seen: Seen, language: str, dark: bool) -> Drawing:
+@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+def mix(context: Context) -> Drawing:
     """Draw the mix of quality by point over the period."""
-    frame = mixture(data.completeness(asker, filters.enterprise, filters.span, seen))
-    if frame.empty or not (frame[["due", "received"]] > 0).any().any():
+    days = trust(context, context.filters.span)
+    if not (days[["due", "received"]] > 0).any().any():
         return Drawing(None)
-    shown = dict(list(names.items())[:SHOWN_POINTS])
-    return Drawing(quality_chart.mix(frame, shown, Text(language), theme(dark)))
+    spec = quality_chart.mix(mixture(days), _shown(context), _ink(context))
+    return Drawing(spec, "%", data.known_at(days))
+
+
+def _shown(context: Context) -> dict[str, str]:
+    return dict(list(context.point_names.items())[:SHOWN_POINTS])
 
 
 def mixture(frame: pd.DataFrame) -> pd.DataFrame:
     """Put the days of each point together: what was due, received, and of which class."""
     return frame.groupby("point", as_index=False)[["due", "received", *data.QUALITIES]].sum()
-
-
-def look(row: pd.Series, name: str, text: Text, dark: bool) -> curve_chart.Look:
-    """Give how a point is drawn; an amount is one per quarter-hour."""
-    gauge = str(row["kind"]) == "gauge"
-    unit = unit_label(text, str(row["unit"]))
-    shown = unit if gauge else text("curve.per_quarter", unit=unit)
-    return curve_chart.Look(name, shown, item_colour(str(row["item"]), dark), gauge)

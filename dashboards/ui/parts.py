@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards.charts.base import Spec
+from dashboards.formats import DASH
 
 _STATIC = Path(__file__).parents[1] / "static"
 
@@ -21,13 +22,33 @@ def chart(spec: Spec, *, height: int, alt: str, key: str, canvas: bool = False) 
 
 def table(frame: pd.DataFrame, *, alt: str, key: str, height: int | None = None) -> None:
     """Show a long table of numbers."""
-    st.dataframe(frame, hide_index=True, alt=alt, key=key, height=height or "auto", placeholder="–")
+    config = {
+        str(name): st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
+        if pd.api.types.is_datetime64_any_dtype(column)
+        else st.column_config.NumberColumn(format="localized")
+        for name, column in frame.items()
+        if pd.api.types.is_datetime64_any_dtype(column) or pd.api.types.is_numeric_dtype(column)
+    }
+    st.dataframe(
+        frame,
+        hide_index=True,
+        alt=alt,
+        key=key,
+        height=height or "auto",
+        placeholder=DASH,
+        column_config=config,
+    )
 
 
 def pill(kind: str, mark: str, words: str) -> str:
     """Give a small coloured label: shape, word and colour say the same."""
     sign = f'<span aria-hidden="true">{mark}</span>' if mark else ""
     return f'<span class="nl-pill nl-{kind}">{sign}{escape(words)}</span>'
+
+
+def dot(colour: str) -> str:
+    """Give the small square that carries the colour of an item."""
+    return f'<span class="nl-dot" style="background:{colour}"></span>'
 
 
 def title(words: str, note: str = "") -> str:

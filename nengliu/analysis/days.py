@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.level_rows import FACTORS, SUMS, Maker
-from nengliu.analysis.reduce import QUARTERS, day_of, day_start
+from nengliu.analysis.reduce import QUARTERS
 from nengliu.analysis.sorted import Columns, Sorted, ranges
 from nengliu.analysis.windows import Grid
-from nengliu.domain.times import Level, next_period_ms, period_start_ms
+from nengliu.domain.times import Level, day_of, day_start, next_period_ms, period_start_ms
 from schemas.block import Rows
 
 Ints = npt.NDArray[np.int64]

@@ -23,6 +23,7 @@ from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.intake_rows import Held, Tally, intake_rows, notice_rows, quarantine_rows, reading_rows
 from nengliu.analysis.ledger import Ledger, Loader, Merge, Verdict, at_of, key_of, origin_of, slot_of
 from nengliu.analysis.opening import Opener, wrong_enterprise
+from nengliu.analysis.sorted import compact, distinct
 from nengliu.analysis.validate import Limits, judge
 from nengliu.bus import Record
 from nengliu.domain.quality import Reason
@@ -163,7 +164,7 @@ class IngestShard:
 
     def _block(self, candidates: Candidates, judged: Judged, kept: Bools, batch: _Batch) -> Block:
         candidates = candidates.take(kept)
-        used, path = np.unique(candidates.path, return_inverse=True)
+        used, path = compact(candidates.path)
         paths = [self._opener.paths[number] for number in used.tolist()]
         points = {pair: i for i, pair in enumerate(dict.fromkeys((p.enterprise, p.point) for p in paths))}
         units = {pair: i for i, pair in enumerate(dict.fromkeys((p.unit, p.decimals) for p in paths))}
@@ -207,7 +208,7 @@ class IngestShard:
     def _standing(self, block: Block, mask: Bools) -> Rows:
         """Rows of `reading` as the ledger now holds them, for the keys under `mask`."""
         slots = self.ledger.slots(block.points)[block.slot[mask]]
-        keys = np.unique(key_of(slots, block.read_at_ms[mask], block.origin[mask]))
+        keys = distinct(key_of(slots, block.read_at_ms[mask], block.origin[mask]))
         place = np.searchsorted(self.ledger.rows.keys, keys)
         columns = {name: column[place] for name, column in self.ledger.rows.columns.items()}
         return reading_rows("reading", self.ledger, slot_of(keys), columns | _times(keys))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.ledger import Ledger
-from nengliu.analysis.sorted import Columns
+from nengliu.analysis.sorted import Columns, compact
 from nengliu.bus import Record
 from nengliu.domain.quality import Reason
 from schemas.block import Labels, Rows
@@ -52,9 +52,8 @@ class Held:
 
 def reading_rows(table: str, ledger: Ledger, slots: npt.NDArray[np.int32], columns: Columns) -> Rows:
     """Rows of `reading` or `reading_superseded`; `columns` as the ledger has them, with read_at_ms and origin."""
-    used, codes = np.unique(slots, return_inverse=True)
+    used, codes = compact(slots)
     pairs = [ledger.points[slot] for slot in used.tolist()]
-    codes = codes.astype(np.int32)
     unit = columns["sent_unit"].astype(np.int32)
     decimals = np.array([decimals for _, decimals in ledger.units], np.uint8)
     return Rows(

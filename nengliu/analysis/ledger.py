@@ -11,15 +11,15 @@ Source: docs/decisions/0005; laws 2, 3 and 7.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.sorted import Columns, Sorted
-from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS
+from nengliu.analysis.sorted import Columns, Sorted, compact
+from nengliu.domain.times import DAY_MS, day_of, day_start
 from schemas.block import Block
 
 Array = npt.NDArray[Any]
@@ -54,6 +54,7 @@ class Merge:
     verdict: npt.NDArray[np.uint8]
     superseded_keys: npt.NDArray[np.uint64]
     superseded: Columns
+    displaced: npt.NDArray[np.bool_]  # of the superseded: it stood until now, rather than lost on arrival
 
 
 def key_of(slot: Array, at_ms: Array, origin: Array | int = 0) -> npt.NDArray[np.uint64]:
@@ -128,7 +129,7 @@ class Ledger:
         verdict[order] = merged.verdict
         if len(block):
             self._open = max(self._open, int(block.position.max()))
-        return Merge(verdict, merged.superseded_keys, merged.superseded)
+        return replace(merged, verdict=verdict)
 
     def reach(self, position: int) -> None:
         """Learn where this run of the shard begins; only the first call counts."""
@@ -160,7 +161,7 @@ class Ledger:
         if self.loader is None or len(self.rows.keys) <= self.max_rows:
             return
         at, slot = at_of(self.rows.keys), slot_of(self.rows.keys)
-        horizon = (int(at.max()) - self.keep_ms + CHINA_OFFSET_MS) // DAY_MS * DAY_MS - CHINA_OFFSET_MS
+        horizon = int(day_start(day_of(at.max() - self.keep_ms)))
         old = at < horizon
         held = old & (self.rows.columns["position"] > np.uint64(ready))
         keep_slot = np.zeros(len(self.points), bool)
@@ -169,7 +170,7 @@ class Ledger:
             ~old[1:] | (slot[1:] != slot[:-1]), True
         )  # the neighbour before the horizon
         drop = old & ~last_old & ~keep_slot[slot]
-        touched = np.unique(slot[drop])
+        touched, _ = compact(slot[drop])
         self.known_from[touched] = np.maximum(self.known_from[touched], horizon)
         self.rows.keep(~drop)
 
@@ -179,8 +180,7 @@ class Ledger:
         first = np.full(len(self.points), UNKNOWN, np.int64)
         np.minimum.at(first, slot, at_ms)
         seen = np.flatnonzero(first < UNKNOWN).astype(np.int32)
-        day = (first[seen] + CHINA_OFFSET_MS) // DAY_MS * DAY_MS - CHINA_OFFSET_MS
-        self.know(seen, day)
+        self.know(seen, day_start(day_of(first[seen])))
 
     def _columns_of(self, block: Block) -> Columns:
         columns: Columns = {name: getattr(block, name) for name in COLUMNS}
@@ -227,6 +227,7 @@ class Ledger:
         """Settle, one by one, the few readings whose key was taken."""
         lost_keys: list[int] = []
         lost: dict[str, list[int]] = {name: [] for name in COLUMNS}
+        displaced: list[bool] = []
         for i, at in zip(hard.tolist(), np.searchsorted(self.rows.keys, keys[hard]).tolist(), strict=True):
             new = {name: int(columns[name][i]) for name in COLUMNS}
             old = {name: int(self.rows.columns[name][at]) for name in COLUMNS}
@@ -236,13 +237,14 @@ class Ledger:
             if verdict[i] in (Verdict.REPLACED, Verdict.LOST):
                 loser = old if verdict[i] == Verdict.REPLACED else new
                 lost_keys.append(int(keys[i]))
+                displaced.append(loser is old)
                 for name in COLUMNS:
                     lost[name].append(loser[name])
             if verdict[i] == Verdict.REPLACED:
                 for name in COLUMNS:
                     self.rows.columns[name][at] = new[name]
         superseded: Columns = {n: np.array(lost[n], d) for n, d in zip(COLUMNS, DTYPES, strict=True)}
-        return Merge(verdict, np.array(lost_keys, np.uint64), superseded)
+        return Merge(verdict, np.array(lost_keys, np.uint64), superseded, np.array(displaced, bool))
 
 
 def judge(new: dict[str, int], old: dict[str, int]) -> Verdict:

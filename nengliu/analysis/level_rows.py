@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.reduce import QUARTERS, Dirty, day_start
+from nengliu.analysis.reduce import QUARTERS, Dirty
+from nengliu.analysis.sorted import compact
 from nengliu.analysis.windows import Grid
 from nengliu.domain.books import CO2, COAL, COAL_EQUAL, Book
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality
-from nengliu.domain.times import CHINA_OFFSET_MS, QUARTER_MS
+from nengliu.domain.times import CHINA_OFFSET_MS, QUARTER_MS, day_start
 from schemas.block import Labels, Rows
 
 Ints = npt.NDArray[np.int64]
@@ -88,10 +89,10 @@ class Maker:
         found: Columns = {name: np.full(len(owner), np.nan) for name in FACTORS}
         items = np.array([facts.point.item for facts in self.dirty.facts], object)[owner]
         energy = np.array([facts.point.kind is not Kind.GAUGE for facts in self.dirty.facts])[owner]
-        for item in np.unique(items[energy].astype(str)):
+        for item in sorted(set(items[energy].tolist())):
             mask = energy & (items == item)
             for name, use in FACTORS.items():
-                found[name][mask] = amount[mask] * self.book.values(str(item), use, start_ms[mask])
+                found[name][mask] = amount[mask] * self.book.values(item, use, start_ms[mask])
         return found
 
     def pack(self, table: str, owner: Ints, start_ms: Ints, columns: Columns) -> Rows:
@@ -122,9 +123,8 @@ class Maker:
         return 10.0 ** np.array([facts.point.decimals for facts in self.dirty.facts])[owner]
 
     def _names(self, slots: npt.NDArray[np.int32]) -> dict[str, Labels]:
-        used, codes = np.unique(slots, return_inverse=True)
+        used, codes = compact(slots)
         pairs = [self.points[slot] for slot in used.tolist()]
-        codes = codes.astype(np.int32)
         return {
             "enterprise": Labels(codes, tuple(pair[0] for pair in pairs)),
             "point": Labels(codes, tuple(pair[1] for pair in pairs)),

@@ -13,22 +13,12 @@ from nengliu.analysis.catalogue import Facts, Service
 from nengliu.analysis.sorted import Columns
 from nengliu.analysis.windows import Grid, Intervals
 from nengliu.domain.points import Kind
-from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, QUARTER_MS
+from nengliu.domain.times import DAY_MS, QUARTER_MS, day_start
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 QUARTERS = DAY_MS // QUARTER_MS
 _OWNER_SHIFT = 44  # milliseconds until the year 2527 fit below the owner
-
-
-def day_of(at_ms: Ints) -> Ints:
-    """China civil day number (days since 1970-01-01 there)."""
-    return (at_ms + CHINA_OFFSET_MS) // DAY_MS
-
-
-def day_start(day: Ints) -> Ints:
-    """Start [ms, UTC] of a China civil day number."""
-    return day * DAY_MS - CHINA_OFFSET_MS
 
 
 @dataclass(frozen=True, slots=True)

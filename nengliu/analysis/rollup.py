@@ -19,9 +19,10 @@ from nengliu.analysis.catalogue import Catalogue, Facts
 from nengliu.analysis.days import DayLoader, Days
 from nengliu.analysis.ledger import Ledger, Loader, Merge, Verdict, at_of, key_of, slot_of
 from nengliu.analysis.level_rows import Maker
-from nengliu.analysis.reduce import QUARTERS, Dirty, Series, day_of, day_start, reduce_days
-from nengliu.analysis.sorted import ranges
+from nengliu.analysis.reduce import QUARTERS, Dirty, Series, reduce_days
+from nengliu.analysis.sorted import distinct, ranges, starts_of
 from nengliu.domain.points import Kind
+from nengliu.domain.times import day_of, day_start
 from schemas.block import Block, Rows
 from schemas.messages import Notice, PointNotice
 
@@ -78,7 +79,7 @@ class WindowShard:
         if not changed.any():
             return []
         slot = self.ledger.slots(part.points)[part.slot[changed]]
-        keys = np.unique(key_of(slot, part.read_at_ms[changed], part.origin[changed]))
+        keys = distinct(key_of(slot, part.read_at_ms[changed], part.origin[changed]))
         floor = int(part.position[changed].min())
         today = int(day_of(part.received_at_s[:1] * 1000)[0])
         dirty = self._dirty(keys)
@@ -108,7 +109,9 @@ class WindowShard:
 
     def _dirty(self, keys: Keys) -> Dirty:
         """Days touched by readings with the given keys (sorted): from the neighbour before to the one after."""
-        slots, first = np.unique(slot_of(keys), return_index=True)
+        slot = slot_of(keys)
+        first = starts_of(slot)
+        slots = slot[first]
         last = np.append(first[1:], len(keys)) - 1
         low, high = at_of(keys[first]), at_of(keys[last])
         facts = [self.catalogue.points[self.ledger.points[slot]] for slot in slots.tolist()]
@@ -195,7 +198,7 @@ def by_day_of_receipt(block: Block) -> Iterator[Block]:
 
 def _prior(series: Series, dirty: Dirty, merged: Merge, floor: int) -> Series:
     """The series as it was before the block: without what came, with what was displaced."""
-    stood = merged.superseded["position"] < np.uint64(floor)
+    stood = merged.displaced & (merged.superseded["position"] < np.uint64(floor))
     keys = merged.superseded_keys[stood]
     keep = ~series.touched
     owner = np.concatenate([series.owner[keep], np.searchsorted(dirty.slots, slot_of(keys))])

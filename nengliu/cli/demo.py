@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from nengliu.cli.facts import ask, facts, received
 from nengliu.cli.language import examples, say
 from nengliu.cli.supervise import TICK_S
-from nengliu.cli.up import Installation, lay_topics, running, watch
+from nengliu.cli.up import Installation, running, watch
 from nengliu.errors import InputError, StorageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,6 @@ def demo(days: int, port: int | None, host: str, *, once: bool) -> None:
         console.print(say("demo.opening", home=installation.settings.home))
         if not installation.settings.store:
             installation.start("store")
-        lay_topics(installation.settings)
         told = tell_history(installation, days, console)
         installation.store_ready()
         installation.start("flow", "dashboard")
@@ -103,9 +102,13 @@ def tell_history(installation: Installation, days: int, console: Console) -> Tol
 
 def append_story(installation: Installation, told: Told) -> Iterator[Told]:
     """Append what was not told yet, a batch at a time; each item says how far the story is now."""
-    log = open_log(installation)
+    from acquisition.simulator.plant import history, notices
+    from nengliu.bus.open import open_log
+
+    log = open_log(installation.settings)
+    story = itertools.chain(notices(told.plant), history(told.plant))
     try:
-        rest = itertools.islice(story(told.plant), told.messages, None)
+        rest = itertools.islice(story, told.messages, None)
         for batch in iter(lambda: list(itertools.islice(rest, BATCH)), []):
             append(log, batch)
             told = replace(told, messages=told.messages + len(batch), readings=told.readings + count(batch))
@@ -113,17 +116,6 @@ def append_story(installation: Installation, told: Told) -> Iterator[Told]:
         yield replace(told, complete=True)
     finally:
         log.close()
-
-
-def story(plant: Plant) -> Iterator[Notice | Frame]:
-    """Tell the plant's history, with the shipped book of factors after the notices."""
-    from acquisition.simulator.plant import history, notices
-    from nengliu.domain.books import shipped_factors
-    from schemas.messages import BookNotice
-
-    yield from notices(plant)
-    yield BookNotice(*shipped_factors())
-    yield from history(plant)
 
 
 def await_history(installation: Installation, told: Told, console: Console) -> None:
@@ -171,9 +163,10 @@ def show_page(installation: Installation, console: Console) -> None:
 def live(installation: Installation, told: Told) -> None:
     """Let the plant run on: what was missed since the last start, then a frame every few seconds."""
     from acquisition.simulator.plant import live as read
+    from nengliu.bus.open import open_log
 
     file = installation.settings.home / "demo.json"
-    log = open_log(installation)
+    log = open_log(installation.settings)
     boot_s, numbers, due_at = int(time.time()), itertools.count(1), 0.0
 
     def step() -> bool:
@@ -209,13 +202,6 @@ def write_told(file: Path, told: Told) -> None:
     fresh = file.with_suffix(".new")
     fresh.write_text(json.dumps(asdict(told)), encoding="utf-8")
     fresh.replace(file)
-
-
-def open_log(installation: Installation) -> SqliteLog:
-    """Open the log of the installation."""
-    from nengliu.bus.sqlite import SqliteLog
-
-    return SqliteLog(installation.settings.log_path)
 
 
 def append(log: SqliteLog, messages: Iterable[Notice | Frame]) -> None:

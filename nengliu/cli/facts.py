@@ -30,10 +30,11 @@ def ask(settings: Settings, name: str, **parameters: Any) -> list[dict[str, Any]
     from nengliu import storage
     from nengliu.domain.scope import SYSTEM
 
-    client = storage.connect(settings)
+    client: Any = storage.connect(settings)
     try:
         rows: list[dict[str, Any]] = storage.ask(client, name, SYSTEM, **parameters).to_pylist()
     finally:
+        client.http.clear()  # at its stop the store waits seconds for connections that are kept open
         client.close()
     return rows
 

@@ -80,7 +80,7 @@ TEXTS = {
         "broken_off": "导入中断。重新执行同一命令即可继续，不会重复。",
     },
     "en": {
-        "help": "Import a file of readings (CSV, XLSX, Parquet) as a map describes it; every row is accounted for.",
+        "help": "Import a file of readings (CSV, XLSX, Parquet) as a map describes it.",
         "epilog": """\b
 Examples:
   nengliu import power.csv --map power.toml --dry-run   see how rows are understood; writes nothing
@@ -108,7 +108,6 @@ How to write a map, with examples: examples/maps/README.md""",
         "done": "Imported:",
         "again": "This file was imported with this map before: it keeps its source sequence, "
         "and no stored row changes.",
-        "stored row changes.",
         "counts": "{rows} rows, {values} values = {readings} readings + {rejected} rejected; "
         "{repaired} stamps repaired, {rounded} values rounded to the declared decimals.",
         "rejected_file": "Every rejected value with its reason: {file}",

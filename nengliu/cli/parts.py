@@ -7,6 +7,7 @@ import os
 import platform
 import signal
 import sys
+from dataclasses import replace
 
 import click
 
@@ -44,7 +45,9 @@ def migrate() -> None:
 @click.pass_context
 def flow(ctx: click.Context, name: str, *, stop_at_end: bool) -> None:
     """Run the flows."""
-    _follow_supervisor()
+    _follow_supervisor(
+        signal.SIGKILL
+    )  # it would wait for a store that ends too; a replay repeats what it held
     from nengliu import telemetry
 
     telemetry.configure(debug=bool(ctx.obj))
@@ -68,20 +71,13 @@ def flow(ctx: click.Context, name: str, *, stop_at_end: bool) -> None:
 def dashboard(port: int | None, host: str) -> None:
     """Serve the page."""
     _follow_supervisor()
-    from importlib import resources
+    from dashboards import launch
 
-    app = resources.files("dashboards").joinpath("app.py")
-    options = {
-        "server.port": port or settings.load().port,
-        "server.address": host,
-        "server.headless": "true",
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
-        "client.toolbarMode": "minimal",
-    }
-    arguments = [f"--{name}={value}" for name, value in options.items()]
+    now = settings.load()
+    now = replace(now, port=port or now.port)
+    command = launch.command(now, host)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "streamlit", "run", str(app), *arguments])  # noqa: S606
+    os.execve(command[0], command, launch.environment(now))  # noqa: S606
 
 
 @click.command(help=say("command.version"))
@@ -91,11 +87,11 @@ def version() -> None:
     click.echo(f"nengliu {__version__} (Python {platform.python_version()}, {machine})")
 
 
-def _follow_supervisor() -> None:
+def _follow_supervisor(number: int = signal.SIGTERM) -> None:
     """Ask the system to end this process when its supervisor dies, however it dies (Linux only)."""
     supervisor = os.environ.get(SUPERVISOR)
     if not supervisor or sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number))
     if os.getppid() != int(supervisor):  # it died before we could ask
         sys.exit(1)

@@ -122,8 +122,8 @@ def _list(known: dict[str, Question]) -> None:
     for question in known.values():
         if question.name.startswith("state_"):
             continue  # those are the flows'
-        words = (p.name if p.default is None else f"[{p.name}]" for p in question.parameters)
-        table.add_row(question.name, question.asks, " ".join(words).replace("[", "\\["))
+        words = (p.name if p.default is None else f"({p.name})" for p in question.parameters)
+        table.add_row(question.name, question.asks, " ".join(words))
     Console().print(table)
 
 

@@ -77,7 +77,9 @@ class Supervisor:
     _running: dict[str, _Running] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
-        """Start one part; it is watched from now on."""
+        """Start one part; it is watched from now on.  One that was started already stays as it is."""
+        if name in self._running:
+            return
         part = next(part for part in self.parts if part.name == name)
         self._running[name] = _Running(part)
         self._launch(self._running[name])

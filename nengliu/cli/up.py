@@ -73,9 +73,11 @@ class Installation:
 @click.option("--host", default="127.0.0.1", show_default=True, help=say("option.host"))
 def up(port: int | None, host: str) -> None:
     """Start store, flows and page, and keep them alive."""
+    from nengliu.bus.open import open_log
+
     with running(port, host) as installation:
         installation.store_ready()
-        lay_topics(installation.settings)
+        open_log(installation.settings).close()
         installation.start("flow", "dashboard")
         watch(installation, lambda: False)
 
@@ -202,17 +204,6 @@ def is_free(port: int, host: str) -> bool:
         except (OSError, OverflowError):
             return False
         return True
-
-
-def lay_topics(settings: Settings) -> None:
-    """Make the topics of the log, if they are not there."""
-    from nengliu.bus.sqlite import SqliteLog
-    from schemas.topics import TOPICS
-
-    log = SqliteLog(settings.log_path)
-    for topic in TOPICS:
-        log.create(topic, settings.partitions)
-    log.close()
 
 
 def _migrate(supervisor: Supervisor) -> None:

@@ -59,6 +59,16 @@ def next_period_ms(level: Level, start_ms: Int64s) -> Int64s:
     return np.asarray(start_ms, dtype=np.int64) + _FIXED_MS[level]
 
 
+def day_of(at_ms: Int64s) -> Int64s:
+    """China civil day number of each instant (days since 1970-01-01 there)."""
+    return (at_ms + CHINA_OFFSET_MS) // DAY_MS
+
+
+def day_start(day: Int64s) -> Int64s:
+    """Start [ms, UTC] of a China civil day number."""
+    return day * DAY_MS - CHINA_OFFSET_MS
+
+
 def to_ms(moment: datetime) -> int:
     """Milliseconds since the epoch of an aware datetime; a naive one is refused."""
     if moment.tzinfo is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +17,17 @@ from clickhouse_connect.driver.httputil import default_pool_manager
 from nengliu.errors import StorageError
 from nengliu.settings import Settings
 
-logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
-"""The driver logs what it also raises; the sentence of our own error is enough."""
+for _chatty in ("clickhouse_connect", "urllib3.connectionpool"):
+    logging.getLogger(_chatty).setLevel(
+        logging.ERROR
+    )  # they log what they also raise; our sentence is enough
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SETTINGS = {
     "max_partitions_per_insert_block": 0,  # an import of years touches more than the usual 100 months
     "do_not_merge_across_partitions_select_final": 1,  # valid: the partition is a function of the key
+    "max_bytes_before_external_group_by": 128 * 2**20,  # what does not fit the memory of a small store
+    "max_bytes_before_external_sort": 128 * 2**20,  # goes through its disk instead of failing
     "distributed_foreground_insert": 1,  # a cluster acknowledges only what a shard holds
     "optimize_skip_unused_shards": 1,
 }
@@ -98,7 +103,7 @@ def speaking(where: str) -> Iterator[None]:
 def explain(error: ClickHouseError, where: str) -> StorageError:
     """Say what a driver's error means and what to do about it."""
     code = error.code if isinstance(error, Error) else None
-    said = str(error).strip().splitlines()[0][:500] if str(error).strip() else type(error).__name__
+    said = _sentence(str(error)) or type(error).__name__
     place = _without_password(where)
     if code in _DISK_FULL or "No space left on device" in str(error):
         return StorageError(f"{place}: the disk of the store is full; make room, writing goes on by itself")
@@ -122,6 +127,12 @@ def is_passing(error: ClickHouseError) -> bool:
 def _is_transport(error: ClickHouseError) -> bool:
     """Whether the error comes from the way to the store (the driver keeps the cause)."""
     return error.__cause__ is not None
+
+
+def _sentence(said: str) -> str:
+    """The engine's own words, without the driver's and the version."""
+    first = said.strip().splitlines()[0] if said.strip() else ""
+    return re.sub(r"^.*DB::Exception: |\s*\(version .*$|\s*\(for url .*$", "", first)[:500]
 
 
 def _without_password(where: str) -> str:

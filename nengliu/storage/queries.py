@@ -223,7 +223,7 @@ def _texts(where: str, value: object) -> list[list[str]]:
 def _points(where: str, value: object) -> list[list[str]]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InputError(f"{where}: expected a list of (enterprise, point), got {value!r}")
-    rows = [list(item) for item in value]
+    rows = [[] if isinstance(item, str) else list(item) for item in value]
     if not all(len(row) == 2 and all(isinstance(text, str) for text in row) for row in rows):
         raise InputError(f"{where}: expected pairs (enterprise, point)")
     return rows
@@ -262,7 +262,7 @@ def _wanted(question: Question, values: dict[str, Any]) -> ExternalData | None:
             raise InputError(f"{question.name}: {len(rows)} points, {len(starts)} instants; one, or one each")
         starts = starts * len(rows) if len(starts) == 1 else starts
         rows = [[*row, start] for row, start in zip(rows, starts, strict=True)]
-        structure = ["enterprise String", "point String", "from_ms Int64"]
+        structure = ["enterprise LowCardinality(String)", "point LowCardinality(String)", "from_ms Int64"]
     elif "texts" in kinds:
         rows, structure = values.pop(kinds["texts"]), ["enterprise String"]
     else:

@@ -69,7 +69,8 @@ def _summed(level: Level, known: str, predicate: str) -> str:
         FROM (
             SELECT enterprise, point, {_PERIOD[level]} AS start_of, any(b.decimals) AS decimals,
                 {sums},{_OF_VALUES},
-                toUInt32(sum(b.due)) AS due_below, max(b.reason) AS reason, argMax(b.book, b.revision) AS book,
+                toUInt32(sum(b.due)) AS due_below, max(b.reason) AS reason,
+                argMax(b.book, b.revision) AS book,
                 max(b.known_at) AS known_at, max(b.revision) AS revision
             FROM {known} AS b
             GROUP BY enterprise, point, start_of

@@ -64,10 +64,6 @@ class Writer:
         """Rows that were given and not yet acknowledged by the store."""
         return sum(map(len, _flat(self._held))) + sum(batch.rows for batch in self._sealed)
 
-    def rows_of(self, table: str) -> int:
-        """Rows held for one table and not yet on their way."""
-        return sum(map(len, self._held.get(table, ())))
-
     def write(self, rows: Rows) -> None:
         """Take rows; flush first when they would be too many to hold.
 

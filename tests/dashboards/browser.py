@@ -23,7 +23,9 @@ _LOCAL = {"localhost", "127.0.0.1", ""}
 
 def missing() -> str:
     """Give the reason why no browser test can run, or an empty text."""
-    return "" if shutil.which(CHROMIUM) and shutil.which(DRIVER) else f"{CHROMIUM} or {DRIVER} is not installed"
+    return (
+        "" if shutil.which(CHROMIUM) and shutil.which(DRIVER) else f"{CHROMIUM} or {DRIVER} is not installed"
+    )
 
 
 class Browser:
@@ -40,7 +42,9 @@ class Browser:
     def __enter__(self) -> Browser:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.driver.quit()
 
     def look(self, width: int, height: int, dark: bool, ratio: float = 1.0) -> None:
@@ -79,10 +83,16 @@ class Browser:
     def picture(self, file: Path) -> None:
         """Take a picture of the whole page."""
         height = self.driver.execute_script(
-            "const m=document.querySelector('[data-testid=stMain]');return m?m.scrollHeight:document.body.scrollHeight"
+            "const m=document.querySelector('[data-testid=stMain]');"
+            "return m?m.scrollHeight:document.body.scrollHeight"
         )
         size = self.driver.execute_script("return [innerWidth,devicePixelRatio]")
-        metrics = {"width": size[0], "height": int(height), "deviceScaleFactor": size[1], "mobile": size[0] < 600}
+        metrics = {
+            "width": size[0],
+            "height": int(height),
+            "deviceScaleFactor": size[1],
+            "mobile": size[0] < 600,
+        }
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         time.sleep(0.5)
         self.driver.save_screenshot(str(file))
@@ -93,9 +103,12 @@ class Browser:
             "const w=document.documentElement.clientWidth,out=[];"
             "const m=document.querySelector('[data-testid=stMain]')||document.body;"
             "if(m.scrollWidth>m.clientWidth+1)out.push('main '+m.scrollWidth+'>'+m.clientWidth);"
-            "document.querySelectorAll('[data-testid=stMain] *').forEach(e=>{const r=e.getBoundingClientRect();"
+            "document.querySelectorAll('[data-testid=stMain] *').forEach(e=>{"
+            "const r=e.getBoundingClientRect();"
             "if(r.width>1&&r.right>w+1&&!e.closest('svg,canvas,.nl-scroll'))"
             "out.push(e.tagName+'.'+e.className+' '+Math.round(r.right))});"
+            "document.querySelectorAll('.nl-scroll').forEach(e=>{if(e.scrollWidth>e.clientWidth+1)"
+            "out.push('table '+e.scrollWidth+'>'+e.clientWidth)});"
             "return out"
         )
         return list(self.driver.execute_script(script))

@@ -1,5 +1,6 @@
-"""A small plant as rows of the store's tables: deterministic, with gaps, late, estimated and suspect values."""
+"""A small plant as rows of the store: deterministic, with gaps, late, estimated and suspect values."""
 
+# ruff: noqa: DTZ001 - frames carry naive China civil time
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -17,14 +18,50 @@ COUNTS = ("good", "late", "substituted", "manual", "suspect", "bad")
 # point, name, name_en, kind, item, unit, decimals, metering level, place, size per quarter, shape
 POINTS = [
     ("E01", "总进线", "Incoming supply", "counter", "electricity", "kWh", 2, 1, "plant", 640.0, "shift"),
-    ("E11", "熔炼车间", "Melting shop", "counter", "electricity", "kWh", 2, 2, "plant/melting", 360.0, "shift"),
-    ("E12", "机加工车间", "Machining shop", "counter", "electricity", "kWh", 2, 2, "plant/machining", 150.0, "day"),
+    (
+        "E11",
+        "熔炼车间",
+        "Melting shop",
+        "counter",
+        "electricity",
+        "kWh",
+        2,
+        2,
+        "plant/melting",
+        360.0,
+        "shift",
+    ),
+    (
+        "E12",
+        "机加工车间",
+        "Machining shop",
+        "counter",
+        "electricity",
+        "kWh",
+        2,
+        2,
+        "plant/machining",
+        150.0,
+        "day",
+    ),
     ("E13", "涂装车间", "Paint shop", "counter", "electricity", "kWh", 2, 2, "plant/paint", 105.0, "day"),
     ("G01", "天然气总表", "Natural gas main", "counter", "natural_gas", "m3", 2, 1, "plant", 96.0, "shift"),
     ("H01", "外购蒸汽", "Purchased steam", "counter", "heat", "GJ", 3, 1, "plant", 2.4, "day"),
     ("W01", "新水总表", "Fresh water main", "counter", "water", "m3", 2, 1, "plant", 7.5, "day"),
     ("P01", "铸件产量", "Castings", "period", "product", "t", 3, 0, "plant", 2.1, "day"),
-    ("A01", "主变有功功率", "Main transformer power", "gauge", "active_power", "kW", 2, 0, "plant", 2560.0, "shift"),
+    (
+        "A01",
+        "主变有功功率",
+        "Main transformer power",
+        "gauge",
+        "active_power",
+        "kW",
+        2,
+        0,
+        "plant",
+        2560.0,
+        "shift",
+    ),
 ]
 FACTORS = {  # kgce calorific, kgce equivalent, kg CO2 per unit; figures of the test only
     "electricity": (0.1229, 0.295, 0.5366),
@@ -52,9 +89,11 @@ def tables(until: datetime = UNTIL, quarter_days: int = 16, days: int = 460) -> 
         rows = _quarters(point, until, quarter_days, random)
         quarters.append(rows)
         daily.append(_days(point, rows, until, days, random))
-        readings.append(_last_reading(PLANT, point[0], until - timedelta(hours=31 if point[0] == "E13" else 0)))
+        readings.append(
+            _last_reading(PLANT, point[0], until - timedelta(hours=31 if point[0] == "E13" else 0))
+        )
     points.append(_point(OLD, POINTS[0]))
-    readings.append(_last_reading(OLD, "E01", datetime(2018, 12, 31, 23, 45)))
+    readings.append(_last_reading(OLD, "E01", datetime(2018, 12, 31, 23, 45), until))
     old = _days(POINTS[0], None, datetime(2018, 12, 31, 23, 59), 40, np.random.default_rng(99))
     day = pd.concat([*daily, old.assign(enterprise=OLD)], ignore_index=True)
     return Tables(
@@ -82,16 +121,21 @@ def _point(enterprise: str, point: tuple) -> pd.DataFrame:
     return pd.DataFrame([row | {"valid_from": pd.Timestamp("2017-01-01")}])
 
 
-def _last_reading(enterprise: str, point: str, at: datetime) -> pd.DataFrame:
-    received = at + timedelta(seconds=40)
+def _last_reading(
+    enterprise: str, point: str, at: datetime, received: datetime | None = None
+) -> pd.DataFrame:
+    """Give the newest reading; history that is imported today is received today, or it would expire."""
+    received = received or at + timedelta(seconds=40)
     return pd.DataFrame([{"enterprise": enterprise, "point": point, "read_at": at, "received_at": received}])
 
 
 def _shape(starts: pd.DatetimeIndex, kind: str) -> np.ndarray:
     hour = starts.hour.to_numpy() + starts.minute.to_numpy() / 60
-    week = np.where(starts.dayofweek.to_numpy() >= 5, 0.55, 1.0)
+    week = np.where(starts.day_of_week.to_numpy() >= 5, 0.55, 1.0)
     if kind == "shift":
-        return week * (0.62 + 0.3 * np.exp(-(((hour - 10) / 3.0) ** 2)) + 0.34 * np.exp(-(((hour - 15.5) / 2.8) ** 2)))
+        return week * (
+            0.62 + 0.3 * np.exp(-(((hour - 10) / 3.0) ** 2)) + 0.34 * np.exp(-(((hour - 15.5) / 2.8) ** 2))
+        )
     return week * (0.16 + 0.92 / (1 + np.exp(-(hour - 7.6) * 2)) / (1 + np.exp((hour - 19) * 1.6)))
 
 
@@ -104,7 +148,12 @@ def _quarters(point: tuple, until: datetime, days: int, random: np.random.Genera
     scale = 10 ** point[6]
     frame["received"], frame["good"], frame["covered_s"] = 1, 1, 900
     if point[3] == "gauge":
-        frame["mean"], frame["low"], frame["high"], frame["last"] = used, used * 0.94, used * 1.07, used * 1.01
+        frame["mean"], frame["low"], frame["high"], frame["last"] = (
+            used,
+            used * 0.94,
+            used * 1.07,
+            used * 1.01,
+        )
     else:
         frame["used"] = np.round(used * scale).astype(np.int64)
     frame["due"] = 1
@@ -140,7 +189,11 @@ def _defects(point: str, frame: pd.DataFrame, until: datetime) -> pd.DataFrame:
         mark((ago % 6 == 1) & (clock == "16:30"), "suspect")
     if point == "E11":
         mark((ago % 7 == 2) & (clock == "08:00"), "manual")
-    silent = (ago % 5 == 1) & (clock >= "19:30") & (clock < "21:15") if point in ("E01", "E11", "A01") else clock == ""
+    silent = (
+        (ago % 5 == 1) & (clock >= "19:30") & (clock < "21:15")
+        if point in ("E01", "E11", "A01")
+        else clock == ""
+    )
     if point == "E13":
         silent = frame["period_start"] > pd.Timestamp(until) - pd.Timedelta(hours=31)
     return frame[~silent]
@@ -153,8 +206,8 @@ def _days(
     last = pd.Timestamp(until).normalize()
     starts = pd.date_range(last - pd.Timedelta(days=days - 1), last, freq="D")
     frame = _blank(point, starts)
-    season = 1 + 0.14 * np.cos((starts.dayofyear.to_numpy() - 20) / 365 * 2 * np.pi)
-    week = np.where(starts.dayofweek.to_numpy() >= 5, 0.58, 1.0)
+    season = 1 + 0.14 * np.cos((starts.day_of_year.to_numpy() - 20) / 365 * 2 * np.pi)
+    week = np.where(starts.day_of_week.to_numpy() >= 5, 0.58, 1.0)
     used = point[9] * 58 * season * week * (1 + random.normal(0, 0.05, len(starts)))
     frame["received"] = 96 - random.binomial(9, 0.04, len(starts)) * (random.random(len(starts)) < 0.3)
     frame.loc[random.random(len(starts)) < 0.012, "received"] = 41
@@ -163,7 +216,9 @@ def _days(
         frame["mean"], frame["low"], frame["high"], frame["last"] = used / 58, used / 90, used / 40, used / 58
     else:
         frame["used"] = np.round(used * 10 ** point[6]).astype(np.int64)
-        frame["estimated"] = np.where(frame["received"] < 94, frame["used"] * (96 - frame["received"]) // 96, 0)
+        frame["estimated"] = np.where(
+            frame["received"] < 94, frame["used"] * (96 - frame["received"]) // 96, 0
+        )
     if quarters is not None:
         frame = _with_sums(frame, quarters)
     return _factored(frame, point[4])
@@ -172,7 +227,9 @@ def _days(
 def _with_sums(frame: pd.DataFrame, quarters: pd.DataFrame) -> pd.DataFrame:
     grouped = quarters.groupby(quarters["period_start"].dt.normalize())
     sums = grouped[["used", "estimated", "covered_s", "received", "due", *COUNTS]].sum()
-    sums = sums.join(grouped[["mean", "last", "known_at"]].agg({"mean": "mean", "last": "last", "known_at": "max"}))
+    sums = sums.join(
+        grouped[["mean", "last", "known_at"]].agg({"mean": "mean", "last": "last", "known_at": "max"})
+    )
     sums["low"], sums["high"] = grouped["low"].min(), grouped["high"].max()
     sums["due"] = 96
     frame = frame.set_index("period_start")
@@ -193,9 +250,21 @@ def _factored(frame: pd.DataFrame, item: str) -> pd.DataFrame:
 def _months(day: pd.DataFrame) -> pd.DataFrame:
     start = day["period_start"].dt.to_period("M").dt.to_timestamp()
     grouped = day.assign(period_start=start).groupby(["enterprise", "point", "period_start"], as_index=False)
-    sums = ("used", "estimated", "covered_s", "received", "due", *COUNTS, "coal_kgce", "coal_equal_kgce", "co2_kg")
+    sums = (
+        "used",
+        "estimated",
+        "covered_s",
+        "received",
+        "due",
+        *COUNTS,
+        "coal_kgce",
+        "coal_equal_kgce",
+        "co2_kg",
+    )
     how = {n: pd.NamedAgg(n, lambda v: v.sum(min_count=1)) for n in sums}
-    how |= {n: pd.NamedAgg(n, a) for n, a in (("mean", "mean"), ("low", "min"), ("high", "max"), ("last", "last"))}
+    how |= {
+        n: pd.NamedAgg(n, a) for n, a in (("mean", "mean"), ("low", "min"), ("high", "max"), ("last", "last"))
+    }
     frame = grouped.agg(decimals=("decimals", "first"), known_at=("known_at", "max"), **how)
     frame["reason"] = 0
     return frame

@@ -1,4 +1,4 @@
-"""A log in a temporary file, a writer that remembers, and flows that copy."""
+"""A log in a temporary file, for sources and sinks."""
 
 from __future__ import annotations
 
@@ -8,30 +8,9 @@ from pathlib import Path
 import pytest
 
 from nengliu.bus.sqlite import SqliteLog
-from schemas.block import Rows
 
 PARTITIONS = 4
 TOPICS = ("in", "out")
-
-
-class RecordingWriter:
-    """Stands for `nengliu.storage.Writer`: remembers what it was given and what was flushed."""
-
-    def __init__(self, told: list[str] | None = None) -> None:
-        self.held: list[Rows] = []
-        self.stored: list[Rows] = []
-        self.told = [] if told is None else told
-        self.fails = False
-
-    def write(self, rows: Rows) -> None:
-        """Hold the rows."""
-        self.held.append(rows)
-
-    def flush(self) -> None:
-        """Store what is held."""
-        self.told.append("flush")
-        self.stored += self.held
-        self.held = []
 
 
 @pytest.fixture

@@ -34,7 +34,8 @@ class FileWriter:
         self.lines += [f"{position}\n" for position in np.asarray(rows.columns["position"])]
 
     def flush(self) -> None:
-        """Append the lines."""
+        """Append the lines, slowly: a kill shall meet a message that overtook its row."""
+        time.sleep(0.005)
         with self.path.open("a") as file:
             file.writelines(self.lines)
             file.flush()
@@ -45,7 +46,8 @@ class FileWriter:
 def copied(item: tuple[str, list[Record]]) -> list[tuple[str, Rows | Message]]:
     """Turn records into messages and, *behind* them, the rows that must be durable first."""
     shard, records = item
-    print("on", flush=True)
+    sys.stdout.write("on\n")
+    sys.stdout.flush()
     time.sleep(0.0005)
     positions = np.array([record.position for record in records], np.uint64)
     messages = [(shard, (record.key, record.value)) for record in records]
@@ -59,7 +61,11 @@ def build(folder: Path, *, to_end: bool) -> Dataflow:
         return SqliteLog(folder / "log.sqlite")
 
     flow = Dataflow("copying")
-    items = op.input("read", flow, LogSource(open_log, "in", batch_records=3, poll_s=0.01, stop_at_end=to_end))
+    items = op.input(
+        "read",
+        flow,
+        LogSource(open_log, "in", batch_records=9, batch_bytes=14, poll_s=0.01, stop_at_end=to_end),
+    )
     both = op.flat_map("copy", items, copied)
     op.output("write", both, StoreThenLogSink(lambda: FileWriter(folder / "store"), open_log, "out"))
     return flow
@@ -67,4 +73,6 @@ def build(folder: Path, *, to_end: bool) -> Dataflow:
 
 if __name__ == "__main__":
     where = Path(sys.argv[1])
-    run_flow(build(where, to_end="--to-end" in sys.argv), where / "recovery", float(sys.argv[2]), int(sys.argv[3]))
+    run_flow(
+        build(where, to_end="--to-end" in sys.argv), where / "recovery", float(sys.argv[2]), int(sys.argv[3])
+    )

@@ -14,7 +14,7 @@ import pytest
 
 from nengliu.domain.times import CHINA, to_ms
 from nengliu.settings import Settings
-from nengliu.storage import Writer
+from nengliu.storage import Writer, connect, migrate
 from schemas.block import Rows
 
 NORTH, SOUTH = "91110000TESTNORTH1", "91440000TESTSOUTH2"
@@ -126,6 +126,16 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "revision": 10,
     },
 }
+_WITH_POSITION = (
+    "point",
+    "frame_schema",
+    "import_run",
+    "reading",
+    "reading_superseded",
+    "quarantine",
+    "intake",
+)
+_LEVELS = ("15min", "hour", "day", "month", "15min_history", "day_history")
 _COAL = {"coal_kgce": 0.184, "coal_equal_kgce": 0.45, "co2_kg": 0.9, "book": "d"}
 
 
@@ -156,6 +166,31 @@ def rows() -> Callable[..., Rows]:
     return make_rows
 
 
+@pytest.fixture(scope="session")
+def reused_settings(store_home: Path) -> Iterator[Settings]:
+    """Settings of one database for all tests of the room: laying the tables costs more than most tests."""
+    settings = Settings(home=store_home, database="reused")
+    client = connect(settings)
+    migrate(client, settings.database)
+    yield settings
+    client.command("DROP DATABASE reused")
+    client.close()
+
+
+@pytest.fixture
+def store_settings(reused_settings: Settings) -> Settings:
+    """Settings of an empty database with all tables."""
+    client = connect(reused_settings)
+    filled = (
+        "SELECT name FROM system.tables "
+        "WHERE database = currentDatabase() AND total_rows > 0 AND name != 'migration'"
+    )
+    for (name,) in client.query(filled).result_rows:
+        client.command(f"TRUNCATE TABLE {name}")
+    client.close()
+    return reused_settings
+
+
 @pytest.fixture
 def writer(store_settings: Settings) -> Iterator[Writer]:
     """Writer into the database of the test."""
@@ -163,27 +198,29 @@ def writer(store_settings: Settings) -> Iterator[Writer]:
         yield found
 
 
-@pytest.fixture
-def world(writer: Writer) -> SimpleNamespace:
-    """Everything of two enterprises in two regions, each with a row in every table."""
+@pytest.fixture(scope="session")
+def world(store_home: Path) -> Iterator[SimpleNamespace]:
+    """Everything of two enterprises in two regions, a row in every table for each; only to be read."""
+    settings = Settings(home=store_home, database="world")
+    client = connect(settings)
+    migrate(client, settings.database)
+    with Writer(settings) as writer:
+        for rows in _two_enterprises():
+            writer.write(rows)
+    yield SimpleNamespace(north=NORTH, south=SOUTH, client=client, settings=settings)
+    client.command("DROP DATABASE world")
+    client.close()
+
+
+def _two_enterprises() -> Iterator[Rows]:
+    yield make_rows("book")
     for n, (enterprise, region) in enumerate(((NORTH, "110105"), (SOUTH, "440304"))):
         own = {"enterprise": enterprise, "position": 100 * (n + 1)}
-        writer.write(make_rows("enterprise", **own, region=region, name=f"企业{n}"))
-        for table in (
-            "point",
-            "frame_schema",
-            "import_run",
-            "reading",
-            "reading_superseded",
-            "quarantine",
-            "intake",
-        ):
-            writer.write(make_rows(table, **own))
-        for level in ("15min", "hour", "day", "month", "15min_history", "day_history"):
-            writer.write(make_rows(f"window_{level}", enterprise=enterprise))
-    writer.write(make_rows("book"))
-    writer.flush()
-    return SimpleNamespace(north=NORTH, south=SOUTH)
+        yield make_rows("enterprise", **own, region=region, name=f"企业{n}")
+        for table in _WITH_POSITION:
+            yield make_rows(table, **own)
+        for level in _LEVELS:
+            yield make_rows(f"window_{level}", enterprise=enterprise)
 
 
 @pytest.fixture

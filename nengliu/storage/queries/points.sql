@@ -2,7 +2,8 @@
 -- parameters: enterprise text
 -- columns: enterprise, point, name, name_en, kind, item, unit, decimals, interval_s, metering_level,
 --   place, valid_from
-SELECT enterprise, point, name, name_en, kind, item, unit, decimals, interval_s, metering_level, place, valid_from
+SELECT enterprise, point, name, name_en, kind, item, unit, decimals, interval_s, metering_level, place,
+    valid_from
 FROM point FINAL
 WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
 ORDER BY enterprise, point, position DESC

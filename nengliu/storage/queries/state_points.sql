@@ -1,4 +1,5 @@
--- How were the points of these enterprises described, version by version, before a position of the log?  Oldest first.  (for flows)
+-- How were the points of these enterprises described before a position of the log?  (for flows)
+-- Version by version, the oldest first.
 -- parameters: enterprises texts, position integer
 -- columns: enterprise, point, position, definition
 SELECT enterprise, point, position, definition

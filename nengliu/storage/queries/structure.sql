@@ -18,7 +18,8 @@ FROM (
     )} AS w
     INNER JOIN (
         SELECT * FROM (
-            SELECT * FROM point FINAL WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+            SELECT * FROM point FINAL
+            WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
     ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
         ) WHERE metering_level = 1
     ) AS p USING (enterprise, point)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,12 +17,14 @@ DAY = 96
 KEPT, REPAIRED, REJECTED = Verdict.KEPT, Verdict.REPAIRED, Verdict.REJECTED
 
 
-def run(quarters: list[int | None], *, repair: bool = True, cuts: tuple[int, ...] = (), interval: int = Q) -> tuple[list[int], list[int]]:
+def run(
+    quarters: list[int | None], *, repair: bool = True, cuts: tuple[int, ...] = (), interval: int = Q
+) -> tuple[list[int], list[int]]:
     """Settle stamps given in quarter-hours, cut into chunks at `cuts`, the last row of each held back."""
     stamps = np.array([NAT if q is None else q * Q for q in quarters], np.int64)
     borders = [0, *cuts, len(stamps)]
     memory, held, times, verdicts = Memory(), stamps[:0], [], []
-    for n, (start, end) in enumerate(zip(borders, borders[1:], strict=False)):
+    for n, (start, end) in enumerate(itertools.pairwise(borders)):
         ended = n == len(borders) - 2
         rows = np.concatenate([held, stamps[start:end]])
         settled = settle(rows, interval, memory, repair=repair, ended=ended)
@@ -52,12 +56,18 @@ def steel(days: int) -> list[int | None]:
         ([93, 94, 95, 0], [93, 94, 95, 96], [0, 0, 0, 1]),  # last row: the time of day proves it
         ([95, 0], [95, 0], [0, 2]),  # last row, but no regular steps before
         ([93, 94, 95, 1], [93, 94, 95, 1], [0, 0, 0, 2]),  # last row, another time of day
-        ([10, 11, 500, 13, 14], [10, 11, 500, 13, 14], [0, 0, 2, 0, 0]),  # one row runs ahead: it is the wrong one
+        (
+            [10, 11, 500, 13, 14],
+            [10, 11, 500, 13, 14],
+            [0, 0, 2, 0, 0],
+        ),  # one row runs ahead: it is the wrong one
         ([], [], []),
         ([7], [7], [0]),
     ],
 )
-def test_settle_small_cases_decided_as_written(quarters: list[int | None], expected: list[int], verdicts: list[int]) -> None:
+def test_settle_small_cases_decided_as_written(
+    quarters: list[int | None], expected: list[int], verdicts: list[int]
+) -> None:
     """Each small case comes out as its line says."""
     assert run(quarters) == (expected, verdicts)
 

@@ -31,7 +31,11 @@ def read(texts: list[object], zone: str = "Asia/Shanghai", *formats: str) -> tup
         ("31/12/2018 24:00", "%d/%m/%Y %H:%M", "2019-01-01T00:00+08:00"),
         ("2018年01月02日 03时", "%Y年%m月%d日 %H时", "2018-01-02T03:00+08:00"),
         ("20180102 0304", "%Y%m%d %H%M", "2018-01-02T03:04+08:00"),
-        ("2020-03-09T00:00:00-07:00 Los_Angeles", "%Y-%m-%dT%H:%M:%S%z Los_Angeles", "2020-03-09T07:00+00:00"),
+        (
+            "2020-03-09T00:00:00-07:00 Los_Angeles",
+            "%Y-%m-%dT%H:%M:%S%z Los_Angeles",
+            "2020-03-09T07:00+00:00",
+        ),
         ("2018-01-02T03:04:05.678Z", "iso", "2018-01-02T03:04:05.678+00:00"),
         ("2018-01-02", "iso", "2018-01-02T00:00+08:00"),
         ("1325376600", "epoch_s", "2012-01-01T00:10+00:00"),
@@ -46,7 +50,9 @@ def test_read_stamp_of_a_format_gives_its_instant(text: object, pattern: str, ex
     assert read([text], "Asia/Shanghai", pattern)[0] == [utc(expected)]
 
 
-@pytest.mark.parametrize("text", ["", "x", "32/1/2018 0:00", "1/1/2018 24:15", "1/1/2018 23:60", "1/1/2018", None, True, 7])
+@pytest.mark.parametrize(
+    "text", ["", "x", "32/1/2018 0:00", "1/1/2018 24:15", "1/1/2018 23:60", "1/1/2018", None, True, 7]
+)
 def test_read_no_stamp_gives_none(text: object) -> None:
     """What is no stamp of the format is no instant."""
     assert read([text], "Asia/Shanghai", "%d/%m/%Y %H:%M")[0] == [NAT]
@@ -54,13 +60,21 @@ def test_read_no_stamp_gives_none(text: object) -> None:
 
 def test_read_several_formats_tries_them_in_order() -> None:
     """A file that changed its format half way is read by both."""
-    found, _ = read(["1/2/2018 0:00", "2018-02-01 00:15"], "Asia/Shanghai", "%d/%m/%Y %H:%M", "%Y-%m-%d %H:%M")
+    found, _ = read(
+        ["1/2/2018 0:00", "2018-02-01 00:15"], "Asia/Shanghai", "%d/%m/%Y %H:%M", "%Y-%m-%d %H:%M"
+    )
     assert found == [utc("2018-02-01T00:00+08:00"), utc("2018-02-01T00:15+08:00")]
 
 
 def test_read_local_time_that_comes_twice_or_never_is_refused() -> None:
     """The hours around a change of the clock have no certain instant and say so."""
-    texts: list[object] = ["2018-03-11 02:30", "2018-03-11 03:00", "2018-11-04 01:30", "2018-11-04 02:00", "2018-11-04 00:59"]
+    texts: list[object] = [
+        "2018-03-11 02:30",
+        "2018-03-11 03:00",
+        "2018-11-04 01:30",
+        "2018-11-04 02:00",
+        "2018-11-04 00:59",
+    ]
     found, why = read(texts, "America/Los_Angeles")
     assert why == {0: "no_such_local_time", 2: "ambiguous_local_time"}
     assert found == [NAT, utc("2018-03-11T10:00Z"), NAT, utc("2018-11-04T10:00Z"), utc("2018-11-04T07:59Z")]

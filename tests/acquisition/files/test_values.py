@@ -16,7 +16,9 @@ from nengliu.domain.points import Column, Kind, Point
 from nengliu.domain.quality import Reason
 
 
-def reader(decimals: int = 2, kind: Kind = Kind.PERIOD, unit: str = "kWh", rounding: str = "auto", **kw: object) -> ValueReader:
+def reader(
+    decimals: int = 2, kind: Kind = Kind.PERIOD, unit: str = "kWh", rounding: str = "auto", **kw: object
+) -> ValueReader:
     """A reader of one series."""
     point = Point("91320000MA1EXAMPL3", "p", "p", kind, "electricity", "kWh", 2)
     labels = frozenset(kw.get("labels", ()))  # type: ignore[call-overload]
@@ -32,9 +34,24 @@ def one(text: object, **kw: object) -> tuple[int, Reason]:
 
 @pytest.mark.parametrize(
     ("text", "ticks"),
-    [("3.17", 317), ("-0.5", -50), ("+7", 700), (" 12.30 ", 1230), (".5", 50), ("5.", 500), ("1e3", 100_000), ("１２．５", 1250),
-     ("3.1700", 317), ("0", 0), ("-0", 0), ("0e-9", 0), (12, 1200), (Decimal("1.25"), 125), (2.5, 250)],
-)  # fmt: skip
+    [
+        ("3.17", 317),
+        ("-0.5", -50),
+        ("+7", 700),
+        (" 12.30 ", 1230),
+        (".5", 50),
+        ("5.", 500),
+        ("1e3", 100_000),
+        ("\uff11\uff12\uff0e\uff15", 1250),
+        ("3.1700", 317),
+        ("0", 0),
+        ("-0", 0),
+        ("0e-9", 0),
+        (12, 1200),
+        (Decimal("1.25"), 125),
+        (2.5, 250),
+    ],
+)
 def test_read_number_of_any_spelling_gives_its_ticks(text: object, ticks: int) -> None:
     """A number is the same whether as plain text, with exponent, in full-width digits or as a cell."""
     assert one(text) == (ticks, Reason.NONE)
@@ -42,12 +59,28 @@ def test_read_number_of_any_spelling_gives_its_ticks(text: object, ticks: int) -
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("", Reason.EMPTY_VALUE), ("#N/A", Reason.EMPTY_VALUE), (None, Reason.EMPTY_VALUE), ("x", Reason.NOT_A_NUMBER),
-     ("1,5", Reason.NOT_A_NUMBER), ("1_000", Reason.NOT_A_NUMBER), ("#DIV/0!", Reason.NOT_A_NUMBER), (True, Reason.NOT_A_NUMBER),
-     ("NaN", Reason.NOT_FINITE), ("-inf", Reason.NOT_FINITE), (float("nan"), Reason.NOT_FINITE), ("1.234", Reason.NOT_EXACT),
-     ("92233720368547758.08", Reason.OUT_OF_INT64), ("-92233720368547758.08", Reason.OUT_OF_INT64), ("1e9999", Reason.OUT_OF_INT64),
-     ("9" * 99, Reason.OUT_OF_INT64), ("9" * 500, Reason.NOT_A_NUMBER), (1e300, Reason.OUT_OF_INT64), ("265.8MWh", Reason.NOT_A_NUMBER)],
-)  # fmt: skip
+    [
+        ("", Reason.EMPTY_VALUE),
+        ("#N/A", Reason.EMPTY_VALUE),
+        (None, Reason.EMPTY_VALUE),
+        ("x", Reason.NOT_A_NUMBER),
+        ("1,5", Reason.NOT_A_NUMBER),
+        ("1_000", Reason.NOT_A_NUMBER),
+        ("#DIV/0!", Reason.NOT_A_NUMBER),
+        (True, Reason.NOT_A_NUMBER),
+        ("NaN", Reason.NOT_FINITE),
+        ("-inf", Reason.NOT_FINITE),
+        (float("nan"), Reason.NOT_FINITE),
+        ("1.234", Reason.NOT_EXACT),
+        ("92233720368547758.08", Reason.OUT_OF_INT64),
+        ("-92233720368547758.08", Reason.OUT_OF_INT64),
+        ("1e9999", Reason.OUT_OF_INT64),
+        ("9" * 99, Reason.OUT_OF_INT64),
+        ("9" * 500, Reason.NOT_A_NUMBER),
+        (1e300, Reason.OUT_OF_INT64),
+        ("265.8MWh", Reason.NOT_A_NUMBER),
+    ],
+)
 def test_read_no_number_gives_its_reason(text: object, reason: Reason) -> None:
     """What is no usable number is told by its own reason."""
     assert one(text)[1] == reason
@@ -63,12 +96,21 @@ def test_read_suffix_checks_the_unit_in_the_cell() -> None:
     made = reader(decimals=4, unit="MWh", suffix=True)
     found = made.read(["265.8125MWh", "1 mwh", "2kWh", "3", "xMWh", "2.5 兆瓦时"])
     assert found.ticks.tolist() == [2658125, 10000, 0, 0, 0, 25000]
-    assert [Reason(int(r)).name for r in found.reason] == ["NONE", "NONE", "WRONG_UNIT", "WRONG_UNIT", "NOT_A_NUMBER", "NONE"]
+    assert [Reason(int(r)).name for r in found.reason] == [
+        "NONE",
+        "NONE",
+        "WRONG_UNIT",
+        "WRONG_UNIT",
+        "NOT_A_NUMBER",
+        "NONE",
+    ]
 
 
 def test_read_gauge_text_with_float_noise_is_rounded_and_not_counted() -> None:
     """244033.76819999999 is 244033.7682: the noise is beyond the ninth digit and loses nothing."""
-    found = reader(decimals=4, kind=Kind.GAUGE).read(["244033.76819999999", "2.00005", "2.00015", "1.00004999999"])
+    found = reader(decimals=4, kind=Kind.GAUGE).read(
+        ["244033.76819999999", "2.00005", "2.00015", "1.00004999999"]
+    )
     assert found.ticks.tolist() == [2440337682, 20000, 20002, 10000]
     assert found.rounded.tolist() == [False, True, True, True]
 
@@ -84,7 +126,9 @@ def test_read_floats_rounds_and_counts_what_is_lost() -> None:
 
 def test_read_floats_when_exact_is_asked_rejects_what_is_lost() -> None:
     """A map may forbid rounding."""
-    found = reader(decimals=1, rounding="exact").read(Numbers(np.array([1.5, 1.25]), np.array([False, False])))
+    found = reader(decimals=1, rounding="exact").read(
+        Numbers(np.array([1.5, 1.25]), np.array([False, False]))
+    )
     assert found.reason.tolist() == [Reason.NONE, Reason.NOT_EXACT]
 
 

@@ -1,0 +1,229 @@
+"""The supervisor, with small fake parts: it heals, it stops in order, it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nengliu import telemetry
+from nengliu.cli import supervise
+from nengliu.cli.supervise import Part, Supervisor, last_line, owning
+from nengliu.errors import StorageError, StoreLocked
+
+SLEEP = "import time; time.sleep(600)"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); {SLEEP}"
+FAMILY = (
+    f"import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); "
+    f"print(child.pid, flush=True); {SLEEP}"
+)
+
+
+def part(name: str, code: str, **more: object) -> Part:
+    return Part(name, (sys.executable, "-c", code), **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def supervised(tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
+    """Make supervisors that are stopped at the end of the test."""
+    made: list[Supervisor] = []
+
+    def make(*parts: Part) -> Supervisor:
+        made.append(Supervisor(parts, tmp_path / "logs"))
+        for one in parts:
+            made[-1].start(one.name)
+        return made[-1]
+
+    yield make
+    for supervisor in made:
+        supervisor.stop()
+
+
+def until(condition: Callable[[], object], timeout_s: float = 10) -> bool:
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def ticked_until(supervisor: Supervisor, condition: Callable[[], object]) -> bool:
+    def step() -> object:
+        supervisor.tick()
+        return condition()
+
+    return until(step)
+
+
+def test_part_that_is_killed_is_started_again(supervised: Callable[..., Supervisor]) -> None:
+    """Kill -9 of a part heals: another process takes its place, and the event is counted."""
+    telemetry.reset()
+    supervisor = supervised(part("flow", SLEEP))
+    first = supervisor.processes()["flow"]
+    os.kill(first, signal.SIGKILL)
+
+    assert ticked_until(supervisor, lambda: supervisor.processes().get("flow", first) != first)
+    assert telemetry.snapshot() == {"nengliu_cli_restarted_parts_total{part=flow}": 1}
+
+
+def test_part_that_cannot_start_is_tried_with_growing_pauses(
+    supervised: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broken part does not eat the machine: the pause doubles, up to its cap."""
+    monkeypatch.setattr(supervise, "FIRST_PAUSE_S", 0.01)
+    supervisor = supervised(part("flow", "raise SystemExit(1)"))
+    running = supervisor._running["flow"]
+
+    assert ticked_until(supervisor, lambda: running.failures >= 4)
+    assert running.due_at - time.monotonic() <= 0.08
+    running.failures = 50
+    supervisor._launch(running)
+    assert ticked_until(supervisor, lambda: running.process is None)
+    assert 25 < running.due_at - time.monotonic() <= supervise.LONGEST_PAUSE_S
+
+
+def test_part_that_lived_long_is_tried_at_once(
+    supervised: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A death after a healthy life starts with a small pause again."""
+    monkeypatch.setattr(supervise, "HEALTHY_S", 0.0)
+    supervisor = supervised(part("flow", "pass"))
+    running = supervisor._running["flow"]
+    running.failures = 8
+
+    assert ticked_until(supervisor, lambda: running.process is None)
+    assert running.failures == 0
+
+
+def test_states_follow_the_life_of_a_part(supervised: Callable[..., Supervisor], tmp_path: Path) -> None:
+    """A part is starting until it says that it is ready, and waiting when it is dead."""
+    sign = tmp_path / "ready"
+    supervisor = supervised(part("store", SLEEP, ready=sign.exists))
+
+    assert supervisor.states() == {"store": "starting"}
+    sign.touch()
+    supervisor.tick()
+    assert supervisor.states() == {"store": "ready"}
+    os.kill(supervisor.processes()["store"], signal.SIGKILL)
+    assert ticked_until(supervisor, lambda: supervisor.states() == {"store": "waiting"})
+
+
+def test_start_of_a_running_part_changes_nothing(supervised: Callable[..., Supervisor]) -> None:
+    """A part exists once, however often somebody asks for it."""
+    supervisor = supervised(part("store", SLEEP))
+    first = supervisor.processes()
+    supervisor.start("store")
+
+    assert supervisor.processes() == first
+
+
+def test_stop_ends_the_parts_in_the_opposite_order(
+    supervised: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    """The page goes first and the store last, so that nobody writes to a store that is gone."""
+    order = tmp_path / "order"
+    code = (
+        "import signal, sys, time, pathlib\n"
+        f"def end(*_):\n    open({str(order)!r}, 'a').write('NAME '); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end); print('up', flush=True)\ntime.sleep(600)"
+    )
+    names = ("store", "flow", "dashboard")
+    supervisor = supervised(*(part(name, code.replace("NAME", name)) for name in names))
+    assert until(lambda: all(last_line(supervisor.log_file(name)) == "up" for name in names))
+    supervisor.stop()
+
+    assert order.read_text().split() == ["dashboard", "flow", "store"]
+
+
+def test_stop_of_a_stubborn_part_takes_no_longer_than_its_patience(
+    supervised: Callable[..., Supervisor],
+) -> None:
+    """A part that ignores SIGTERM is killed."""
+    supervisor = supervised(part("flow", STUBBORN, patience_s=0.2))
+    assert until(lambda: last_line(supervisor.log_file("flow")) == "up")
+    pid = supervisor.processes()["flow"]
+    started = time.monotonic()
+    supervisor.stop()
+
+    assert time.monotonic() - started < 3
+    assert not psutil.pid_exists(pid)
+
+
+def test_stop_ends_the_children_of_a_part_too(supervised: Callable[..., Supervisor]) -> None:
+    """A part's whole process group goes: nothing keeps the port or the folder."""
+    supervisor = supervised(part("dashboard", FAMILY))
+    assert until(lambda: last_line(supervisor.log_file("dashboard")))
+    child = int(last_line(supervisor.log_file("dashboard")))
+    supervisor.stop()
+
+    assert until(
+        lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    )
+
+
+def test_wait_ready_tells_what_the_log_said_last(supervised: Callable[..., Supervisor]) -> None:
+    """A store that does not come up is told with its own last words and its log file."""
+    supervisor = supervised(part("store", "raise SystemExit('the disk is full')", ready=lambda: False))
+
+    with pytest.raises(StorageError, match=r"store.*store\.log.*the disk is full"):
+        supervisor.wait_ready("store", 0.6)
+
+
+def test_second_owner_is_told_who_owns(tmp_path: Path) -> None:
+    """Two supervisors of one folder would destroy each other: the second is told about the first."""
+    with (
+        owning(tmp_path, address="http://127.0.0.1:8501"),
+        pytest.raises(StoreLocked, match=rf"{os.getpid()}.*8501"),
+        owning(tmp_path),
+    ):
+        pass
+    with owning(tmp_path):
+        pass
+
+
+def test_leftovers_of_a_killed_owner_are_ended(tmp_path: Path) -> None:
+    """After kill -9 of a supervisor the next one takes over and ends what is left of the old parts."""
+    left = subprocess.Popen(
+        [sys.executable, "-c", SLEEP], env={"NENGLIU_SUPERVISOR": "4242"}, start_new_session=True
+    )
+    other = subprocess.Popen([sys.executable, "-c", SLEEP], env={}, start_new_session=True)
+    parts = {"flow": left.pid, "store": other.pid, "dashboard": 2**22 - 1}
+    (tmp_path / "up.lock").write_text(json.dumps({"process": 4242, "parts": parts}))
+    try:
+        assert until(lambda: psutil.Process(left.pid).environ())
+        with owning(tmp_path):
+            assert until(lambda: left.poll() is not None)
+            assert other.poll() is None
+    finally:
+        for process in (left, other):
+            process.kill()
+            process.wait()
+
+
+def test_lock_that_was_cut_short_is_no_obstacle(tmp_path: Path) -> None:
+    """A lock file broken by a power cut does not keep anybody out."""
+    (tmp_path / "up.lock").write_text('{"process": 42, "par')
+
+    with owning(tmp_path):
+        assert json.loads((tmp_path / "up.lock").read_text())["process"] == os.getpid()
+
+
+def test_log_file_that_is_too_long_is_set_aside(
+    supervised: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    """Logs do not fill the disk."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "flow.log").write_bytes(b"x" * (supervise.LOG_BYTES + 1))
+    supervised(part("flow", SLEEP))
+
+    assert (tmp_path / "logs" / "flow.log.1").stat().st_size > supervise.LOG_BYTES
+    assert (tmp_path / "logs" / "flow.log").stat().st_size < 1000

@@ -1,0 +1,71 @@
+"""A real store with the small plant in it, once per session, and the page asked directly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from fixtures_store import start_store, stop_store
+from streamlit.testing.v1 import AppTest
+
+from dashboards import data
+from dashboards.data import Questions
+from dashboards.store import StoreQuestions
+from nengliu.settings import Settings
+from tests.dashboards.plant import UNTIL, Tables, tables
+from tests.dashboards.seed import seed
+
+PAGE = Path(data.__file__).parent / "pages" / "enterprise.py"
+
+
+@pytest.fixture(scope="session")
+def until() -> datetime:
+    """Newest reading of the plant."""
+    return UNTIL
+
+
+@pytest.fixture(scope="session")
+def plant(until: datetime) -> Tables:
+    """The rows of the plant."""
+    return tables(until)
+
+
+@pytest.fixture(scope="session")
+def plant_settings(tmp_path_factory: pytest.TempPathFactory, plant: Tables) -> Iterator[Settings]:
+    """Settings of an installation whose store runs and holds the plant."""
+    home = tmp_path_factory.mktemp("plant")
+    process = start_store(home)
+    settings = Settings(home=home, database="plant")
+    seed(settings, plant)
+    yield settings
+    stop_store(process)
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Let a test say who answers; caches are emptied before and after."""
+    _forget()
+    yield monkeypatch
+    _forget()
+
+
+@pytest.fixture
+def store(plant_settings: Settings, answering: pytest.MonkeyPatch) -> Questions:
+    """Let the plant's store answer."""
+    questions = StoreQuestions(plant_settings)
+    answering.setattr(data, "open_store", lambda settings: questions)
+    return questions
+
+
+@pytest.fixture
+def page(store: Questions) -> AppTest:
+    """The page on the plant's store, not yet run."""
+    return AppTest.from_file(str(PAGE), default_timeout=20)
+
+
+def _forget() -> None:
+    st.cache_data.clear()
+    st.cache_resource.clear()

@@ -1,0 +1,149 @@
+"""The page in Debian's Chromium: nothing leaves the machine, nothing is cut, nothing complains."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from nengliu.settings import Settings
+from tests.dashboards.browser import Browser, missing
+from tests.dashboards.plant import PLANT
+from tests.dashboards.serving import fetch, served
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "runs")
+DAY = f"enterprise?enterprise={PLANT}&date=2026-03-17"
+
+
+@pytest.fixture(scope="module")
+def address(plant_settings: Settings) -> Iterator[str]:
+    """Address of the page on the plant's store."""
+    with served(plant_settings) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all tests of the module."""
+    with Browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+def calm(browser: Browser) -> None:
+    """Assert that nothing complained, nothing left the machine, and nothing reaches beyond the screen."""
+    assert browser.complaints() == []
+    assert browser.strangers() == []
+    assert browser.sideways() == []
+
+
+def test_shell_of_each_language_says_its_language(address: str) -> None:
+    """The HTML shell is Chinese by default and English where the address asks for it, at deep links too."""
+    status, shell = fetch(f"{address}/{DAY}")
+    assert status == 200
+    assert '<html lang="zh-CN">' in shell
+    assert "BACKEND_BASE_URL:location.origin" in shell
+    assert '<html lang="en">' in fetch(f"{address}/?lang=en")[1]
+    assert "html" not in fetch(f"{address}/_stcore/health")[1]
+
+
+@pytest.mark.parametrize(
+    ("width", "dark", "language"),
+    [(1440, False, "zh_CN"), (1440, True, "en"), (390, False, "en"), (390, True, "zh_CN")],
+)
+def test_page_of_each_width_theme_and_language_is_whole_and_calm(
+    browser: Browser, address: str, width: int, dark: bool, language: str
+) -> None:
+    """First reader of a deep link: all charts drawn, right theme and language, no sidebar, nothing cut."""
+    browser.look(width, 900, dark)
+    browser.open(f"{address}/{DAY}&lang={language}")
+    calm(browser)
+    script = (
+        "const c=s=>getComputedStyle(document.querySelector(s)).backgroundColor;"
+        "return [document.documentElement.lang,c('.stApp'),c('.st-key-card_curve'),"
+        "document.querySelectorAll('[data-testid=stEChartsChart]').length,"
+        "document.querySelectorAll('[data-testid=stSidebar]').length]"
+    )
+    lang, page, card, charts, sidebars = browser.driver.execute_script(script)
+    assert lang == {"zh_CN": "zh-CN", "en": "en"}[language]
+    assert page == ("rgb(13, 20, 32)" if dark else "rgb(241, 244, 248)")
+    assert card == ("rgb(21, 31, 46)" if dark else "rgb(255, 255, 255)")
+    assert (charts, sidebars) == (5, 0)
+    assert ("Simulated data" if language == "en" else "模拟数据") in browser.words()
+
+
+def test_charts_and_pictures_all_say_what_they_show(browser: Browser, address: str) -> None:
+    """Every chart has a description for those who cannot see it, every picture an alt."""
+    browser.look(1440, 900, dark=False)
+    browser.open(f"{address}/{DAY}&lang=en")
+    script = (
+        "return [...document.querySelectorAll('[data-testid=stEChartsChart]')].map(c=>"
+        "(c.closest('[aria-label]')||c.querySelector('[aria-label]')||c).getAttribute('aria-label'))"
+    )
+    labels = browser.driver.execute_script(script)
+    assert all(label and len(label) > 10 for label in labels), labels
+    bare = "return document.querySelectorAll('[data-testid=stMain] img:not([alt])').length"
+    assert browser.driver.execute_script(bare) == 0
+
+
+def test_root_leads_to_the_page_and_keeps_the_language(browser: Browser, address: str) -> None:
+    """The default page only routes; the language asked for survives."""
+    browser.look(1440, 900, dark=False)
+    browser.open(f"{address}/?lang=en")
+    assert "/enterprise" in browser.driver.current_url
+    assert "lang=en" in browser.driver.current_url
+    calm(browser)
+
+
+def test_choice_on_the_page_is_in_the_address(browser: Browser, address: str) -> None:
+    """A view can be linked to: the period chosen by a click stands in the address."""
+    browser.look(1440, 900, dark=False)
+    browser.open(f"{address}/{DAY}&lang=en")
+    browser.driver.find_element(By.XPATH, "//button[.//text()='Month']").click()
+    _until(lambda: "period=month" in browser.driver.current_url)
+    browser.rest(".nl-foot")
+    assert "2026-03" in browser.driver.find_element(By.CSS_SELECTOR, ".nl-kpi.main").text
+    calm(browser)
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_numbers_of_a_card_open_and_can_be_taken_away(browser: Browser, address: str, width: int) -> None:
+    """The numbers behind the curve open in place, with both files, without leaving the screen."""
+    browser.look(width, 900, dark=False)
+    browser.open(f"{address}/{DAY}&lang=en")
+    button = browser.driver.find_element(By.CSS_SELECTOR, ".st-key-numbers_curve button")
+    browser.driver.execute_script("arguments[0].click()", button)
+    _until(
+        lambda: bool(browser.driver.find_elements(By.CSS_SELECTOR, "[role=dialog] [data-testid=stDataFrame]"))
+    )
+    browser.rest("[role=dialog]")
+    assert (
+        len(browser.driver.find_elements(By.CSS_SELECTOR, "[role=dialog] [data-testid=stDownloadButton]"))
+        == 2
+    )
+    calm(browser)
+
+
+def test_page_without_store_says_what_to_start_and_recovers_by_itself(
+    browser: Browser, tmp_path: Path, plant_settings: Settings
+) -> None:
+    """Without a store the page says what to start, calmly; when the store is there it draws itself."""
+    browser.look(390, 900, dark=False)
+    with served(replace(plant_settings, home=tmp_path)) as address:
+        browser.open(f"{address}/enterprise?lang=en")
+        assert "nengliu up" in browser.words()
+        calm(browser)
+        (tmp_path / "store").symlink_to(plant_settings.store_home)
+        _until(lambda: "Jiangnan" in browser.words(), wait_s=20)
+        browser.rest(".nl-foot")
+        calm(browser)
+
+
+def _until(holds: object, wait_s: float = 10) -> None:
+    end = time.monotonic() + wait_s
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,139 @@
+"""An installation of its own for a proof: the product's commands as processes, its rows as fingerprints."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nengliu.bus.open import open_log
+from nengliu.bus.sqlite import SqliteLog
+from nengliu.errors import StorageError
+from nengliu.settings import Settings
+from nengliu.storage import connect
+
+PARTITIONS = 4
+KEPT = (
+    "reading", "reading_superseded", "quarantine", "intake", "enterprise", "point", "frame_schema", "import_run",
+    "window_15min", "window_hour", "window_day", "window_month", "window_15min_history", "window_day_history",
+)  # fmt: skip
+
+
+class Installation:
+    """A home folder with its store and flow; `with` stops everything and removes it."""
+
+    def __init__(self) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="nengliu-prove-"))
+        self.settings = Settings(home=self.home, partitions=PARTITIONS)
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Installation:
+        self.store()
+        self.run("migrate")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for child in self.children.values():
+            child.kill()
+            child.wait()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "nengliu.cli", "--lang", "en", *words]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"NENGLIU_HOME": str(self.home), "NENGLIU_PARTITIONS": str(PARTITIONS), "NENGLIU_EPOCH_S": "1"}
+
+    def run(self, *words: str) -> str:
+        """Run one of the product's commands to its end."""
+        done = subprocess.run(self.command(*words), env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"nengliu {' '.join(words)} ended with {done.returncode}: {done.stderr[-2000:]}")
+        return done.stdout
+
+    def start(self, name: str, command: list[str]) -> None:
+        """Start a part in the background."""
+        with (self.home / f"{name}.out").open("ab") as out:
+            self.children[name] = subprocess.Popen(command, env=self.environment, stdout=out, stderr=out)
+
+    def store(self) -> None:
+        """Start the store and wait until it answers."""
+        self.start("store", self.command("store"))
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                connect(self.settings).close()
+                return
+            except StorageError:
+                time.sleep(0.05)
+        raise SystemExit(f"the store did not start: {(self.home / 'store.out').read_text()[-2000:]}")
+
+    def kill(self, name: str) -> None:
+        """Kill a part with signal 9."""
+        self.children[name].send_signal(signal.SIGKILL)
+        self.children[name].wait()
+
+    def import_file(self, file: Path, plan: Path) -> dict[str, object]:
+        """Import by the product's command; its report."""
+        found: dict[str, object] = json.loads(self.run("import", str(file), "--map", str(plan), "--yes", "--json"))
+        return found
+
+    def flow(self) -> None:
+        """Let the flows take in all the log holds."""
+        self.run("flow", "all", "--stop-at-end")
+
+    def ask(self, name: str, as_of: str = "", **parameters: object) -> list[dict[str, object]]:
+        """Ask a named question by the product's command."""
+        words = [word for key, value in parameters.items() for word in ("--set", f"{key}={value}")]
+        words += ["--as-of", as_of] if as_of else []
+        found: list[dict[str, object]] = [json.loads(line) for line in self.run("query", name, "--format", "json", *words).splitlines()]
+        return found
+
+    def fingerprints(self) -> dict[str, tuple[int, int]]:
+        """Rows and an order-free hash over all columns of the `FINAL` rows of every table."""
+        client = connect(self.settings)
+        found = {}
+        for table in KEPT:
+            query = f"SELECT count(), sum(cityHash64(*)) FROM {self.settings.database}.{table} FINAL"  # noqa: S608
+            found[table] = tuple(client.query(query).result_rows[0])
+        client.close()
+        return found  # type: ignore[return-value]
+
+    def stored(self) -> int:
+        """Readings the store holds now; -1 while it is away."""
+        try:
+            client = connect(self.settings)
+            count = client.command(f"SELECT count() FROM {self.settings.database}.reading FINAL")  # noqa: S608
+            client.close()
+        except Exception:  # noqa: BLE001 - it may be killed at any moment, that is the point
+            return -1
+        return int(count)
+
+    def log(self) -> SqliteLog:
+        """The installation's log."""
+        return open_log(self.settings)
+
+
+@dataclass
+class Report:
+    """Lines of a proof: a point, its figure, and whether it holds."""
+
+    failed: list[str] = field(default_factory=list)
+
+    def point(self, name: str, figure: object, *, holds: bool) -> None:
+        """Print one point."""
+        print(f"{'ok  ' if holds else 'FAIL'}  {name}: {figure}", flush=True)
+        if not holds:
+            self.failed.append(name)
+
+    def note(self, text: str) -> None:
+        """Print a line that is no point."""
+        print(f"      {text}", flush=True)

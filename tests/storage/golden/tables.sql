@@ -1,0 +1,355 @@
+CREATE TABLE book
+(
+    `partition` UInt32,
+    `position` UInt64,
+    `digest` String,
+    `definition` String COMMENT 'dated factors as JSON' CODEC(ZSTD(3))
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (partition, position)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE enterprise
+(
+    `enterprise` LowCardinality(String),
+    `position` UInt64,
+    `name` String,
+    `name_en` String,
+    `region` LowCardinality(String),
+    `industry` LowCardinality(String),
+    `simulated` Bool
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (enterprise, position)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE frame_schema
+(
+    `enterprise` LowCardinality(String),
+    `schema` UInt32,
+    `position` UInt64,
+    `definition` String COMMENT 'the column list as JSON' CODEC(ZSTD(3))
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (enterprise, schema, position)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE import_run
+(
+    `enterprise` LowCardinality(String),
+    `digest` String COMMENT 'SHA-256 of file and map: the same import is known again',
+    `position` UInt64,
+    `sequence_base` UInt64 COMMENT 'first source sequence its rows carry',
+    `file` String,
+    `started_at` DateTime('Asia/Shanghai'),
+    `rows` UInt64,
+    `readings` UInt64,
+    `repaired` UInt64,
+    `rejected` UInt64
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (enterprise, digest, position)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE intake
+(
+    `enterprise` LowCardinality(String),
+    `source` LowCardinality(String),
+    `partition` UInt32,
+    `position` UInt64,
+    `received_at` DateTime('Asia/Shanghai'),
+    `received` UInt32,
+    `valid` UInt32,
+    `duplicate` UInt32,
+    `quarantined` UInt32,
+    `conflicts` UInt32 COMMENT 'of valid and duplicate: another value stood or stands at the same key'
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(received_at)
+ORDER BY (enterprise, source, partition, position)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE migration
+(
+    `name` String,
+    `checksum` String COMMENT 'SHA-256 of the file',
+    `applied_at` DateTime('UTC')
+)
+ENGINE = ReplacingMergeTree
+ORDER BY name
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE point
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `position` UInt64,
+    `name` String,
+    `name_en` String,
+    `kind` LowCardinality(String),
+    `item` LowCardinality(String),
+    `unit` LowCardinality(String),
+    `decimals` UInt8,
+    `interval_s` UInt32,
+    `metering_level` UInt8,
+    `place` String,
+    `valid_from` DateTime64(3, 'Asia/Shanghai'),
+    `definition` String COMMENT 'the whole point as JSON, meters included (schemas/messages.md)' CODEC(ZSTD(3))
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (enterprise, point, position)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE quarantine
+(
+    `position` UInt64,
+    `item` UInt32 COMMENT 'which part of the message, 0 for the whole',
+    `partition` UInt32,
+    `enterprise` LowCardinality(String),
+    `point` String,
+    `source` LowCardinality(String),
+    `reason` UInt16,
+    `parameters` String COMMENT 'evidence as JSON',
+    `payload` String COMMENT 'what was held back, as text or base64' CODEC(ZSTD(3)),
+    `received_at` DateTime('Asia/Shanghai')
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(received_at)
+ORDER BY (enterprise, partition, position, item)
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE reading
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `read_at` DateTime64(3, 'Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `origin` UInt8 CODEC(ZSTD(1)),
+    `ticks` Int64 CODEC(Delta(8), ZSTD(1)),
+    `quality` UInt8 CODEC(ZSTD(1)),
+    `reason` UInt16 CODEC(ZSTD(1)),
+    `received_at` DateTime('Asia/Shanghai') CODEC(Delta(4), ZSTD(1)),
+    `sequence` UInt64 CODEC(DoubleDelta, ZSTD(1)),
+    `position` UInt64 CODEC(DoubleDelta, ZSTD(1)),
+    `sent` Int64 COMMENT 'as sent: sent * 10^-sent_decimals in sent_unit' CODEC(Delta(8), ZSTD(1)),
+    `sent_unit` LowCardinality(String) CODEC(ZSTD(1)),
+    `sent_decimals` UInt8 CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(sequence)
+PARTITION BY toYYYYMM(read_at)
+ORDER BY (enterprise, point, read_at, origin)
+TTL received_at + toIntervalYear(3)
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+
+CREATE TABLE reading_superseded
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `read_at` DateTime64(3, 'Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `origin` UInt8 CODEC(ZSTD(1)),
+    `ticks` Int64 CODEC(Delta(8), ZSTD(1)),
+    `quality` UInt8 CODEC(ZSTD(1)),
+    `reason` UInt16 CODEC(ZSTD(1)),
+    `received_at` DateTime('Asia/Shanghai') CODEC(Delta(4), ZSTD(1)),
+    `sequence` UInt64 CODEC(DoubleDelta, ZSTD(1)),
+    `position` UInt64 CODEC(DoubleDelta, ZSTD(1)),
+    `sent` Int64 COMMENT 'as sent: sent * 10^-sent_decimals in sent_unit' CODEC(Delta(8), ZSTD(1)),
+    `sent_unit` LowCardinality(String) CODEC(ZSTD(1)),
+    `sent_decimals` UInt8 CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(read_at)
+ORDER BY (enterprise, point, read_at, origin, sequence, ticks)
+TTL received_at + toIntervalYear(3)
+SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, index_granularity = 8192;
+
+CREATE TABLE window_15min
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `used` Int64 COMMENT 'consumption [ticks]; 0 for a gauge' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over a gap [ticks]' CODEC(ZSTD(1)),
+    `decimals` UInt8 COMMENT 'used / 10^decimals is in the unit of the point' CODEC(ZSTD(1)),
+    `mean` Float64 COMMENT 'time-weighted, NaN without a gauge value' CODEC(ZSTD(1)),
+    `low` Float64 CODEC(ZSTD(1)),
+    `high` Float64 CODEC(ZSTD(1)),
+    `last` Float64 CODEC(ZSTD(1)),
+    `covered_s` UInt32 COMMENT 'seconds of the period that readings speak for' CODEC(ZSTD(1)),
+    `received` UInt32 CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due in the whole period; 0: change of value, none is due' CODEC(ZSTD(1)),
+    `good` UInt32 CODEC(ZSTD(1)),
+    `late` UInt32 CODEC(ZSTD(1)),
+    `substituted` UInt32 CODEC(ZSTD(1)),
+    `manual` UInt32 CODEC(ZSTD(1)),
+    `suspect` UInt32 CODEC(ZSTD(1)),
+    `bad` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason among readings and arithmetic' CODEC(ZSTD(1)),
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest log position among the readings' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYYYYMM(period_start)
+ORDER BY (enterprise, point, period_start)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+
+CREATE TABLE window_15min_history
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `used` Int64 COMMENT 'consumption [ticks]; 0 for a gauge' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over a gap [ticks]' CODEC(ZSTD(1)),
+    `decimals` UInt8 COMMENT 'used / 10^decimals is in the unit of the point' CODEC(ZSTD(1)),
+    `mean` Float64 COMMENT 'time-weighted, NaN without a gauge value' CODEC(ZSTD(1)),
+    `low` Float64 CODEC(ZSTD(1)),
+    `high` Float64 CODEC(ZSTD(1)),
+    `last` Float64 CODEC(ZSTD(1)),
+    `covered_s` UInt32 COMMENT 'seconds of the period that readings speak for' CODEC(ZSTD(1)),
+    `received` UInt32 CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due in the whole period; 0: change of value, none is due' CODEC(ZSTD(1)),
+    `good` UInt32 CODEC(ZSTD(1)),
+    `late` UInt32 CODEC(ZSTD(1)),
+    `substituted` UInt32 CODEC(ZSTD(1)),
+    `manual` UInt32 CODEC(ZSTD(1)),
+    `suspect` UInt32 CODEC(ZSTD(1)),
+    `bad` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason among readings and arithmetic' CODEC(ZSTD(1)),
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest log position among the readings' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(period_start)
+ORDER BY (enterprise, point, period_start, revision)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+
+CREATE TABLE window_day
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `used` Int64 COMMENT 'consumption [ticks]; 0 for a gauge' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over a gap [ticks]' CODEC(ZSTD(1)),
+    `decimals` UInt8 COMMENT 'used / 10^decimals is in the unit of the point' CODEC(ZSTD(1)),
+    `mean` Float64 COMMENT 'time-weighted, NaN without a gauge value' CODEC(ZSTD(1)),
+    `low` Float64 CODEC(ZSTD(1)),
+    `high` Float64 CODEC(ZSTD(1)),
+    `last` Float64 CODEC(ZSTD(1)),
+    `covered_s` UInt32 COMMENT 'seconds of the period that readings speak for' CODEC(ZSTD(1)),
+    `received` UInt32 CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due in the whole period; 0: change of value, none is due' CODEC(ZSTD(1)),
+    `good` UInt32 CODEC(ZSTD(1)),
+    `late` UInt32 CODEC(ZSTD(1)),
+    `substituted` UInt32 CODEC(ZSTD(1)),
+    `manual` UInt32 CODEC(ZSTD(1)),
+    `suspect` UInt32 CODEC(ZSTD(1)),
+    `bad` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason among readings and arithmetic' CODEC(ZSTD(1)),
+    `coal_kgce` Float64 COMMENT 'standard coal, calorific value (dangliang); NaN without a factor' CODEC(ZSTD(1)),
+    `coal_equal_kgce` Float64 COMMENT 'standard coal, equivalent value (dengjia)' CODEC(ZSTD(1)),
+    `co2_kg` Float64 CODEC(ZSTD(1)),
+    `book` LowCardinality(String) COMMENT 'digest of the book of factors',
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest log position among the readings' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYYYYMM(period_start)
+ORDER BY (enterprise, point, period_start)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+
+CREATE TABLE window_day_history
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `used` Int64 COMMENT 'consumption [ticks]; 0 for a gauge' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over a gap [ticks]' CODEC(ZSTD(1)),
+    `decimals` UInt8 COMMENT 'used / 10^decimals is in the unit of the point' CODEC(ZSTD(1)),
+    `mean` Float64 COMMENT 'time-weighted, NaN without a gauge value' CODEC(ZSTD(1)),
+    `low` Float64 CODEC(ZSTD(1)),
+    `high` Float64 CODEC(ZSTD(1)),
+    `last` Float64 CODEC(ZSTD(1)),
+    `covered_s` UInt32 COMMENT 'seconds of the period that readings speak for' CODEC(ZSTD(1)),
+    `received` UInt32 CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due in the whole period; 0: change of value, none is due' CODEC(ZSTD(1)),
+    `good` UInt32 CODEC(ZSTD(1)),
+    `late` UInt32 CODEC(ZSTD(1)),
+    `substituted` UInt32 CODEC(ZSTD(1)),
+    `manual` UInt32 CODEC(ZSTD(1)),
+    `suspect` UInt32 CODEC(ZSTD(1)),
+    `bad` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason among readings and arithmetic' CODEC(ZSTD(1)),
+    `coal_kgce` Float64 COMMENT 'standard coal, calorific value (dangliang); NaN without a factor' CODEC(ZSTD(1)),
+    `coal_equal_kgce` Float64 COMMENT 'standard coal, equivalent value (dengjia)' CODEC(ZSTD(1)),
+    `co2_kg` Float64 CODEC(ZSTD(1)),
+    `book` LowCardinality(String) COMMENT 'digest of the book of factors',
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest log position among the readings' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(period_start)
+ORDER BY (enterprise, point, period_start, revision)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+
+CREATE TABLE window_hour
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `used` Int64 COMMENT 'consumption [ticks]; 0 for a gauge' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over a gap [ticks]' CODEC(ZSTD(1)),
+    `decimals` UInt8 COMMENT 'used / 10^decimals is in the unit of the point' CODEC(ZSTD(1)),
+    `mean` Float64 COMMENT 'time-weighted, NaN without a gauge value' CODEC(ZSTD(1)),
+    `low` Float64 CODEC(ZSTD(1)),
+    `high` Float64 CODEC(ZSTD(1)),
+    `last` Float64 CODEC(ZSTD(1)),
+    `covered_s` UInt32 COMMENT 'seconds of the period that readings speak for' CODEC(ZSTD(1)),
+    `received` UInt32 CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due in the whole period; 0: change of value, none is due' CODEC(ZSTD(1)),
+    `good` UInt32 CODEC(ZSTD(1)),
+    `late` UInt32 CODEC(ZSTD(1)),
+    `substituted` UInt32 CODEC(ZSTD(1)),
+    `manual` UInt32 CODEC(ZSTD(1)),
+    `suspect` UInt32 CODEC(ZSTD(1)),
+    `bad` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason among readings and arithmetic' CODEC(ZSTD(1)),
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest log position among the readings' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYYYYMM(period_start)
+ORDER BY (enterprise, point, period_start)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+
+CREATE TABLE window_month
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `used` Int64 COMMENT 'consumption [ticks]; 0 for a gauge' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over a gap [ticks]' CODEC(ZSTD(1)),
+    `decimals` UInt8 COMMENT 'used / 10^decimals is in the unit of the point' CODEC(ZSTD(1)),
+    `mean` Float64 COMMENT 'time-weighted, NaN without a gauge value' CODEC(ZSTD(1)),
+    `low` Float64 CODEC(ZSTD(1)),
+    `high` Float64 CODEC(ZSTD(1)),
+    `last` Float64 CODEC(ZSTD(1)),
+    `covered_s` UInt32 COMMENT 'seconds of the period that readings speak for' CODEC(ZSTD(1)),
+    `received` UInt32 CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due in the whole period; 0: change of value, none is due' CODEC(ZSTD(1)),
+    `good` UInt32 CODEC(ZSTD(1)),
+    `late` UInt32 CODEC(ZSTD(1)),
+    `substituted` UInt32 CODEC(ZSTD(1)),
+    `manual` UInt32 CODEC(ZSTD(1)),
+    `suspect` UInt32 CODEC(ZSTD(1)),
+    `bad` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason among readings and arithmetic' CODEC(ZSTD(1)),
+    `coal_kgce` Float64 COMMENT 'standard coal, calorific value (dangliang); NaN without a factor' CODEC(ZSTD(1)),
+    `coal_equal_kgce` Float64 COMMENT 'standard coal, equivalent value (dengjia)' CODEC(ZSTD(1)),
+    `co2_kg` Float64 CODEC(ZSTD(1)),
+    `book` LowCardinality(String) COMMENT 'digest of the book of factors',
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest log position among the readings' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYear(period_start)
+ORDER BY (enterprise, point, period_start)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;

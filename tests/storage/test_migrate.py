@@ -1,0 +1,93 @@
+"""Migrations: forward only, each once, never changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from nengliu.errors import InputError, StorageError
+from nengliu.settings import Settings
+from nengliu.storage import connect, dump, migrate
+from nengliu.storage.migrate import migrations, statements
+
+
+@pytest.fixture
+def client(fresh_settings: Settings) -> Iterator[Client]:
+    """Client of a database of the test's own: these tests spoil it."""
+    found = connect(fresh_settings)
+    yield found
+    found.close()
+
+
+def test_migrate_again_applies_nothing(client: Client, fresh_settings: Settings) -> None:
+    """A second run finds everything applied and changes nothing."""
+    before = dump(client, fresh_settings.database)
+    assert migrate(client, fresh_settings.database) == []
+    assert dump(client, fresh_settings.database) == before
+
+
+def test_migrate_fresh_database_applies_all_in_order(client: Client, fresh_settings: Settings) -> None:
+    """A new database gets every migration, in the order of their numbers."""
+    fresh = f"{fresh_settings.database}_fresh"
+    try:
+        assert migrate(client, fresh) == list(migrations())
+        assert client.database == fresh_settings.database
+    finally:
+        client.command(f"DROP DATABASE {fresh}")
+
+
+def test_migrate_cut_short_is_simply_run_again(client: Client, fresh_settings: Settings) -> None:
+    """Every statement bears repetition, so a crash between a table and its entry does no harm."""
+    before = dump(client, fresh_settings.database)
+    client.command("TRUNCATE TABLE migration")
+    assert migrate(client, fresh_settings.database) == list(migrations())
+    assert dump(client, fresh_settings.database) == before
+
+
+def test_migrate_changed_file_is_refused(client: Client, fresh_settings: Settings) -> None:
+    """An applied migration that reads differently today stops the program before it touches anything."""
+    name = next(iter(migrations()))
+    client.command(f"INSERT INTO migration VALUES ('{name}', 'other', now())")
+    with pytest.raises(StorageError, match=f"{name}.sql was changed after it was applied"):
+        migrate(client, fresh_settings.database)
+
+
+def test_migrate_newer_database_is_refused(client: Client, fresh_settings: Settings) -> None:
+    """A database of a newer program is left alone."""
+    client.command("INSERT INTO migration VALUES ('9999_future', 'x', now())")
+    with pytest.raises(StorageError, match=r"laid by a newer program .*9999_future"):
+        migrate(client, fresh_settings.database)
+
+
+def test_migrate_database_name_with_sql_is_refused(client: Client) -> None:
+    """The only name that goes into a statement as text is checked first."""
+    with pytest.raises(InputError, match="letters, digits"):
+        migrate(client, "x; DROP TABLE y")
+
+
+def test_dump_equals_the_recorded_tables(
+    client: Client, fresh_settings: Settings, golden: Path, request: pytest.FixtureRequest
+) -> None:
+    """What the migrations lay is what was reviewed; REGEN=1 or --regen records it anew."""
+    file = golden / "tables.sql"
+    found = dump(client, fresh_settings.database)
+    if os.environ.get("REGEN") or request.config.getoption("--regen", default=False):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(found)
+    assert found == file.read_text()
+
+
+def test_statements_semicolons_in_texts_and_comments_do_not_cut() -> None:
+    """A semicolon ends a statement only where SQL says so."""
+    script = (
+        "-- one; two\n"
+        "CREATE TABLE a (x Int8 COMMENT 'due; 0: none', y Int8 COMMENT 'it''s; so');\n; SELECT 1 - 2"
+    )
+    assert statements(script) == [
+        "CREATE TABLE a (x Int8 COMMENT 'due; 0: none', y Int8 COMMENT 'it''s; so')",
+        "SELECT 1 - 2",
+    ]
