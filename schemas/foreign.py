@@ -20,7 +20,17 @@ from nengliu.errors import ContractError
 
 VERSION = 1
 MAX_DIGITS = 18
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def _number(text: str) -> Decimal | str:
+    """Keep a number digit by digit; one that is no Decimal stays text and is refused where it is used."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,15 @@ def read_json(value: bytes) -> tuple[list[ForeignReading], list[Refusal], str]:
     Raises
     ------
     ContractError
-        Reason TRUNCATED or NOT_A_MESSAGE: it is no JSON at all.
+        Reason NOT_A_MESSAGE: it is no JSON at all, or nested beyond all reason.
     """
+    try:
+        return _read(value)
+    except RecursionError as error:
+        raise ContractError("NOT_A_MESSAGE", "expected a few levels of nesting", got=_shown(value)) from error
+
+
+def _read(value: bytes) -> tuple[list[ForeignReading], list[Refusal], str]:
     readings: list[ForeignReading] = []
     refusals: list[Refusal] = []
     source = ""
@@ -149,7 +166,8 @@ def _matrix(entry: dict[str, object]) -> list[ForeignReading]:
     schema: Any = _need(entry, "schema")
     shaped = isinstance(schema, int) and isinstance(times, list) and isinstance(values, list)
     if not shaped or len(times) != len(values):
-        raise ContractError("BAD_FIELD", "expected an integer schema and as many rows of values as times")
+        msg = "expected an integer schema and as many rows of values as times"
+        raise ContractError("BAD_FIELD", msg, field="values", got=f"{values!r}"[:80])
     common = _common(entry)
     found = []
     for time, row in zip(times, values, strict=True):
@@ -180,7 +198,7 @@ def _common(entry: dict[str, object]) -> dict[str, Any]:
         raise ContractError("BAD_FIELD", "expected a whole number below 2^64", field="sequence", got=sequence)
     return {
         "enterprise": _string(entry, "enterprise"),
-        "source": str(entry.get("source", "")),
+        "source": _string(entry, "source") if entry.get("source", "") != "" else "",
         "sequence": sequence,
         "received_at_s": None if received is None else _instant_ms(received) // 1000,
         "origin": _member(Origin, entry.get("origin", "timed")),

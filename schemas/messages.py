@@ -194,7 +194,7 @@ def decode(value: bytes) -> Message:
     kind, body = _open(value)
     try:
         return _READERS[kind](body)
-    except (struct.error, ValueError, msgspec.MsgspecError) as error:
+    except (struct.error, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise ContractError(
             "BAD_FIELD", f"body of a {kind.name} message: {error}", field=kind.name, got=error
         ) from error
@@ -294,6 +294,10 @@ class _Reader:
     def text(self, n: int) -> str:
         return self.array("u1", n).tobytes().decode()
 
+    def end(self) -> None:
+        if self.at != len(self.body):
+            raise ValueError(f"expected {self.at} bytes, got {len(self.body)}")
+
 
 def _read_frame(body: bytes) -> Frame:
     schema, sequence, received, origin, flags, n_e, n_s, n, columns = _HEAD.unpack_from(body)
@@ -303,6 +307,7 @@ def _read_frame(body: bytes) -> Frame:
     times = reader.array("<i8", n)
     values = reader.array("<i8", n * columns).reshape(n, columns)
     quality = reader.array("u1", n * columns).reshape(n, columns) if flags & _HAS_QUALITY else None
+    reader.end()
     if quality is not None:
         _check_codes(quality, _QUALITIES, "quality")
     return Frame(enterprise, schema, source, sequence, received, times, values, quality, Origin(origin))
@@ -315,6 +320,7 @@ def _read_rows(body: bytes) -> RowsFrame:
     enterprise, source = reader.text(n_e), reader.text(n_s)
     times, values, received = (reader.array("<i8", n) for _ in range(3))
     column, reason, quality = reader.array("<u4", n), reader.array("<u2", n), reader.array("u1", n)
+    reader.end()
     _check_codes(quality, _QUALITIES, "quality")
     _check_codes(reason, _REASONS, "reason")
     return RowsFrame(
@@ -365,6 +371,7 @@ def _read_block(body: bytes) -> Block:
     reader.at = 4
     head = msgspec.json.decode(reader.array("u1", size).tobytes(), type=_BlockHead)
     arrays = {name: reader.array(dtype, head.n) for name, dtype in _BLOCK_ARRAYS.items()}
+    reader.end()
     return Block(points=head.points, units=head.units, **arrays)
 
 

@@ -14,6 +14,7 @@ from nengliu.domain.units import factor
 from nengliu.errors import ContractError
 
 Ints = npt.NDArray[np.int64]
+_LARGEST = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,9 @@ def path_of(catalogue: Catalogue, enterprise: str, point: str, unit: str, decima
 
 def _ratio(unit: str, decimals: int, target: str, target_decimals: int) -> tuple[int, int]:
     ratio = factor(unit, target) * Fraction(10) ** (target_decimals - decimals)
+    if max(ratio.numerator, ratio.denominator) > _LARGEST:
+        msg = f"{decimals} decimals of {unit} cannot be counted in {target_decimals} decimals of {target}"
+        raise ContractError("OUT_OF_INT64", msg, got=f"1e-{decimals} {unit}")
     return ratio.numerator, ratio.denominator
 
 

@@ -6,7 +6,7 @@ before the shard's start is asked of a loader once per enterprise (docs/decision
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -18,6 +18,28 @@ from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, 
 
 Loader = Callable[[str, int], Iterable[tuple[int, Notice]]]
 """``loader(enterprise, before_position)``: its notices with their positions, oldest first."""
+
+
+_LARGEST = 2**62
+_POINT_BOUNDS = {
+    "decimals": (0, 18),
+    "interval_s": (0, 2**32 - 1),
+    "hold_s": (0, 2**32 - 1),
+    "metering_level": (0, 255),
+    "valid_from_ms": (-_LARGEST, _LARGEST),
+    "valid_to_ms": (-_LARGEST, _LARGEST),
+    "minimum": (-_LARGEST, _LARGEST),
+    "maximum": (-_LARGEST, _LARGEST),
+}
+_METER_BOUNDS = {
+    "from_ms": (-_LARGEST, _LARGEST),
+    "decimals": (0, 18),
+    "multiplier": (1, _LARGEST),
+    "modulus": (0, _LARGEST),
+    "first": (0, _LARGEST),
+    "last": (0, _LARGEST),
+}
+"""What the store can hold and int64 can count; a notice beyond it is refused before it can stop the flow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +72,26 @@ def step_worth(point: Point, meter: Meter) -> int:
     worth = (
         factor(meter.unit, point.unit) * meter.multiplier * Fraction(10) ** (point.decimals - meter.decimals)
     )
-    if worth.denominator != 1 or worth < 1:
+    if worth.denominator != 1 or not 1 <= worth <= _LARGEST:
         where = f"point {point.point}: one step of its meter ({meter.unit}, {meter.decimals} decimals)"
         msg = f"{where} is {worth} ticks; expected a whole number: give the point more decimals"
         raise ContractError("NOT_EXACT", msg, point=point.point, got=worth)
     return int(worth)
+
+
+def check_bounds(value: object, bounds: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse numbers of a notice that lie outside what can be stored; None is no number.
+
+    Raises
+    ------
+    ContractError
+        BAD_FIELD, naming the field.
+    """
+    for name, (low, high) in bounds.items():
+        got = getattr(value, name)
+        if got is not None and not low <= got <= high:
+            msg = f"{name}: expected {low} to {high}, got {got}"
+            raise ContractError("BAD_FIELD", msg, field=name, got=got)
 
 
 class Catalogue:
@@ -94,12 +131,20 @@ class Catalogue:
             self.enterprises[notice.value.enterprise] = notice.value
             return changed
         if isinstance(notice, BookNotice):
-            changed = self.book.digest != notice.digest
-            self.book = book_of(notice.digest, notice.factors)
-            return changed
+            return self._take_book(notice)
         return False
 
+    def _take_book(self, notice: BookNotice) -> bool:
+        changed = self.book.digest != notice.digest
+        try:
+            self.book = book_of(notice.digest, notice.factors)
+        except (KeyError, ValueError) as error:
+            msg = f"book {notice.digest}: {error!r}"
+            raise ContractError("BAD_FIELD", msg, field="factors", got=error) from error
+        return changed
+
     def _take_point(self, point: Point, position: int) -> bool:
+        check_bounds(point, _POINT_BOUNDS)
         key = point.enterprise, point.point
         old = self.points.get(key)
         if old is not None and old.point == point:
@@ -110,12 +155,15 @@ class Catalogue:
         return True
 
     def _take_schema(self, schema: Schema) -> bool:
+        check_bounds(schema, {"schema": (0, 2**32 - 1)})
+        for column in schema.columns:
+            check_bounds(column, {"decimals": (0, 18)})
         key = schema.enterprise, schema.schema
-        old = self.schemas.setdefault(key, schema)
-        if old is not schema and old != schema:
+        fresh = key not in self.schemas
+        if self.schemas.setdefault(key, schema) != schema:
             msg = f"schema {schema.schema} of {schema.enterprise} has other columns; use a new number"
             raise ContractError("BAD_FIELD", msg, field="schema", got=schema.schema)
-        return old is schema
+        return fresh
 
 
 def _check_fixed(old: Point, new: Point) -> None:
@@ -139,6 +187,7 @@ def _services(point: Point, old: Facts | None, position: int) -> tuple[Service, 
         )
     found = []
     for i, meter in enumerate(point.meters):
+        check_bounds(meter, _METER_BOUNDS)
         service = Service(
             meter, step_worth(point, meter), position, position if i + 1 < len(point.meters) else 0
         )

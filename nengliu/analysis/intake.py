@@ -19,9 +19,19 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.candidates import Candidates, Judged, Path, join
-from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.catalogue import Catalogue, check_bounds
 from nengliu.analysis.intake_rows import Held, Tally, intake_rows, notice_rows, quarantine_rows, reading_rows
-from nengliu.analysis.ledger import Ledger, Loader, Merge, Verdict, at_of, key_of, origin_of, slot_of
+from nengliu.analysis.ledger import (
+    TIME_BITS,
+    Ledger,
+    Loader,
+    Merge,
+    Verdict,
+    at_of,
+    key_of,
+    origin_of,
+    slot_of,
+)
 from nengliu.analysis.opening import Opener, wrong_enterprise
 from nengliu.analysis.sorted import compact, distinct
 from nengliu.analysis.validate import Limits, judge
@@ -36,6 +46,8 @@ PAYLOAD_LIMIT = 64_000
 """A refused message is kept up to here; beyond, the log has the rest for its retention."""
 REFUSAL_ITEM = 1_000_000
 """Refused parts of a JSON message are numbered from here, so that they never meet a reading's number."""
+_REASONS = frozenset(Reason)
+_IMPORT_BOUNDS = dict.fromkeys(("sequence_base", "rows", "readings", "repaired", "rejected"), (0, 2**64 - 1))
 
 
 @dataclass(slots=True)
@@ -98,7 +110,9 @@ class IngestShard:
         if opened.notice is not None:
             return opened.notice
         batch.tallies.append(tally)
-        tally.source, tally.received_at_s = opened.source, opened.received_at_s
+        tally.source = opened.source
+        if self._plausible(opened.received_at_s, record):
+            tally.received_at_s = opened.received_at_s
         for item, refusal in enumerate(opened.refusals, REFUSAL_ITEM):
             batch.held.append(Held(tally, item, Reason[refusal.reason], "", refusal.evidence, refusal.text))
         tally.received = tally.quarantined = len(opened.refusals)
@@ -108,14 +122,25 @@ class IngestShard:
             batch.parts.append(opened.candidates)
         return None
 
+    def _plausible(self, received_at_s: int, record: Record) -> bool:
+        """Whether a message's receipt can date its tally; a wild one is refused reading by reading."""
+        return 0 <= received_at_s <= record.appended_at_s + self.limits.future_s
+
     def _note(self, notice: Notice, record: Record, batch: _Batch, outcome: Outcome) -> None:
         """Take a notice: rows of its own, and on to the other flows if it changed anything."""
         try:
             _check_speaker(notice, record)
             if isinstance(notice, RejectedNotice):
-                _hold_rejected(notice, record, batch)
+                received = notice.received_at_s
+                plausible = self._plausible(received, record)
+                _hold_rejected(
+                    notice,
+                    Tally(record, notice.source, received if plausible else record.appended_at_s),
+                    batch,
+                )
                 return
             if isinstance(notice, ImportNotice):
+                check_bounds(notice, _IMPORT_BOUNDS)
                 outcome.rows.append(notice_rows(notice, record))
                 return
             self.catalogue.know(record.key, self.ledger.stored)
@@ -152,7 +177,7 @@ class IngestShard:
                 path = self._opener.paths[candidates.path[i]]
                 tally = batch.tallies[candidates.message[i]]
                 tally.quarantined += 1
-                evidence = dict(path.evidence) or _evidence(reason, candidates, i, path)
+                evidence = dict(path.evidence) or _evidence(reason, candidates, i, path, tally)
                 payload = json.dumps(
                     _as_sent(candidates, i)
                     | {"point": path.point, "unit": path.unit, "decimals": path.decimals}
@@ -236,16 +261,21 @@ def _as_sent(candidates: Candidates, i: int) -> dict[str, object]:
     return {name: int(getattr(candidates, name)[i]) for name in names}
 
 
-def _evidence(reason: str, candidates: Candidates, i: int, path: Path) -> dict[str, str]:
+def _evidence(reason: str, candidates: Candidates, i: int, path: Path, tally: Tally) -> dict[str, str]:
     """Parameters of the reason's text (schemas/codes/reasons.csv)."""
     point = path.facts.point if path.facts else None
+    at, received = int(candidates.read_at_ms[i]), int(candidates.received_at_s[i]) * 1000
+    if reason == "NOT_A_TIME":
+        return {"got": str(at if not 0 <= at < 2**TIME_BITS else received)}
+    if reason == "STAMP_IN_FUTURE" and at <= received:  # the receipt itself lies ahead of the log
+        return {"got": str(received), "limit": str(tally.record.appended_at_s * 1000)}
     stamps = {
-        "STAMP_IN_FUTURE": candidates.received_at_s[i] * 1000,
+        "STAMP_IN_FUTURE": received,
         "BEFORE_POINT": point.valid_from_ms if point else 0,
         "AFTER_POINT": point.valid_to_ms if point else 0,
     }
-    if reason in stamps or reason == "NOT_A_TIME":
-        return {"got": str(candidates.read_at_ms[i]), "limit": str(stamps.get(reason, ""))}
+    if reason in stamps:
+        return {"got": str(at), "limit": str(stamps[reason])}
     sent = f"{Decimal(int(candidates.sent[i])).scaleb(-path.decimals)} {path.unit}"
     modulus = max((span[3] for span in path.spans), default=0)
     return {"got": sent, "limit": str(modulus)} if reason == "OVER_MODULUS" else {"got": sent}
@@ -268,9 +298,12 @@ def _refuse_message(tally: Tally, error: ContractError, batch: _Batch) -> None:
     tally.quarantined += 1
 
 
-def _hold_rejected(notice: RejectedNotice, record: Record, batch: _Batch) -> None:
+def _hold_rejected(notice: RejectedNotice, tally: Tally, batch: _Batch) -> None:
     """Rows of a file that were refused before the log."""
-    tally = Tally(record, notice.source, notice.received_at_s, len(notice.rows), len(notice.rows))
+    strange = next((row.reason for row in notice.rows if row.reason not in _REASONS), None)
+    if strange is not None:
+        raise ContractError("BAD_FIELD", f"unknown reason {strange}", field="reason", got=strange)
+    tally.received = tally.quarantined = len(notice.rows)
     batch.tallies.append(tally)
     for item, row in enumerate(notice.rows):
         evidence = {"row": str(row.row), **row.parameters}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -94,8 +95,8 @@ def running(port: int | None, host: str = "127.0.0.1") -> Iterator[Installation]
         note(address=installation.address)
         try:
             yield installation
-        except KeyboardInterrupt:
-            click.echo("\n" + say("up.stopping"), err=True)
+        except KeyboardInterrupt as asked:
+            click.echo("\n" + say("up.stopping", asked=str(asked) or "Ctrl-C"), err=True)
         finally:
             supervisor.stop()
     click.echo(say("up.stopped", home=settings.home), err=True)
@@ -220,12 +221,16 @@ def _migrate(supervisor: Supervisor) -> None:
 def _interruptible() -> Iterator[None]:
     """Let SIGTERM and a closed terminal end the body as Ctrl-C does."""
     heard = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]  # nohup
-    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
+    before = {number: signal.signal(number, _interrupt) for number in heard}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def _show(line: str) -> None:

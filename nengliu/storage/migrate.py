@@ -92,8 +92,8 @@ def checksum(text: str) -> str:
 
 def _words(replicated: bool) -> dict[str, str]:
     if replicated:  # replicated tables know repeated inserts by themselves
-        return {"replicated": "Replicated", "dedup": "", "dedup_last": ""}
-    return {"replicated": "", "dedup": f"{_DEDUP}, ", "dedup_last": f", {_DEDUP}"}
+        return {"replicated": "Replicated", "dedup": ""}
+    return {"replicated": "", "dedup": f"{_DEDUP}, "}
 
 
 def _fill(text: str, words: dict[str, str]) -> str:

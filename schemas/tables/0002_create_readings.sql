@@ -1,6 +1,6 @@
 -- Readings as accepted (the later source sequence wins), the values that lost, what was held back, and the
 -- tally of every message (law 3: received = valid + duplicate + quarantined).
--- Retention counts from the receipt, so that history imported today is kept three years from today (TC 4.1.4).
+-- Nothing deletes readings by itself: at least three years are kept (TC 4.1.4, docs/decisions/0009).
 CREATE TABLE IF NOT EXISTS reading (
     enterprise LowCardinality(String),
     point LowCardinality(String),
@@ -17,12 +17,11 @@ CREATE TABLE IF NOT EXISTS reading (
     sent_decimals UInt8 CODEC(ZSTD(1))
 ) ENGINE = {replicated}ReplacingMergeTree(sequence)
 PARTITION BY toYYYYMM(read_at) ORDER BY (enterprise, point, read_at, origin)
-TTL received_at + INTERVAL 3 YEAR DELETE
-SETTINGS ttl_only_drop_parts = 1, {dedup}min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
+SETTINGS {dedup}min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE IF NOT EXISTS reading_superseded AS reading
 ENGINE = {replicated}ReplacingMergeTree PARTITION BY toYYYYMM(read_at) ORDER BY (enterprise, point, read_at, origin, sequence, ticks)
-TTL received_at + INTERVAL 3 YEAR DELETE SETTINGS ttl_only_drop_parts = 1{dedup_last};
+SETTINGS {dedup}min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE IF NOT EXISTS quarantine (
     position UInt64,

@@ -13,7 +13,7 @@ from nengliu.bus.open import open_log
 from nengliu.storage import Writer
 from schemas.topics import RAW
 
-LIE_S = 4.0
+LIE_S = 1.5
 
 
 class LyingPart(StoreSinkPart):

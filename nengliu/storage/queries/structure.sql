@@ -21,7 +21,7 @@ FROM (
             SELECT * FROM point FINAL
             WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
     ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
-        ) WHERE metering_level = 1
+        ) WHERE metering_level = 1 AND kind != 'gauge'
     ) AS p USING (enterprise, point)
     GROUP BY item, unit, decimals
 )

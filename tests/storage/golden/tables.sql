@@ -137,8 +137,7 @@ CREATE TABLE reading
 ENGINE = ReplacingMergeTree(sequence)
 PARTITION BY toYYYYMM(read_at)
 ORDER BY (enterprise, point, read_at, origin)
-TTL received_at + toIntervalYear(3)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
 
 CREATE TABLE reading_superseded
 (
@@ -159,8 +158,7 @@ CREATE TABLE reading_superseded
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(read_at)
 ORDER BY (enterprise, point, read_at, origin, sequence, ticks)
-TTL received_at + toIntervalYear(3)
-SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, index_granularity = 8192;
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
 
 CREATE TABLE window_15min
 (
