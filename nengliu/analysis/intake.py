@@ -28,12 +28,11 @@ from nengliu.analysis.ledger import (
     Merge,
     Verdict,
     at_of,
-    key_of,
     origin_of,
     slot_of,
 )
 from nengliu.analysis.opening import Opener, wrong_enterprise
-from nengliu.analysis.sorted import compact, distinct
+from nengliu.analysis.sorted import compact
 from nengliu.analysis.validate import Limits, judge
 from nengliu.bus import Record
 from nengliu.domain.quality import Reason
@@ -47,7 +46,8 @@ PAYLOAD_LIMIT = 64_000
 REFUSAL_ITEM = 1_000_000
 """Refused parts of a JSON message are numbered from here, so that they never meet a reading's number."""
 _REASONS = frozenset(Reason)
-_IMPORT_BOUNDS = dict.fromkeys(("sequence_base", "rows", "readings", "repaired", "rejected"), (0, 2**64 - 1))
+_COUNTS = ("sequence_base", "rows", "readings", "repaired", "rejected")
+_IMPORT_BOUNDS = dict.fromkeys(_COUNTS, (0, 2**64 - 1)) | {"started_at_s": (0, 2**32 - 1)}
 
 
 @dataclass(slots=True)
@@ -150,7 +150,10 @@ class IngestShard:
             _refuse_message(batch.tallies[-1], error, batch)
             return
         if changed:
-            self._opener.forget()
+            if isinstance(
+                notice, PointNotice | SchemaNotice
+            ):  # the batch before is settled: no path is in use
+                self._opener.forget()
             outcome.rows.append(notice_rows(notice, record))
             outcome.onward.append((record.position, notice))
 
@@ -222,18 +225,15 @@ class IngestShard:
         for tally, doubled, disputed in zip(batch.tallies, duplicates, conflicts, strict=True):
             tally.duplicate += doubled
             tally.conflicts += disputed
-        standing = merged.verdict != Verdict.LOST
-        standing &= merged.verdict != Verdict.DUPLICATE
-        if standing.any():
-            outcome.rows.append(self._standing(block, standing))
+        outcome.rows += [
+            self._standing(keys) for keys in (merged.accepted_keys, merged.raised_keys) if len(keys)
+        ]
         if accepted.any():
             outcome.onward.append((int(block.position[accepted].max()), _part(block, accepted)))
         outcome.rows.extend(self._superseded(merged))
 
-    def _standing(self, block: Block, mask: Bools) -> Rows:
-        """Rows of `reading` as the ledger now holds them, for the keys under `mask`."""
-        slots = self.ledger.slots(block.points)[block.slot[mask]]
-        keys = distinct(key_of(slots, block.read_at_ms[mask], block.origin[mask]))
+    def _standing(self, keys: npt.NDArray[np.uint64]) -> Rows:
+        """Rows of `reading` as the ledger now holds them."""
         place = np.searchsorted(self.ledger.rows.keys, keys)
         columns = {name: column[place] for name, column in self.ledger.rows.columns.items()}
         return reading_rows("reading", self.ledger, slot_of(keys), columns | _times(keys))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.sorted import Columns, Sorted, compact
+from nengliu.analysis.sorted import Columns, Keys, Sorted, compact, starts_of
 from nengliu.domain.times import DAY_MS, day_of, day_start
 from schemas.block import Block
 
@@ -52,6 +52,8 @@ class Merge:
     """Outcome of a merge: a verdict per reading, and the rows that lost their place."""
 
     verdict: npt.NDArray[np.uint8]
+    accepted_keys: Keys  # distinct and ascending, of new and replaced readings
+    raised_keys: Keys  # the same of those that only got a later sequence
     superseded_keys: npt.NDArray[np.uint64]
     superseded: Columns
     displaced: npt.NDArray[np.bool_]  # of the superseded: it stood until now, rather than lost on arrival
@@ -79,13 +81,22 @@ def origin_of(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
     return (key & np.uint64(2**ORIGIN_BITS - 1)).astype(np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """Readings that `_trim` forgot, held until everything up to position `until` is surely stored."""
+
+    until: int
+    keys: Keys
+    columns: Columns
+
+
 class Ledger:
     """Readings of a shard as sorted columns; see the head of this file."""
 
     def __init__(
-        self, loader: Loader | None = None, keep_ms: int = 2 * DAY_MS, max_rows: int = 500_000
+        self, loader: Loader | None = None, keep_ms: int = 2 * DAY_MS, max_rows: int = 200_000
     ) -> None:
-        """Start empty; `keep_ms` and `max_rows` bound what stays in memory after `seal`."""
+        """Start empty; beyond `max_rows` only the newest `keep_ms` stay in memory."""
         self.loader, self.keep_ms, self.max_rows = loader, keep_ms, max_rows
         self.points: list[tuple[str, str]] = []
         self.units: list[tuple[str, int]] = []
@@ -93,10 +104,11 @@ class Ledger:
         self.known_from: Ints = np.empty(0, np.int64)
         self._slots: dict[tuple[str, str], int] = {}
         self._units: dict[tuple[str, int], int] = {}
-        self.stored = (
-            -1
-        )  # what the store surely holds, and this shard has seen: positions below may be loaded
+        self.stored = -1  # positions below are surely stored, and this shard's past: they may be loaded
         self._sealed = self._open = 0
+        self._aside: list[_Aside] = []
+        self._raised: list[tuple[int, Keys]] = []  # their position does not tell that they changed
+        self._trim_beyond = max_rows
 
     def slot(self, point: tuple[str, str]) -> int:
         """Number of a point within this shard, given at first sight."""
@@ -120,16 +132,23 @@ class Ledger:
         slot = self.slots(block.points)[block.slot] if len(block) else block.slot
         if len(block):
             self.reach(int(block.position.min()))
+        self._trim()
         self._know_for(slot, block.read_at_ms)
         keys = key_of(slot, block.read_at_ms, block.origin)
         columns = self._columns_of(block)
         order = np.argsort(keys, kind="stable")
-        merged = self._settle(keys[order], {name: column[order] for name, column in columns.items()})
+        keys = keys[order]
+        merged = self._settle(keys, {name: column[order] for name, column in columns.items()})
+        accepted = keys[merged.verdict <= Verdict.REPLACED]
+        raised = keys[merged.verdict == Verdict.RAISED]
         verdict = np.empty(len(block), np.uint8)
         verdict[order] = merged.verdict
         if len(block):
             self._open = max(self._open, int(block.position.max()))
-        return replace(merged, verdict=verdict)
+        accepted, raised = accepted[starts_of(accepted)], raised[starts_of(raised)]
+        if len(raised):
+            self._raised.append((self._open, raised))
+        return replace(merged, verdict=verdict, accepted_keys=accepted, raised_keys=raised)
 
     def reach(self, position: int) -> None:
         """Learn where this run of the shard begins; only the first call counts."""
@@ -145,34 +164,44 @@ class Ledger:
         points = [self.points[slot] for slot in slots.tolist()]
         found = self.loader(points, from_ms, self.stored)
         earliest = np.full(len(self.points), UNKNOWN, np.int64)
+        parts = [(aside.keys, aside.columns) for aside in self._aside]
         if found is not None and len(found):
             at_slot = self.slots(found.points)[found.slot]
-            np.minimum.at(earliest, at_slot, found.read_at_ms)
-            keys, columns = key_of(at_slot, found.read_at_ms, found.origin), self._columns_of(found)
-            order = np.lexsort((columns["position"], keys))
+            parts.insert(0, (key_of(at_slot, found.read_at_ms, found.origin), self._columns_of(found)))
+        for keys, columns in parts:
+            wanted = np.isin(slot_of(keys), slots)
+            order = np.flatnonzero(wanted)[np.lexsort((columns["position"][wanted], keys[wanted]))]
+            np.minimum.at(earliest, slot_of(keys[order]), at_of(keys[order]))
             self._settle(keys[order], {name: column[order] for name, column in columns.items()})
         # with a reading before the wanted time there may be more of them; without one there is nothing to know
         self.known_from[slots] = np.where(earliest[slots] < from_ms, from_ms, ALL_KNOWN)
 
     def seal(self) -> None:
-        """End an epoch: what came before the last one is surely stored and may be forgotten."""
+        """End an epoch: what came before the last one is surely stored and need not be held."""
         ready, self._sealed = self._sealed, self._open
         self.stored = max(self.stored, ready + 1 if ready else self.stored)
-        if self.loader is None or len(self.rows.keys) <= self.max_rows:
+        self._aside = [aside for aside in self._aside if aside.until > ready]
+        self._raised = [(until, keys) for until, keys in self._raised if until > ready]
+
+    def _trim(self) -> None:
+        """Put readings before the horizon aside, but for each slot's last; `know` finds them again."""
+        if self.loader is None or len(self.rows.keys) <= self._trim_beyond:
             return
         at, slot = at_of(self.rows.keys), slot_of(self.rows.keys)
         horizon = int(day_start(day_of(at.max() - self.keep_ms)))
         old = at < horizon
-        held = old & (self.rows.columns["position"] > np.uint64(ready))
-        keep_slot = np.zeros(len(self.points), bool)
-        keep_slot[slot[held]] = True
-        last_old = old & np.append(
-            ~old[1:] | (slot[1:] != slot[:-1]), True
-        )  # the neighbour before the horizon
-        drop = old & ~last_old & ~keep_slot[slot]
+        last_old = old & np.append(~old[1:] | (slot[1:] != slot[:-1]), True)
+        drop = old & ~last_old
         touched, _ = compact(slot[drop])
         self.known_from[touched] = np.maximum(self.known_from[touched], horizon)
+        unsure = self.rows.columns["position"] >= np.uint64(max(self.stored, 0))
+        for _, raised in self._raised:
+            unsure |= np.isin(self.rows.keys, raised)
+        unsure &= drop
+        columns = {name: column[unsure] for name, column in self.rows.columns.items()}
+        self._aside.append(_Aside(self._open, self.rows.keys[unsure], columns))
         self.rows.keep(~drop)
+        self._trim_beyond = max(self.max_rows, 2 * len(self.rows.keys))
 
     def _know_for(self, slot: Slots, at_ms: Ints) -> None:
         if self.loader is None or not len(slot):
@@ -244,7 +273,8 @@ class Ledger:
                 for name in COLUMNS:
                     self.rows.columns[name][at] = new[name]
         superseded: Columns = {n: np.array(lost[n], d) for n, d in zip(COLUMNS, DTYPES, strict=True)}
-        return Merge(verdict, np.array(lost_keys, np.uint64), superseded, np.array(displaced, bool))
+        lost_at, stood = np.array(lost_keys, np.uint64), np.array(displaced, bool)
+        return Merge(verdict, keys[:0], keys[:0], lost_at, superseded, stood)
 
 
 def judge(new: dict[str, int], old: dict[str, int]) -> Verdict:

@@ -44,7 +44,8 @@ class Opener:
         self._columns: dict[tuple[str, int], Ints] = {}
 
     def forget(self) -> None:
-        """Work every path out anew: the catalogue has changed."""
+        """Work every path out anew: the catalogue has changed; candidates opened before are void."""
+        self.paths.clear()
         self._numbers.clear()
         self._columns.clear()
 

@@ -20,7 +20,7 @@ from nengliu.analysis.days import DayLoader, Days
 from nengliu.analysis.ledger import Ledger, Loader, Merge, Verdict, at_of, key_of, slot_of
 from nengliu.analysis.level_rows import Maker
 from nengliu.analysis.reduce import QUARTERS, Dirty, Series, reduce_days
-from nengliu.analysis.sorted import distinct, ranges, starts_of
+from nengliu.analysis.sorted import ranges, starts_of
 from nengliu.domain.points import Kind
 from nengliu.domain.times import day_of, day_start
 from schemas.block import Block, Rows
@@ -28,7 +28,7 @@ from schemas.messages import Notice, PointNotice
 
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
-PER_HOUR = 4
+PER_HOUR, HOURS = 4, 24
 NO_DAY = -(2**40)
 
 
@@ -78,8 +78,7 @@ class WindowShard:
         changed = merged.verdict <= Verdict.REPLACED
         if not changed.any():
             return []
-        slot = self.ledger.slots(part.points)[part.slot[changed]]
-        keys = distinct(key_of(slot, part.read_at_ms[changed], part.origin[changed]))
+        keys = merged.accepted_keys
         floor = int(part.position[changed].min())
         today = int(day_of(part.received_at_s[:1] * 1000)[0])
         dirty = self._dirty(keys)
@@ -163,7 +162,8 @@ class WindowShard:
         maker = Maker(self.ledger.points, dirty, self.catalogue.book)
         fresh = grid.revision >= np.uint64(floor)
         out = self._history(dirty, prior, fresh, today)
-        hours, days = windows.fold(grid, PER_HOUR), windows.fold(grid, QUARTERS)
+        hours = windows.fold(grid, PER_HOUR)
+        days = windows.fold(hours, HOURS)
         fresh_days = days.revision >= np.uint64(floor)
         out.append(maker.rows("window_15min", grid, 1, fresh))
         out.append(maker.rows("window_hour", hours, PER_HOUR, hours.revision >= np.uint64(floor)))
@@ -178,7 +178,7 @@ class WindowShard:
         before = reduce_days(prior, dirty)
         maker = Maker(self.ledger.points, dirty, self.catalogue.book)
         stood = (before.revision > 0) & (day_of(before.known_at_s * 1000) < today)
-        days = windows.fold(before, QUARTERS)
+        days = windows.fold(windows.fold(before, PER_HOUR), HOURS)
         stood_days = (days.revision > 0) & (day_of(days.known_at_s * 1000) < today)
         fresh_days = fresh.reshape(-1, QUARTERS).any(1)
         quarters = maker.rows("window_15min_history", before, 1, stood & fresh)

@@ -30,10 +30,11 @@ class Sorted:
                 n: np.concatenate([c, columns[n].astype(c.dtype)]) for n, c in self.columns.items()
             }
             return
-        self.keys = np.insert(self.keys, place, keys)
-        self.columns = {
-            name: np.insert(column, place, columns[name]) for name, column in self.columns.items()
-        }
+        fresh = place + np.arange(len(keys))
+        stays = np.ones(len(self.keys) + len(keys), bool)
+        stays[fresh] = False
+        self.keys = _woven(self.keys, keys, stays, fresh)
+        self.columns = {n: _woven(column, columns[n], stays, fresh) for n, column in self.columns.items()}
 
     def upsert(self, keys: Keys, columns: Columns) -> None:
         """Write rows with ascending, distinct keys over what stands there."""
@@ -54,10 +55,14 @@ class Sorted:
         self.columns = {name: column[mask] for name, column in self.columns.items()}
 
 
-def distinct(keys: Keys) -> Keys:
-    """Sort keys and keep one of each (many times faster here than `numpy.unique`, which hashes)."""
-    keys = np.sort(keys)
-    return keys[starts_of(keys)] if len(keys) else keys
+def _woven(
+    old: npt.NDArray[Any], new: npt.NDArray[Any], stays: npt.NDArray[Any], fresh: Index
+) -> npt.NDArray[Any]:
+    """One column after an insert (the mask is shared: `numpy.insert` would make it anew for each)."""
+    woven = np.empty(len(stays), old.dtype)
+    woven[stays] = old
+    woven[fresh] = new
+    return woven
 
 
 def starts_of(sorted_: npt.NDArray[Any]) -> Index:
@@ -66,7 +71,9 @@ def starts_of(sorted_: npt.NDArray[Any]) -> Index:
     >>> starts_of(np.array([4, 4, 7])).tolist()
     [0, 2]
     """
-    return np.flatnonzero(np.append(True, sorted_[1:] != sorted_[:-1])) if len(sorted_) else np.empty(0, np.intp)
+    return (
+        np.flatnonzero(np.append(True, sorted_[1:] != sorted_[:-1])) if len(sorted_) else np.empty(0, np.intp)
+    )
 
 
 def compact(codes: npt.NDArray[Any]) -> tuple[Index, Index]:

@@ -13,6 +13,7 @@ Source: docs/decisions/0011 and 0012; TC 4.4.3.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -226,24 +227,30 @@ def _raise(grid: Grid, group: Ints, known_at_s: Ints, revision: Ints | npt.NDArr
 
 
 def fold(grid: Grid, n: int) -> Grid:
-    """Reduce each run of `n` groups to one: hours from quarters, days from quarters."""
+    """Reduce each run of `n` groups to one: hours from quarters, days from hours."""
 
-    def blocks(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return column.reshape(-1, n, *column.shape[1:])
-
-    seen = ~np.isnan(blocks(grid.last))
-    at = n - 1 - seen[:, ::-1].argmax(1)
-    last = blocks(grid.last)[np.arange(len(at)), at]
     return Grid(
-        used=blocks(grid.used).sum(1),
-        estimated=blocks(grid.estimated).sum(1),
-        covered_ms=blocks(grid.covered_ms).sum(1),
-        weighted=blocks(grid.weighted).sum(1),
-        low=np.fmin.reduce(blocks(grid.low), 1),
-        high=np.fmax.reduce(blocks(grid.high), 1),
-        last=last,
-        counts=blocks(grid.counts).sum(1),
-        reason=blocks(grid.reason).max(1),
-        known_at_s=blocks(grid.known_at_s).max(1),
-        revision=blocks(grid.revision).max(1),
+        used=_fold(grid.used, n, np.add),
+        estimated=_fold(grid.estimated, n, np.add),
+        covered_ms=_fold(grid.covered_ms, n, np.add),
+        weighted=_fold(grid.weighted, n, np.add),
+        low=_fold(grid.low, n, np.fmin),
+        high=_fold(grid.high, n, np.fmax),
+        last=_fold(grid.last, n, _later),
+        counts=_fold(grid.counts, n, np.add),
+        reason=_fold(grid.reason, n, np.maximum),
+        known_at_s=_fold(grid.known_at_s, n, np.maximum),
+        revision=_fold(grid.revision, n, np.maximum),
     )
+
+
+def _fold(column: npt.NDArray[Any], n: int, join: Callable[..., Any]) -> npt.NDArray[Any]:
+    """Join every n-th row with the next ones, in order of time (faster here than reducing short axes)."""
+    folded = column[::n].copy()
+    for i in range(1, n):
+        folded = join(folded, column[i::n])
+    return folded
+
+
+def _later(first: Floats, second: Floats) -> Floats:
+    return np.where(np.isnan(second), first, second)

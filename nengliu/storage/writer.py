@@ -51,7 +51,7 @@ class Writer:
         How long `flush` tries again while the store is away, busy or full [s].
     """
 
-    def __init__(self, settings: Settings, *, limit_rows: int = 200_000, patience_s: float = 60.0) -> None:
+    def __init__(self, settings: Settings, *, limit_rows: int = 600_000, patience_s: float = 60.0) -> None:
         self.settings = settings
         self.limit_rows = limit_rows
         self._connection = Connection(settings, patience_s)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
 
 import pytest
-from click.testing import CliRunner
 
 from nengliu import __version__, errors
 from nengliu.cli import main as cli
-from nengliu.cli.main import COMMANDS, group
+from nengliu.cli.main import COMMANDS
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -39,10 +39,10 @@ def test_help_loads_no_heavy_library() -> None:
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "bench"])
 def test_every_command_has_help_with_examples(name: str) -> None:
     """Every command explains itself with -h and shows how it is called."""
-    result = CliRunner().invoke(group(), [name, "-h"], prog_name="nengliu")
+    done = run(name, "-h")
 
-    assert result.exit_code == 0, result.output
-    assert name == "version" or "nengliu" in result.output.split("\n", 3)[3]
+    assert done.returncode == 0, done.stderr
+    assert name == "version" or done.stdout.count("nengliu ") >= 2
 
 
 def test_chinese_is_spoken_on_request() -> None:
@@ -114,7 +114,7 @@ def test_mistake_in_the_program_is_told_in_one_line() -> None:
 
 def test_reader_that_leaves_early_is_no_error() -> None:
     """`nengliu ... | head -1` ends quietly."""
-    command = f"{sys.executable} -P -m nengliu.cli query | head -n 1"
+    command = f"{shlex.quote(sys.executable)} -P -m nengliu.cli query | head -n 1"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
 
     assert done.stderr == ""

@@ -1,0 +1,119 @@
+"""A store in memory for ingest: keeps rows by key as the tables do, and serves the loaders of a shard.
+
+Rows become visible as late as the contract of `Ledger.seal` allows: what an epoch wrote is
+surely stored when the next one ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from nengliu.domain.points import Enterprise, Point, Schema
+from schemas.block import Block, Labels, Rows
+from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
+
+KEYS = {
+    "reading": ("enterprise", "point", "read_at", "origin"),
+    "reading_superseded": ("enterprise", "point", "read_at", "origin", "sequence", "ticks", "position"),
+    "quarantine": ("enterprise", "partition", "position", "item"),
+    "intake": ("enterprise", "source", "partition", "position"),
+    "enterprise": ("enterprise", "position"),
+    "point": ("enterprise", "point", "position"),
+    "frame_schema": ("enterprise", "schema", "position"),
+    "book": ("partition", "position"),
+    "import_run": ("enterprise", "digest", "position"),
+}
+ARRAYS = ("read_at", "ticks", "quality", "reason", "origin", "received_at", "sequence", "position", "sent")
+NAMES = {"read_at": "read_at_ms", "received_at": "received_at_s"}
+WIDTHS = {"quality": "u1", "reason": "u2", "origin": "u1", "sequence": "u8", "position": "u8"}
+
+Row = dict[str, Any]
+
+
+def rows_of(rows: Rows) -> list[Row]:
+    """Rows as dictionaries of Python values."""
+    columns = {name: _plain(column) for name, column in rows.columns.items()}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _plain(column: Any) -> list[Any]:
+    if isinstance(column, Labels):
+        return [column.dictionary[code] for code in column.codes.tolist()]
+    return list(np.asarray(column).tolist())
+
+
+class IngestStore:
+    """Tables as dictionaries by key; of two rows with one key the later stays, of `reading` the higher sequence."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[tuple[Any, ...], Row]] = {name: {} for name in KEYS}
+        self.pending: list[Rows] = []
+        self._ended: list[Rows] = []
+
+    def write(self, rows: Iterable[Rows]) -> None:
+        """Take rows in; they are not seen yet."""
+        self.pending.extend(rows)
+
+    def end_epoch(self) -> None:
+        """Make visible what was written before this epoch; what it wrote itself waits for the next."""
+        self._store(self._ended)
+        self._ended, self.pending = self.pending, []
+
+    def flush(self) -> None:
+        """Make everything visible."""
+        self._store([*self._ended, *self.pending])
+        self._ended, self.pending = [], []
+
+    def _store(self, batch: list[Rows]) -> None:
+        for rows in batch:
+            for row in rows_of(rows):
+                table, key = self.tables[rows.table], tuple(row[name] for name in KEYS[rows.table])
+                version = row["sequence"] if rows.table == "reading" else 0
+                if key not in table or version >= (table[key]["sequence"] if rows.table == "reading" else 0):
+                    table[key] = row
+
+    def readings(self, points: list[tuple[str, str]], from_ms: Any, before: int) -> Block | None:
+        """Serve `Ledger`: readings and losers of each point from its time on, and the last before it."""
+        every = [*self.tables["reading"].values(), *self.tables["reading_superseded"].values()]
+        found: list[Row] = []
+        for point, start in zip(points, np.asarray(from_ms).tolist(), strict=True):
+            own = [r for r in every if (r["enterprise"], r["point"]) == point and r["position"] < before]
+            earlier = [r["read_at"] for r in own if r["read_at"] < start]
+            since = max(earlier) if earlier else start
+            found += [r for r in own if r["read_at"] >= since]
+        return _block(found) if found else None
+
+    def notices(self, enterprise: str, before: int) -> list[tuple[int, Notice]]:
+        """Serve `Catalogue`: what was told before a position, oldest first."""
+        found: list[tuple[int, Notice]] = []
+        for row in self._before("book", before):
+            found.append((row["position"], msgspec.json.decode(row["definition"], type=BookNotice)))
+        for row in self._before("enterprise", before, enterprise):
+            values = {name: value for name, value in row.items() if name != "position"}
+            found.append((row["position"], EnterpriseNotice(Enterprise(**values))))
+        for row in self._before("point", before, enterprise):
+            found.append((row["position"], PointNotice(msgspec.json.decode(row["definition"], type=Point))))
+        for row in self._before("frame_schema", before, enterprise):
+            found.append((row["position"], SchemaNotice(msgspec.json.decode(row["definition"], type=Schema))))
+        return sorted(found, key=lambda entry: entry[0])
+
+    def _before(self, table: str, before: int, enterprise: str = "") -> list[Row]:
+        rows = [row for row in self.tables[table].values() if row["position"] < before]
+        return [row for row in rows if row.get("enterprise", "") == enterprise]
+
+
+def _block(rows: list[Row]) -> Block:
+    points = list(dict.fromkeys((r["enterprise"], r["point"]) for r in rows))
+    units = list(dict.fromkeys((r["sent_unit"], r["sent_decimals"]) for r in rows))
+    arrays = {NAMES.get(n, n): np.array([r[n] for r in rows], WIDTHS.get(n, "i8")) for n in ARRAYS}
+    return Block(
+        points=tuple(points),
+        slot=np.array([points.index((r["enterprise"], r["point"])) for r in rows], np.int32),
+        units=tuple(units),
+        sent_unit=np.array([units.index((r["sent_unit"], r["sent_decimals"])) for r in rows], np.uint16),
+        **arrays,
+    )
