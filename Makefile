@@ -34,7 +34,7 @@ format: $(DEV_STAMP) ## Lay out the code as `make check` wants it
 	$(VENV)/bin/ruff format .
 
 bench: $(DEV_STAMP) ## Measure throughput beside a named peer
-	@$(PY) -P -m nengliu.cli bench $(ARGS)
+	@$(PY) -P -m nengliu.cli bench --write docs/benchmarks.md $(ARGS)
 
 prove-a: $(DEV_STAMP) ## Prove the laws on real data (DATA=folder of the data sets)
 	@$(PY) $(PROVE) --data "$(DATA)" $(ARGS)

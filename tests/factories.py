@@ -87,7 +87,14 @@ def make_rows(values: Sequence[int] = (100,), **given: Any) -> RowsFrame:
 
 def make_json(**given: Any) -> dict[str, Any]:
     """Make the JSON of one reading as a foreign sender would write it."""
-    fixed = {"v": 1, "enterprise": ENTERPRISE, "point": POINT_ID, "read_at": TIME, "value": "1.00", "unit": "kWh"}
+    fixed = {
+        "v": 1,
+        "enterprise": ENTERPRISE,
+        "point": POINT_ID,
+        "read_at": TIME,
+        "value": "1.00",
+        "unit": "kWh",
+    }
     return fixed | given
 
 

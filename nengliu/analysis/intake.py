@@ -225,12 +225,14 @@ class IngestShard:
         for tally, doubled, disputed in zip(batch.tallies, duplicates, conflicts, strict=True):
             tally.duplicate += doubled
             tally.conflicts += disputed
+        outcome.rows.extend(
+            self._superseded(merged)
+        )  # first: a crash must not leave a winner without its loser
         outcome.rows += [
             self._standing(keys) for keys in (merged.accepted_keys, merged.raised_keys) if len(keys)
         ]
         if accepted.any():
             outcome.onward.append((int(block.position[accepted].max()), _part(block, accepted)))
-        outcome.rows.extend(self._superseded(merged))
 
     def _standing(self, keys: npt.NDArray[np.uint64]) -> Rows:
         """Rows of `reading` as the ledger now holds them."""

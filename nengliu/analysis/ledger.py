@@ -28,8 +28,15 @@ Slots = npt.NDArray[np.int32]
 Loader = Callable[[list[tuple[str, str]], Ints, int], Block | None]
 """``loader(points, from_ms, before_position)``: readings of each point from its time on, and the last before."""
 
-COLUMNS = ("ticks", "quality", "reason", "received_at_s", "sequence", "position", "sent", "sent_unit")
-DTYPES = ("i8", "u1", "u2", "i8", "u8", "u8", "i8", "u2")
+COLUMNS = {
+    "ticks": "i8",
+    "quality": "u1",
+    "reason": "u2",
+    "received_at_s": "i8",
+    "sequence": "u8",
+    "position": "u8",
+}
+AS_SENT = {"sent": "i8", "sent_unit": "u2"}
 ORIGIN_BITS = 3
 TIME_BITS = 42
 MAX_SLOTS = 2 ** (64 - ORIGIN_BITS - TIME_BITS)
@@ -94,13 +101,19 @@ class Ledger:
     """Readings of a shard as sorted columns; see the head of this file."""
 
     def __init__(
-        self, loader: Loader | None = None, keep_ms: int = 2 * DAY_MS, max_rows: int = 200_000
+        self,
+        loader: Loader | None = None,
+        keep_ms: int = DAY_MS,
+        max_rows: int = 200_000,
+        *,
+        as_sent: bool = True,
     ) -> None:
-        """Start empty; beyond `max_rows` only the newest `keep_ms` stay in memory."""
+        """Start empty; beyond `max_rows` only the newest `keep_ms` stay; `as_sent`: keep the sender's values too."""
         self.loader, self.keep_ms, self.max_rows = loader, keep_ms, max_rows
         self.points: list[tuple[str, str]] = []
         self.units: list[tuple[str, int]] = []
-        self.rows = Sorted(dict(zip(COLUMNS, DTYPES, strict=True)))
+        self.dtypes = COLUMNS | AS_SENT if as_sent else COLUMNS
+        self.rows = Sorted(self.dtypes)
         self.known_from: Ints = np.empty(0, np.int64)
         self._slots: dict[tuple[str, str], int] = {}
         self._units: dict[tuple[str, int], int] = {}
@@ -212,7 +225,9 @@ class Ledger:
         self.know(seen, day_start(day_of(first[seen])))
 
     def _columns_of(self, block: Block) -> Columns:
-        columns: Columns = {name: getattr(block, name) for name in COLUMNS}
+        columns: Columns = {name: getattr(block, name) for name in self.dtypes}
+        if "sent_unit" not in columns:
+            return columns
         for unit in block.units:
             if unit not in self._units:
                 self._units[unit] = len(self.units)
@@ -255,11 +270,11 @@ class Ledger:
     ) -> Merge:
         """Settle, one by one, the few readings whose key was taken."""
         lost_keys: list[int] = []
-        lost: dict[str, list[int]] = {name: [] for name in COLUMNS}
+        lost: dict[str, list[int]] = {name: [] for name in self.dtypes}
         displaced: list[bool] = []
         for i, at in zip(hard.tolist(), np.searchsorted(self.rows.keys, keys[hard]).tolist(), strict=True):
-            new = {name: int(columns[name][i]) for name in COLUMNS}
-            old = {name: int(self.rows.columns[name][at]) for name in COLUMNS}
+            new = {name: int(columns[name][i]) for name in self.dtypes}
+            old = {name: int(self.rows.columns[name][at]) for name in self.dtypes}
             verdict[i] = judge(new, old)
             if verdict[i] == Verdict.RAISED:
                 self.rows.columns["sequence"][at] = new["sequence"]
@@ -267,12 +282,12 @@ class Ledger:
                 loser = old if verdict[i] == Verdict.REPLACED else new
                 lost_keys.append(int(keys[i]))
                 displaced.append(loser is old)
-                for name in COLUMNS:
+                for name in self.dtypes:
                     lost[name].append(loser[name])
             if verdict[i] == Verdict.REPLACED:
-                for name in COLUMNS:
+                for name in self.dtypes:
                     self.rows.columns[name][at] = new[name]
-        superseded: Columns = {n: np.array(lost[n], d) for n, d in zip(COLUMNS, DTYPES, strict=True)}
+        superseded: Columns = {n: np.array(lost[n], d) for n, d in self.dtypes.items()}
         lost_at, stood = np.array(lost_keys, np.uint64), np.array(displaced, bool)
         return Merge(verdict, keys[:0], keys[:0], lost_at, superseded, stood)
 

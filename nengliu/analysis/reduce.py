@@ -13,7 +13,7 @@ from nengliu.analysis.catalogue import Facts, Service
 from nengliu.analysis.sorted import Columns
 from nengliu.analysis.windows import Grid, Intervals
 from nengliu.domain.points import Kind
-from nengliu.domain.times import DAY_MS, QUARTER_MS, day_start
+from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, QUARTER_MS, day_start
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -60,11 +60,12 @@ def reduce_days(series: Series, dirty: Dirty) -> Grid:
     """Quarter-hours of every dirty day, from the readings alone."""
     grid = windows.empty_grid(int(dirty.width.sum()))
     first_window = day_start(dirty.first) // QUARTER_MS
-    column = series.at_ms // QUARTER_MS - first_window[series.owner]
-    inside = (column >= 0) & (column < dirty.width[series.owner])
-    group = (dirty.base[series.owner] + column)[inside]
-    counted = ("quality", "reason", "received_at_s", "position")
-    windows.pour_readings(grid, group, *(series.columns[name][inside] for name in counted))
+    counted = _due_cells(series, dirty.facts)
+    column = counted.at_ms // QUARTER_MS - first_window[counted.owner]
+    inside = (column >= 0) & (column < dirty.width[counted.owner])
+    group = (dirty.base[counted.owner] + column)[inside]
+    marks = ("quality", "reason", "received_at_s", "position")
+    windows.pour_readings(grid, group, *(counted.columns[name][inside] for name in marks))
     kinds = np.array([list(Kind).index(facts.point.kind) for facts in dirty.facts])
     for kind, intervals_of in ((Kind.COUNTER, _registers), (Kind.PERIOD, _amounts), (Kind.GAUGE, _holds)):
         mask = kinds[series.owner] == list(Kind).index(kind)
@@ -74,6 +75,23 @@ def reduce_days(series: Series, dirty: Dirty) -> Grid:
                 grid, intervals, first_window, dirty.base, dirty.width, gauge=kind is Kind.GAUGE
             )
     return grid
+
+
+def _due_cells(series: Series, facts: list[Facts]) -> Series:
+    """The first reading of each due interval: what comes more often than due is not received more often.
+
+    Its receipt and position are the newest of its cell, since any of them may have displaced it as the first.
+    """
+    interval = np.array([f.point.interval_s for f in facts], np.int64)[series.owner] * 1000
+    order = np.arange(len(interval))
+    cell = np.where(interval > 0, (series.at_ms + CHINA_OFFSET_MS) // np.maximum(interval, 1), order)
+    new = np.append(True, (series.owner[1:] != series.owner[:-1]) | (cell[1:] != cell[:-1]))[: len(order)]
+    if new.all():
+        return series
+    starts = np.flatnonzero(new)
+    newest = {n: np.maximum.reduceat(series.columns[n], starts) for n in ("received_at_s", "position")}
+    first = series.take(starts)
+    return Series(first.owner, first.at_ms, first.columns | newest, first.touched)
 
 
 def _amounts(series: Series, facts: list[Facts]) -> Intervals:

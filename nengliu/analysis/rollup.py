@@ -29,7 +29,6 @@ from schemas.messages import Notice, PointNotice
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 PER_HOUR, HOURS = 4, 24
-NO_DAY = -(2**40)
 
 
 class WindowShard:
@@ -43,7 +42,7 @@ class WindowShard:
     ) -> None:
         """Start empty; the loaders tell what is stored from before this run."""
         self.catalogue = catalogue or Catalogue()
-        self.ledger = Ledger(loader)
+        self.ledger = Ledger(loader, as_sent=False)
         self.days = Days(day_loader)
 
     def take(self, notice: Notice, position: int) -> list[Rows]:
@@ -83,8 +82,7 @@ class WindowShard:
         today = int(day_of(part.received_at_s[:1] * 1000)[0])
         dirty = self._dirty(keys)
         series = self._series(dirty, keys)
-        prior = _prior(series, dirty, merged, floor)
-        return self._rows(dirty, series, prior, floor, today)
+        return self._rows(dirty, series, _prior(series, dirty, merged, floor, today), floor, today)
 
     def _restate(self, slot: int, old: Facts, new: Facts, position: int) -> list[Rows]:
         """Recompute from the first meter whose service changed."""
@@ -102,9 +100,7 @@ class WindowShard:
         series = self._series(dirty, keys[:0])
         before = replace(dirty, facts=[old])
         history = self._history(before, series, np.ones(int(dirty.width.sum()), bool), 2**31)
-        return history + self._rows(
-            dirty, series, series.take(np.zeros(len(series.owner), bool)), position, NO_DAY
-        )
+        return history + self._rows(dirty, series, None, position, 0)
 
     def _dirty(self, keys: Keys) -> Dirty:
         """Days touched by readings with the given keys (sorted): from the neighbour before to the one after."""
@@ -156,12 +152,12 @@ class WindowShard:
         )  # one origin speaks for an instant
         return Series(owner, at, columns, touched).take(one)
 
-    def _rows(self, dirty: Dirty, series: Series, prior: Series, floor: int, today: int) -> list[Rows]:
+    def _rows(self, dirty: Dirty, series: Series, prior: Series | None, floor: int, today: int) -> list[Rows]:
         """Rows of every level whose revision is at least `floor`, and the history they supersede."""
         grid = reduce_days(series, dirty)
         maker = Maker(self.ledger.points, dirty, self.catalogue.book)
         fresh = grid.revision >= np.uint64(floor)
-        out = self._history(dirty, prior, fresh, today)
+        out = self._history(dirty, prior, fresh, today) if prior is not None else []
         hours = windows.fold(grid, PER_HOUR)
         days = windows.fold(hours, HOURS)
         fresh_days = days.revision >= np.uint64(floor)
@@ -173,8 +169,6 @@ class WindowShard:
 
     def _history(self, dirty: Dirty, prior: Series, fresh: npt.NDArray[np.bool_], today: int) -> list[Rows]:
         """Fresh windows as they stood before, where that was known on an earlier day than `today`."""
-        if not (day_of(prior.columns["received_at_s"] * 1000) < today).any():
-            return []
         before = reduce_days(prior, dirty)
         maker = Maker(self.ledger.points, dirty, self.catalogue.book)
         stood = (before.revision > 0) & (day_of(before.known_at_s * 1000) < today)
@@ -196,9 +190,13 @@ def by_day_of_receipt(block: Block) -> Iterator[Block]:
         yield replace(block, **{name: getattr(block, name)[start:end] for name in arrays})
 
 
-def _prior(series: Series, dirty: Dirty, merged: Merge, floor: int) -> Series:
-    """The series as it was before the block: without what came, with what was displaced."""
+def _prior(series: Series, dirty: Dirty, merged: Merge, floor: int, today: int) -> Series | None:
+    """The series as it was before the block, if an earlier day knew any of it: without what came, with what it displaced."""
     stood = merged.displaced & (merged.superseded["position"] < np.uint64(floor))
+    earlier = day_start(np.int64(today)) // 1000
+    known = series.columns["received_at_s"][~series.touched], merged.superseded["received_at_s"][stood]
+    if not any((received < earlier).any() for received in known):
+        return None
     keys = merged.superseded_keys[stood]
     keep = ~series.touched
     owner = np.concatenate([series.owner[keep], np.searchsorted(dirty.slots, slot_of(keys))])

@@ -28,6 +28,9 @@ CLOCK_FLOOR_S = 1_767_225_600
 """2026-01-01: a clock before it was never set."""
 MOST_BEHIND = 100
 """Messages the flow may be behind the log without being called slow: less than two epochs of a busy site."""
+_TAKEN_IN = """SELECT partition, max(position)
+FROM (SELECT partition, position FROM intake UNION ALL SELECT partition, position FROM book) GROUP BY partition"""
+"""Newest message per partition that left a row; notices of the catalogue leave none here, and readings follow them."""
 _SECRET = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&]+")
 
 
@@ -220,9 +223,7 @@ def _log(client: Any, settings: Settings) -> Check:
     if not Path(settings.log_path).exists():
         return Check("log", ok=True, found=say("doctor.no_log"))
     with speaking(client.uri):
-        taken: dict[int, int] = dict(
-            client.query("SELECT partition, max(position) FROM intake GROUP BY partition").result_rows
-        )
+        taken: dict[int, int] = dict(client.query(_TAKEN_IN).result_rows)
     with SqliteLog(settings.log_path) as log:
         bounds = {part: log.bounds(RAW, part) for part in range(log.partitions(RAW))}
     behind = sum(b.end - _next(taken.get(part), b.generation, b.first) for part, b in bounds.items())

@@ -54,7 +54,7 @@ def next_period_ms(level: Level, start_ms: Int64s) -> Int64s:
     """Start [ms, UTC] of the period after the one that starts at `start_ms`."""
     if level is Level.MONTH:
         local = np.asarray(start_ms, dtype=np.int64) + CHINA_OFFSET_MS
-        months = local.astype("datetime64[ms]").astype("datetime64[M]") + 1
+        months = local.astype("datetime64[ms]").astype("datetime64[M]") + np.timedelta64(1, "M")
         return months.astype("datetime64[ms]").astype(np.int64) - CHINA_OFFSET_MS
     return np.asarray(start_ms, dtype=np.int64) + _FIXED_MS[level]
 

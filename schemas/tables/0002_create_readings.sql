@@ -20,7 +20,7 @@ PARTITION BY toYYYYMM(read_at) ORDER BY (enterprise, point, read_at, origin)
 SETTINGS {dedup}min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE IF NOT EXISTS reading_superseded AS reading
-ENGINE = {replicated}ReplacingMergeTree PARTITION BY toYYYYMM(read_at) ORDER BY (enterprise, point, read_at, origin, sequence, ticks)
+ENGINE = {replicated}ReplacingMergeTree PARTITION BY toYYYYMM(read_at) ORDER BY (enterprise, point, read_at, origin, sequence, ticks, position)
 SETTINGS {dedup}min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE IF NOT EXISTS quarantine (

@@ -56,7 +56,9 @@ def frames(draw: st.DrawFn) -> Sent:
             else:
                 sent.sound.append((point, stamp, value, sequence))
         values.append(row)
-    frame = make_frame(values, read_at_ms=np.array(stamps), sequence=sequence, received_at_s=AT_S + 30 * 86_400)
+    frame = make_frame(
+        values, read_at_ms=np.array(stamps), sequence=sequence, received_at_s=AT_S + 30 * 86_400
+    )
     sent.value = encode(frame)
     return sent
 
@@ -125,7 +127,9 @@ def foreign(draw: st.DrawFn) -> Sent:
     whole = lines and len(parts) == 1 and parts[0] == "{broken"
     if whole:
         sent.refused = Counter({"NOT_A_MESSAGE": 1})
-    sent.value = ("\n".join(parts) if lines and (len(parts) > 1 or whole) else f"[{','.join(parts)}]").encode()
+    sent.value = (
+        "\n".join(parts) if lines and (len(parts) > 1 or whole) else f"[{','.join(parts)}]"
+    ).encode()
     return sent
 
 
@@ -147,10 +151,20 @@ def damaged(draw: st.DrawFn) -> Sent:
                 Sent(encode(make_frame(((1, 2),), schema=9)), refused=Counter(["UNKNOWN_SCHEMA"])),
                 Sent(encode(make_frame(((1, 2),), enterprise=OTHER)), refused=Counter(["WRONG_ENTERPRISE"])),
                 Sent(
-                    encode(RejectedNotice(ENTERPRISE, "a.csv", AT_S, (RejectedRow(3, Reason.EMPTY_VALUE), RejectedRow(4, 316, "e-main")))),
+                    encode(
+                        RejectedNotice(
+                            ENTERPRISE,
+                            "a.csv",
+                            AT_S,
+                            (RejectedRow(3, Reason.EMPTY_VALUE), RejectedRow(4, 316, "e-main")),
+                        )
+                    ),
                     refused=Counter(["EMPTY_VALUE", "RAGGED_ROW"]),
                 ),
-                Sent(encode(RejectedNotice(ENTERPRISE, "a.csv", 2**40, (RejectedRow(3, 999),))), refused=Counter(["BAD_FIELD"])),
+                Sent(
+                    encode(RejectedNotice(ENTERPRISE, "a.csv", 2**40, (RejectedRow(3, 999),))),
+                    refused=Counter(["BAD_FIELD"]),
+                ),
             ]
         )
     )
@@ -159,7 +173,9 @@ def damaged(draw: st.DrawFn) -> Sent:
 messages = st.lists(frames() | loose() | foreign() | damaged(), max_size=14)
 
 
-def verdicts(log: list[Sent]) -> tuple[list[tuple[int, int, int, int]], dict[tuple[str, int], tuple[int, int]]]:
+def verdicts(
+    log: list[Sent],
+) -> tuple[list[tuple[int, int, int, int]], dict[tuple[str, int], tuple[int, int]]]:
     """Per message received, valid, duplicate and conflicts, and what stands in the end, by a dictionary."""
     standing: dict[tuple[str, int], tuple[int, int]] = {}
     found = []

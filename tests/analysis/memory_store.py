@@ -14,7 +14,7 @@ KEYS = {
     "window_15min_history": ("enterprise", "point", "period_start", "revision"),
     "window_day_history": ("enterprise", "point", "period_start", "revision"),
     "reading": ("enterprise", "point", "read_at", "origin"),
-    "reading_superseded": ("enterprise", "point", "read_at", "origin", "sequence", "ticks"),
+    "reading_superseded": ("enterprise", "point", "read_at", "origin", "sequence", "ticks", "position"),
 }
 VERSION = {"reading": "sequence"}
 
@@ -65,7 +65,7 @@ class MemoryStore:
                 newest[key] = row
         rows = []
         for point, month in pairs:
-            end = np.datetime64(month + 8 * 3600, "s").astype("datetime64[M]") + 1
+            end = np.datetime64(month + 8 * 3600, "s").astype("datetime64[M]") + np.timedelta64(1, "M")
             end_s = int(end.astype("datetime64[s]").astype(int)) - 8 * 3600
             for (who, start), row in newest.items():
                 if who == point and month <= start < end_s:
@@ -79,7 +79,9 @@ class MemoryStore:
                 columns[name] = np.array([row[name] for row in rows])
         columns["covered_ms"] = columns.pop("covered_s").astype(np.int64) * 1000
         mean = columns.pop("mean")
-        columns["weighted"] = np.where(columns["covered_ms"] > 0, np.nan_to_num(mean), 0.0) * columns["covered_ms"]
+        columns["weighted"] = (
+            np.where(columns["covered_ms"] > 0, np.nan_to_num(mean), 0.0) * columns["covered_ms"]
+        )
         columns["known_at_s"] = columns.pop("known_at")
         columns["reason"] = columns["reason"].astype(np.uint16)
         columns["revision"] = columns["revision"].astype(np.uint64)

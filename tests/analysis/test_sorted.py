@@ -16,7 +16,11 @@ def _columns(values: list[int]) -> dict[str, np.ndarray]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(batches=st.lists(st.dictionaries(st.integers(0, 2**64 - 1) | st.integers(0, 9), st.integers(-9, 9)), max_size=6))
+@given(
+    batches=st.lists(
+        st.dictionaries(st.integers(0, 2**64 - 1) | st.integers(0, 9), st.integers(-9, 9)), max_size=6
+    )
+)
 def test_upsert_does_what_a_dictionary_does(batches: list[dict[int, int]]) -> None:
     """Rows written over and over stand sorted, one per key, the later value in place."""
     table, plain = Sorted({"v": "i8", "w": "u1"}), {}
@@ -75,5 +79,7 @@ def test_ranges_spell_out_what_python_ranges_do(spans: list[tuple[int, int]]) ->
     end = np.array([start + length for start, length in spans], np.intp)
     index, owner = ranges(first, end)
 
-    wanted = [(i, number) for number, (start, length) in enumerate(spans) for i in range(start, start + length)]
+    wanted = [
+        (i, number) for number, (start, length) in enumerate(spans) for i in range(start, start + length)
+    ]
     assert list(zip(index.tolist(), owner.tolist(), strict=True)) == wanted

@@ -50,7 +50,11 @@ def verdict(of: Path, appended_at_s: int = AT_S, **given: Any) -> str | tuple[in
     judged = judge(candidates(**given), [of], Limits(300, 3600), np.array([appended_at_s]))
     reasons = [reason for reason, mask in judged.refused.items() if mask[0]]
     assert len(reasons) <= 1
-    return reasons[0] if reasons else (int(judged.ticks[0]), Quality(judged.quality[0]), Reason(judged.reason[0]))
+    return (
+        reasons[0]
+        if reasons
+        else (int(judged.ticks[0]), Quality(judged.quality[0]), Reason(judged.reason[0]))
+    )
 
 
 GOOD = (100, Quality.GOOD, Reason.NONE)
@@ -107,7 +111,12 @@ def test_point_exists_in_a_half_open_span(at: int, found: Any) -> None:
         (make_point(meters=(make_meter(modulus=1000),)), "kWh", 999, (999, Quality.GOOD, Reason.NONE)),
         (make_point(meters=(make_meter(modulus=1000),)), "kWh", 1000, "OVER_MODULUS"),
         (make_point(meters=(make_meter(modulus=1000),)), "MWh", 1, "OVER_MODULUS"),
-        (make_point(meters=(make_meter(decimals=0, modulus=1000),)), "kWh", 99900, (999, Quality.GOOD, Reason.NONE)),
+        (
+            make_point(meters=(make_meter(decimals=0, modulus=1000),)),
+            "kWh",
+            99900,
+            (999, Quality.GOOD, Reason.NONE),
+        ),
         (make_point(meters=(make_meter(decimals=0),)), "kWh", 150, "NOT_EXACT"),
         (AMOUNT, "Wh", 1001, "NOT_EXACT"),
         (AMOUNT, "Wh", 1000, (1, Quality.GOOD, Reason.NONE)),
@@ -115,14 +124,29 @@ def test_point_exists_in_a_half_open_span(at: int, found: Any) -> None:
         (AMOUNT, "GJ", 1, "NOT_EXACT"),
     ],
 )
-def test_register_and_amount_are_exact_and_within_their_limits(point: Point, unit: str, sent: int, found: Any) -> None:
+def test_register_and_amount_are_exact_and_within_their_limits(
+    point: Point, unit: str, sent: int, found: Any
+) -> None:
     """A register is never negative, below its modulus, and never rounded; an amount is never rounded."""
     assert verdict(path(point, unit), sent=sent) == found
 
 
 @pytest.mark.parametrize(
     ("sent", "ticks"),
-    [(5, 0), (6, 1), (14, 1), (15, 2), (16, 2), (25, 2), (35, 4), (-5, 0), (-6, -1), (-15, -2), (-25, -2), (-26, -3)],
+    [
+        (5, 0),
+        (6, 1),
+        (14, 1),
+        (15, 2),
+        (16, 2),
+        (25, 2),
+        (35, 4),
+        (-5, 0),
+        (-6, -1),
+        (-15, -2),
+        (-25, -2),
+        (-26, -3),
+    ],
 )
 def test_gauge_is_rounded_half_to_even(sent: int, ticks: int) -> None:
     """Ties go to the even neighbour, on both sides of zero."""
@@ -130,14 +154,24 @@ def test_gauge_is_rounded_half_to_even(sent: int, ticks: int) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(sent=st.integers(-(2**62), 2**62), unit=st.sampled_from(["kW", "W", "MW"]), decimals=st.integers(0, 18))
+@given(
+    sent=st.integers(-(2**62), 2**62), unit=st.sampled_from(["kW", "W", "MW"]), decimals=st.integers(0, 18)
+)
 def test_gauge_is_the_nearest_tick_or_too_large(sent: int, unit: str, decimals: int) -> None:
     """Against exact fractions: the even nearest tick, or refused near the end of int64."""
     found = verdict(path(GAUGE, unit, decimals), sent=sent)
     exact = Fraction(sent) * factor(unit, "kW") * Fraction(10) ** (2 - decimals)
 
     if found == "OUT_OF_INT64":
-        assert max(abs(exact), abs(sent), abs(sent) * factor(unit, "kW") * 100, Fraction(10) ** (decimals - 2) * 1000) >= 2**62 * 0.99
+        assert (
+            max(
+                abs(exact),
+                abs(sent),
+                abs(sent) * factor(unit, "kW") * 100,
+                Fraction(10) ** (decimals - 2) * 1000,
+            )
+            >= 2**62 * 0.99
+        )
     else:
         assert found == (round(exact), Quality.GOOD, Reason.NONE)
 
@@ -191,7 +225,9 @@ def test_value_outside_official_limits_is_suspect_not_refused(sent: int, found: 
         (make_point(), 9999, {"quality": Quality.ESTIMATED}, False),
     ],
 )
-def test_timed_reading_is_late_after_the_tolerance(point: Point, delay: int, given: dict[str, int], late: bool) -> None:
+def test_timed_reading_is_late_after_the_tolerance(
+    point: Point, delay: int, given: dict[str, int], late: bool
+) -> None:
     """An amount is due at the end of its interval; what is imported or already marked is not late."""
     of = path(point, point.unit)
     found = verdict(of, appended_at_s=AT_S + delay, received_at_s=AT_S + delay, **given)
@@ -215,7 +251,9 @@ def test_meter_that_served_at_the_time_converts_the_value() -> None:
 def test_first_refusal_is_the_reason_and_each_reading_has_one() -> None:
     """Of several faults the first check names the reason; neighbours are not touched."""
     unknown = Path(ENTERPRISE, "x", "kWh", 2, "UNKNOWN_POINT")
-    some = candidates(5, path=[1, 0, 0, 0, 0], sent=[-1, -1, -1, -1, 7], read_at_ms=[-1, -1, 2**42 - 1, AT_MS, AT_MS])
+    some = candidates(
+        5, path=[1, 0, 0, 0, 0], sent=[-1, -1, -1, -1, 7], read_at_ms=[-1, -1, 2**42 - 1, AT_MS, AT_MS]
+    )
     judged = judge(some, [path(), unknown], Limits(), np.array([AT_S]))
 
     assert {reason: np.flatnonzero(mask).tolist() for reason, mask in judged.refused.items()} == {

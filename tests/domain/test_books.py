@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from datetime import datetime
 from importlib import resources
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,14 @@ import pytest
 from nengliu.domain.books import CO2, COAL, Book, book_of, shipped_factors
 from nengliu.domain.times import CHINA, to_ms
 
-OLD = {"item": "heat", "factor": "coal", "basis": "calorific", "valid_from": "2000-01-01", "valid_to": "2020-01-01", "value": "1.5"}
+OLD = {
+    "item": "heat",
+    "factor": "coal",
+    "basis": "calorific",
+    "valid_from": "2000-01-01",
+    "valid_to": "2020-01-01",
+    "value": "1.5",
+}
 NEW = OLD | {"valid_from": "2020-01-01", "valid_to": "", "value": "2.5"}
 
 
@@ -24,7 +32,15 @@ def day(text: str) -> int:
 @pytest.mark.parametrize("rows", [[OLD, NEW], [NEW, OLD]])
 def test_factor_changes_at_midnight_in_china(rows: list[dict[str, str]]) -> None:
     """The last millisecond has the old factor, midnight the new one, and order in the book is nothing."""
-    days = np.array([day("2000-01-01") - 1, day("2000-01-01"), day("2020-01-01") - 1, day("2020-01-01"), day("2100-01-01")])
+    days = np.array(
+        [
+            day("2000-01-01") - 1,
+            day("2000-01-01"),
+            day("2020-01-01") - 1,
+            day("2020-01-01"),
+            day("2100-01-01"),
+        ]
+    )
     found = book_of("d", rows).values("heat", COAL, days)
 
     assert np.array_equal(found, [np.nan, 1.5, 1.5, 2.5, 2.5], equal_nan=True)
@@ -34,7 +50,11 @@ def test_factor_that_is_not_in_the_book_is_not_a_number() -> None:
     """Nothing is assumed: another item, another use, or an empty book gives NaN, never zero."""
     at = np.array([day("2020-06-01")])
 
-    for book, item, use in ((book_of("d", [NEW]), "water", COAL), (book_of("d", [NEW]), "heat", CO2), (Book(), "heat", COAL)):
+    for book, item, use in (
+        (book_of("d", [NEW]), "water", COAL),
+        (book_of("d", [NEW]), "heat", CO2),
+        (Book(), "heat", COAL),
+    ):
         assert np.isnan(book.values(item, use, at)).all()
 
 
@@ -55,4 +75,4 @@ def test_book_that_ships_names_source_and_edition_of_every_factor() -> None:
     assert all(row["source"] and row["edition"] and row["verified"] in ("true", "false") for row in rows)
     assert {row["item"] for row in rows} <= slugs
     for spans in book_of(digest, rows).spans.values():
-        assert all(one[1] <= two[0] for one, two in zip(spans, spans[1:], strict=False))
+        assert all(one[1] <= two[0] for one, two in pairwise(spans))

@@ -8,7 +8,9 @@ from importlib import resources
 
 from nengliu.domain.quality import Origin, Quality, Reason
 
-ROWS = list(csv.DictReader(resources.files("schemas").joinpath("codes/reasons.csv").read_text("utf-8").splitlines()))
+ROWS = list(
+    csv.DictReader(resources.files("schemas").joinpath("codes/reasons.csv").read_text("utf-8").splitlines())
+)
 LAYERS = {"network": (100, 200), "communication": (200, 300), "business": (300, 400), "mark": (400, 500)}
 
 

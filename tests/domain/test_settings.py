@@ -17,7 +17,9 @@ def test_settings_without_anything_are_the_defaults() -> None:
 
 def test_settings_of_the_environment_win_over_the_file(tmp_path: Path) -> None:
     """Defaults < file < environment."""
-    (tmp_path / "nengliu.toml").write_text('partitions = 8\nport = 9000\nstore = "http://数据"\n', encoding="utf-8")
+    (tmp_path / "nengliu.toml").write_text(
+        'partitions = 8\nport = 9000\nstore = "http://数据"\n', encoding="utf-8"
+    )
     found = load({"NENGLIU_HOME": str(tmp_path), "NENGLIU_PORT": "9001", "NENGLIU_NOISE": "x"})
 
     assert (found.partitions, found.port, found.store, found.epoch_s) == (8, 9001, "http://数据", 2)

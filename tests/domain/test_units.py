@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from nengliu.domain.units import dimension, factor
 from nengliu.errors import ContractError
 
-ROWS = list(csv.DictReader(resources.files("schemas").joinpath("codes/units.csv").read_text("utf-8").splitlines()))
+ROWS = list(
+    csv.DictReader(resources.files("schemas").joinpath("codes/units.csv").read_text("utf-8").splitlines())
+)
 UNITS = [row["unit"] for row in ROWS]
-ITEMS = list(csv.DictReader(resources.files("schemas").joinpath("codes/items.csv").read_text("utf-8").splitlines()))
+ITEMS = list(
+    csv.DictReader(resources.files("schemas").joinpath("codes/items.csv").read_text("utf-8").splitlines())
+)
 
 
 @pytest.mark.parametrize(

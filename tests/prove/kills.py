@@ -30,7 +30,10 @@ def messages_of(installation: rig.Installation) -> list[tuple[str, bytes]]:
             message = decode(record.value)
             if record.key.startswith("book-"):
                 continue  # every log has its own book
-            found += [(record.key, part) for part in ([record.value] if not isinstance(message, RowsFrame) else cut(message))]
+            found += [
+                (record.key, part)
+                for part in ([record.value] if not isinstance(message, RowsFrame) else cut(message))
+            ]
     log.close()
     return found
 
@@ -61,7 +64,9 @@ def prove(data: Path, report: rig.Report, seed: int) -> None:
         log.close()
         calm.flow()
         expected = calm.fingerprints()
-    report.note(f"calm run: {expected['reading'][0]} readings, {expected['window_15min'][0]} quarter-hours; seed {seed}")
+    report.note(
+        f"calm run: {expected['reading'][0]} readings, {expected['window_15min'][0]} quarter-hours; seed {seed}"
+    )
     found, done = killed_run(messages, KILLS, seed, report, lying=False)
     different = [table for table in rig.KEPT if expected[table] != found[table]]
     rows = sum(count for count, _ in found.values())
@@ -73,7 +78,9 @@ def prove(data: Path, report: rig.Report, seed: int) -> None:
         if expected != found:
             break
     figure = f"{done} kills, {missing} readings missing"
-    report.point("3 the control that acknowledges before it writes is caught", figure, holds=expected != found)
+    report.point(
+        "3 the control that acknowledges before it writes is caught", figure, holds=expected != found
+    )
 
 
 def killed_run(
@@ -82,7 +89,11 @@ def killed_run(
     """Let the log grow while flow and store are killed; then let the flow finish."""
     rng = random.Random(seed)
     with rig.Installation() as installation:
-        command = [sys.executable, str(Path(__file__).parent / "lying_flow.py")] if lying else installation.command("flow", "all")
+        command = (
+            [sys.executable, str(Path(__file__).parent / "lying_flow.py")]
+            if lying
+            else installation.command("flow", "all")
+        )
         appended = [0]
         growing = threading.Thread(target=_grow, args=(installation, messages, appended, kills))
         growing.start()
@@ -110,7 +121,9 @@ def killed_run(
         return installation.fingerprints(), done
 
 
-def _grow(installation: rig.Installation, messages: list[tuple[str, bytes]], appended: list[int], kills: int) -> None:
+def _grow(
+    installation: rig.Installation, messages: list[tuple[str, bytes]], appended: list[int], kills: int
+) -> None:
     log = installation.log()
     step = max(1, int(len(messages) * APPEND_S / (kills * 3.5)))
     for start in range(0, len(messages), step):

@@ -42,4 +42,8 @@ class LyingSink(StoreSink):
 if __name__ == "__main__":
     now = settings.load()
     source = LogSource(partial(open_log, now), RAW, stop_at_end=False)
-    run_flow(embedded.build(now, source, LyingSink(partial(Writer, now))), now.recovery_path / "embedded", now.epoch_s)
+    run_flow(
+        embedded.build(now, source, LyingSink(partial(Writer, now))),
+        now.recovery_path / "embedded",
+        now.epoch_s,
+    )

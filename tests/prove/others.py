@@ -39,7 +39,9 @@ def _load(installation: rig.Installation, file: Path, plan: str, rows: int, repo
     enterprise = str(done["enterprise"])
     held = installation.ask("quarantine", enterprise=enterprise, limit=100_000, **EVER)
     tally = installation.ask("intake", enterprise=enterprise, **EVER)
-    total = {n: sum(int(str(row[n])) for row in tally) for n in ("received", "valid", "duplicate", "quarantined")}
+    total = {
+        n: sum(int(str(row[n])) for row in tally) for n in ("received", "valid", "duplicate", "quarantined")
+    }
     explained = all(row["reason"] for row in held) and len(held) == done["rejected"] == total["quarantined"]
     counted = int(str(done["readings"])) + int(str(done["rejected"]))
     figure = f"{rows} rows = {done['readings']} readings + {done['rejected']} rejected; {total}"
@@ -59,9 +61,13 @@ def _enernoc(data: Path, report: rig.Report) -> None:
     with rig.Installation() as installation:
         enterprise = _load(installation, file, "enernoc_5min.toml", table.num_rows, report)
         rows = installation.ask("totals", level="month", enterprise=enterprise, **EVER)
-        stored = {str(r["point"]): Decimal(int(str(r["used"]))).scaleb(-int(str(r["decimals"]))) for r in rows}
+        stored = {
+            str(r["point"]): Decimal(int(str(r["used"]))).scaleb(-int(str(r["decimals"]))) for r in rows
+        }
     right = sum(stored.get(site) == value for site, value in own.items())
-    report.point("5 5-minute sums of 34 sites", f"{right} of {len(own)} equal to the last digit", holds=stored == own)
+    report.point(
+        "5 5-minute sums of 34 sites", f"{right} of {len(own)} equal to the last digit", holds=stored == own
+    )
 
 
 def _region(data: Path, report: rig.Report) -> None:
@@ -74,7 +80,11 @@ def _region(data: Path, report: rig.Report) -> None:
     low, high = min(float(str(r["low"])) for r in rows), max(float(str(r["high"])) for r in rows)
     figure = f"lowest {low}, highest {high} kW in {len(rows)} months"
     same = abs(low - min(values)) < 1e-4 and abs(high - max(values)) < 1e-4
-    report.point("5 Chinese headers with BOM: extremes", figure, holds=same and sum(int(str(r["received"])) > 0 for r in rows) == 44)
+    report.point(
+        "5 Chinese headers with BOM: extremes",
+        figure,
+        holds=same and sum(int(str(r["received"])) > 0 for r in rows) == 44,
+    )
 
 
 def _telemetry(data: Path, report: rig.Report) -> None:
@@ -89,7 +99,9 @@ def _telemetry(data: Path, report: rig.Report) -> None:
     for row in found:
         counts[str(row["point"])] += int(str(row["received"]))
     figure = f"{len(counts)} points, {sum(counts.values())} readings in {len(found)} point-days"
-    report.point("5 change-of-value telemetry, unsorted", figure, holds=sorted(counts.values()) == sorted(own.values()))
+    report.point(
+        "5 change-of-value telemetry, unsorted", figure, holds=sorted(counts.values()) == sorted(own.values())
+    )
 
 
 def _broken(data: Path, report: rig.Report) -> None:
@@ -107,4 +119,8 @@ def _broken(data: Path, report: rig.Report) -> None:
         installation.flow()
         held = installation.ask("quarantine", enterprise=str(done["enterprise"]), limit=1000, **EVER)
     reasons = Counter(str(row["reason_code"] if "reason_code" in row else row["reason"]) for row in held)
-    report.point("5 planted bad rows", f"{done['rejected']} of {len(BROKEN)} held: {dict(reasons)}", holds=len(held) == len(BROKEN))
+    report.point(
+        "5 planted bad rows",
+        f"{done['rejected']} of {len(BROKEN)} held: {dict(reasons)}",
+        holds=len(held) == len(BROKEN),
+    )

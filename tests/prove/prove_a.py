@@ -18,11 +18,16 @@ def main() -> int:
     """Run the points asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with the data files")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="seed of the kills and the disorder")
+    parser.add_argument(
+        "--seed", type=int, default=int(time.time()), help="seed of the kills and the disorder"
+    )
     parser.add_argument("--only", nargs="*", default=["2", "3", "4", "5"], help="points to prove")
     chosen = parser.parse_args()
     if not (chosen.data / steel.FILE).is_file():
-        print(f"{chosen.data}: expected the data files, {steel.FILE} among them; give the folder with DATA=", file=sys.stderr)
+        print(
+            f"{chosen.data}: expected the data files, {steel.FILE} among them; give the folder with DATA=",
+            file=sys.stderr,
+        )
         return 2
     report = rig.Report()
     proofs = {

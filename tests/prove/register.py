@@ -99,7 +99,9 @@ def write(folder: Path, rows: list[Reading], last: int) -> tuple[Path, Path]:
     with file.open("w", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(["read_at", "register", "received_at"])
-        writer.writerows((r.at.isoformat(), f"{Decimal(r.steps).scaleb(-2)}", r.received.isoformat()) for r in rows)
+        writer.writerows(
+            (r.at.isoformat(), f"{Decimal(r.steps).scaleb(-2)}", r.received.isoformat()) for r in rows
+        )
     plan.write_text(MAP.format(last=Decimal(last).scaleb(-2), change=CHANGE.isoformat()))
     return file, plan
 
@@ -113,7 +115,9 @@ def prove(data: Path, report: rig.Report, seed: int) -> None:
     rows = disorder(found, rng)
     falls = sum(b < a for (_, a), (_, b) in zip(found, found[1:], strict=False))
     late = sum(r.received - r.at > timedelta(minutes=1) for r in rows)
-    report.note(f"{len(rows)} rows, {falls} falls of the register (rollover, change), {late} late rows; seed {seed}")
+    report.note(
+        f"{len(rows)} rows, {falls} falls of the register (rollover, change), {late} late rows; seed {seed}"
+    )
     with rig.Installation() as installation:
         file, plan = write(installation.home, rows, last)
         done = installation.import_file(file, plan)
@@ -149,19 +153,29 @@ def shuffled(messages: list[tuple[str, bytes]], rng: random.Random) -> list[tupl
     return notices + frames
 
 
-def _sums(installation: rig.Installation, enterprise: str, months: dict[str, Decimal], report: rig.Report, name: str) -> None:
+def _sums(
+    installation: rig.Installation, enterprise: str, months: dict[str, Decimal], report: rig.Report, name: str
+) -> None:
     stored = {
         at.astimezone(steel.CHINA).strftime("%Y-%m"): steel.exact(row["used"])
         for at, row in steel.windows(installation, "month", enterprise).items()
     }
     right = sum(stored.get(month) == value for month, value in months.items())
-    report.point(f"4 months of the register, {name}", f"{right} of 12, year {sum(stored.values())}", holds=stored == months)
+    report.point(
+        f"4 months of the register, {name}",
+        f"{right} of 12, year {sum(stored.values())}",
+        holds=stored == months,
+    )
     client = connect(installation.settings)
     query = "SELECT sum(received), sum(valid), sum(duplicate), sum(quarantined) FROM {}.intake FINAL"
-    received, valid, duplicate, held = client.query(query.format(installation.settings.database)).result_rows[0]
+    received, valid, duplicate, held = client.query(query.format(installation.settings.database)).result_rows[
+        0
+    ]
     client.close()
     holds = received == valid + duplicate + held and valid == len(months_points(months)) and held == 0
-    report.point(f"4 tally, {name}", f"{received} = {valid} valid + {duplicate} duplicate + {held} held", holds=holds)
+    report.point(
+        f"4 tally, {name}", f"{received} = {valid} valid + {duplicate} duplicate + {held} held", holds=holds
+    )
 
 
 def months_points(_months: dict[str, Decimal]) -> range:
@@ -169,7 +183,9 @@ def months_points(_months: dict[str, Decimal]) -> range:
     return range(35_041)
 
 
-def _as_of(installation: rig.Installation, enterprise: str, rows: list[Reading], last: int, report: rig.Report) -> None:
+def _as_of(
+    installation: rig.Installation, enterprise: str, rows: list[Reading], last: int, report: rig.Report
+) -> None:
     """What was known at the start of the as-of day: the register's difference over what had come by then."""
     known = sorted((r.at, r.steps) for r in rows if r.received < AS_OF)
     steps = known[-1][1] - known[0][1]

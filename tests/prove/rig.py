@@ -50,11 +50,17 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {"NENGLIU_HOME": str(self.home), "NENGLIU_PARTITIONS": str(PARTITIONS), "NENGLIU_EPOCH_S": "1"}
+        return os.environ | {
+            "NENGLIU_HOME": str(self.home),
+            "NENGLIU_PARTITIONS": str(PARTITIONS),
+            "NENGLIU_EPOCH_S": "1",
+        }
 
     def run(self, *words: str) -> str:
         """Run one of the product's commands to its end."""
-        done = subprocess.run(self.command(*words), env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            self.command(*words), env=self.environment, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise SystemExit(f"nengliu {' '.join(words)} ended with {done.returncode}: {done.stderr[-2000:]}")
         return done.stdout
@@ -83,7 +89,9 @@ class Installation:
 
     def import_file(self, file: Path, plan: Path) -> dict[str, object]:
         """Import by the product's command; its report."""
-        found: dict[str, object] = json.loads(self.run("import", str(file), "--map", str(plan), "--yes", "--json"))
+        found: dict[str, object] = json.loads(
+            self.run("import", str(file), "--map", str(plan), "--yes", "--json")
+        )
         return found
 
     def flow(self) -> None:
@@ -94,7 +102,9 @@ class Installation:
         """Ask a named question by the product's command."""
         words = [word for key, value in parameters.items() for word in ("--set", f"{key}={value}")]
         words += ["--as-of", as_of] if as_of else []
-        found: list[dict[str, object]] = [json.loads(line) for line in self.run("query", name, "--format", "json", *words).splitlines()]
+        found: list[dict[str, object]] = [
+            json.loads(line) for line in self.run("query", name, "--format", "json", *words).splitlines()
+        ]
         return found
 
     def fingerprints(self) -> dict[str, tuple[int, int]]:

@@ -38,7 +38,9 @@ def months_of(amounts: dict[datetime, Decimal]) -> dict[str, Decimal]:
     return found
 
 
-def windows(installation: rig.Installation, level: str, enterprise: str, point: str = "") -> dict[datetime, dict[str, object]]:
+def windows(
+    installation: rig.Installation, level: str, enterprise: str, point: str = ""
+) -> dict[datetime, dict[str, object]]:
     """Stored windows of a level, by start."""
     rows = installation.ask("windows", level=level, enterprise=enterprise, point=point, **SPAN)
     return {datetime.fromisoformat(str(row["period_start"])): row for row in rows}
@@ -54,7 +56,9 @@ def prove(data: Path, report: rig.Report) -> None:
     amounts = truth(data)
     own_months = months_of(amounts)
     gold = dict(zip(sorted(own_months), map(Decimal, GOLD_MONTHS), strict=True))
-    report.point("2 the file's own months are the gold ones", sum(own_months.values()), holds=own_months == gold)
+    report.point(
+        "2 the file's own months are the gold ones", sum(own_months.values()), holds=own_months == gold
+    )
     with rig.Installation() as installation:
         done = installation.import_file(data / FILE, PLAN)
         installation.flow()
@@ -68,22 +72,42 @@ def prove(data: Path, report: rig.Report) -> None:
         watched = [table for table in rig.KEPT if table not in ("intake", "import_run")]
         changed = [table for table in watched if before[table] != after[table]]
         rows = sum(after[table][0] for table in watched)
-        report.point("2 a second import changes no row", f"{rows} rows, changed: {changed or 'none'}", holds=not changed)
-        tally = installation.ask("intake", enterprise=enterprise, start="2000-01-01T00:00:00Z", end="2100-01-01T00:00:00Z")
-        total = {name: sum(int(str(row[name])) for row in tally) for name in ("received", "valid", "duplicate", "quarantined")}
+        report.point(
+            "2 a second import changes no row",
+            f"{rows} rows, changed: {changed or 'none'}",
+            holds=not changed,
+        )
+        tally = installation.ask(
+            "intake", enterprise=enterprise, start="2000-01-01T00:00:00Z", end="2100-01-01T00:00:00Z"
+        )
+        total = {
+            name: sum(int(str(row[name])) for row in tally)
+            for name in ("received", "valid", "duplicate", "quarantined")
+        }
         balanced = total == {"received": 70080, "valid": 35040, "duplicate": 35040, "quarantined": 0}
         report.point("2 every reading is tallied", total, holds=balanced)
 
 
 def _compare(
-    installation: rig.Installation, enterprise: str, amounts: dict[datetime, Decimal], gold: dict[str, Decimal], report: rig.Report
+    installation: rig.Installation,
+    enterprise: str,
+    amounts: dict[datetime, Decimal],
+    gold: dict[str, Decimal],
+    report: rig.Report,
 ) -> None:
     quarters = {at: exact(row["used"]) for at, row in windows(installation, "15min", enterprise).items()}
     wrong = sum(quarters.get(at) != value for at, value in amounts.items())
     holds = wrong == 0 and len(quarters) == 35_040
     report.point("2 intervals in their true slots", f"{len(quarters)} stored, {wrong} wrong", holds=holds)
-    months = {at.strftime("%Y-%m"): exact(row["used"]) for at, row in windows(installation, "month", enterprise).items()}
-    report.point("2 month sums are gold", f"{sum(m == gold.get(k) for k, m in months.items())} of 12", holds=months == gold)
+    months = {
+        at.strftime("%Y-%m"): exact(row["used"])
+        for at, row in windows(installation, "month", enterprise).items()
+    }
+    report.point(
+        "2 month sums are gold",
+        f"{sum(m == gold.get(k) for k, m in months.items())} of 12",
+        holds=months == gold,
+    )
     report.point("2 year sum is gold", sum(months.values()), holds=sum(months.values()) == GOLD_YEAR)
     days = sum((exact(row["used"]) for row in windows(installation, "day", enterprise).values()), Decimal())
     report.point("2 days add up to the year", days, holds=days == GOLD_YEAR)

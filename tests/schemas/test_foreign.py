@@ -17,7 +17,13 @@ from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.errors import ContractError
 from schemas.foreign import ForeignReading, Refusal, exact, read_json
 
-MATRIX: dict[str, Any] = {"v": 1, "enterprise": ENTERPRISE, "schema": 3, "times": [TIME], "values": [["1.5", None, 2]]}
+MATRIX: dict[str, Any] = {
+    "v": 1,
+    "enterprise": ENTERPRISE,
+    "schema": 3,
+    "times": [TIME],
+    "values": [["1.5", None, 2]],
+}
 
 
 def read(*entries: Any) -> tuple[list[ForeignReading], list[Refusal], str]:
@@ -126,7 +132,9 @@ def test_field_that_is_missing_is_named(field: str) -> None:
         ("received_at", "soon", "NOT_A_TIME", {"got": "soon"}),
     ],
 )
-def test_field_of_the_wrong_kind_is_refused(field: str, value: Any, reason: str, evidence: dict[str, str]) -> None:
+def test_field_of_the_wrong_kind_is_refused(
+    field: str, value: Any, reason: str, evidence: dict[str, str]
+) -> None:
     """Each field has its closed reason and says what it got."""
     found = refusal(make_json(**{field: value}))
 
@@ -138,14 +146,28 @@ def test_fields_left_out_take_their_written_defaults() -> None:
     """Absent is not wrong: source empty, sequence and receipt left to the log, timed and good."""
     readings, _, source = read(make_json())
 
-    assert (source, readings[0].source, readings[0].sequence, readings[0].received_at_s) == ("", "", None, None)
-    assert (readings[0].origin, readings[0].quality, readings[0].read_at_ms) == (Origin.TIMED, Quality.GOOD, AT_MS)
+    assert (source, readings[0].source, readings[0].sequence, readings[0].received_at_s) == (
+        "",
+        "",
+        None,
+        None,
+    )
+    assert (readings[0].origin, readings[0].quality, readings[0].read_at_ms) == (
+        Origin.TIMED,
+        Quality.GOOD,
+        AT_MS,
+    )
 
 
 def test_fields_given_are_taken_and_unknown_ones_ignored() -> None:
     """Every optional field arrives, and a field of tomorrow disturbs nobody."""
     entry = make_json(
-        source="g", sequence=2**64 - 1, received_at="2023-11-15T06:00:02.900+08:00", origin="opc", quality="bad", carbon={}
+        source="g",
+        sequence=2**64 - 1,
+        received_at="2023-11-15T06:00:02.900+08:00",
+        origin="opc",
+        quality="bad",
+        carbon={},
     )
     readings, refusals, source = read(entry)
 
@@ -174,7 +196,9 @@ def test_lines_are_read_one_by_one() -> None:
     ]
 
 
-@pytest.mark.parametrize("value", [b"{", b"[1, 2", b'{"v": 1}}', b'{"a": "\xff"}', b'{"v": NaN}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "value", [b"{", b"[1, 2", b'{"v": 1}}', b'{"a": "\xff"}', b'{"v": NaN}', b"[" * 100_000]
+)
 def test_text_that_is_no_json_is_refused_whole(value: bytes) -> None:
     """One broken line is the whole message."""
     with pytest.raises(ContractError) as caught:
@@ -210,7 +234,11 @@ def test_matrix_gives_a_reading_per_cell_that_is_filled() -> None:
     readings, refusals, _ = read(MATRIX | {"times": [TIME, TIME], "values": [["1.5", None, 2], [3]]})
 
     assert refusals == []
-    assert [(r.schema, r.column, r.value, r.decimals) for r in readings] == [(3, 0, 15, 1), (3, 2, 2, 0), (3, 0, 3, 0)]
+    assert [(r.schema, r.column, r.value, r.decimals) for r in readings] == [
+        (3, 0, 15, 1),
+        (3, 2, 2, 0),
+        (3, 0, 3, 0),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -250,13 +278,28 @@ json_values = st.recursive(
     max_leaves=6,
 )
 fields = st.sampled_from(
-    ["v", "enterprise", "point", "unit", "read_at", "value", "schema", "times", "values", "sequence", "origin", "received_at"]
+    [
+        "v",
+        "enterprise",
+        "point",
+        "unit",
+        "read_at",
+        "value",
+        "schema",
+        "times",
+        "values",
+        "sequence",
+        "origin",
+        "received_at",
+    ]
 )
 
 
 @settings(max_examples=400, deadline=None)
 @given(change=st.dictionaries(fields, json_values, max_size=4), form=st.sampled_from([make_json(), MATRIX]))
-def test_json_of_any_content_becomes_readings_or_closed_refusals(change: dict[str, Any], form: dict[str, Any]) -> None:
+def test_json_of_any_content_becomes_readings_or_closed_refusals(
+    change: dict[str, Any], form: dict[str, Any]
+) -> None:
     """Whatever a foreign sender writes into a field, the outcome is a reading, a refusal, or no JSON at all."""
     try:
         readings, refusals, _ = read_json(json.dumps(form | change).encode())

@@ -11,7 +11,17 @@ import lz4.frame
 import msgspec
 import numpy as np
 import pytest
-from factories import AT_S, ENTERPRISE, POINT_ID, make_block, make_frame, make_meter, make_point, make_rows, make_schema
+from factories import (
+    AT_S,
+    ENTERPRISE,
+    POINT_ID,
+    make_block,
+    make_frame,
+    make_meter,
+    make_point,
+    make_rows,
+    make_schema,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,9 +51,18 @@ from schemas.messages import (
 )
 
 DAMAGE = {"TRUNCATED", "CORRUPT", "NOT_A_MESSAGE", "TOO_LARGE", "WRONG_VERSION", "BAD_FIELD"}
-ROW = {"item": "heat", "factor": "coal", "basis": "calorific", "valid_from": "2000-01-01", "valid_to": "", "value": "34.12"}
+ROW = {
+    "item": "heat",
+    "factor": "coal",
+    "basis": "calorific",
+    "valid_from": "2000-01-01",
+    "valid_to": "",
+    "value": "34.12",
+}
 MESSAGES: dict[str, Message] = {
-    "frame": make_frame(((1, MISSING), (-3, 4)), quality=np.array([[0, 1], [6, 5]], np.uint8), source="采集器"),
+    "frame": make_frame(
+        ((1, MISSING), (-3, 4)), quality=np.array([[0, 1], [6, 5]], np.uint8), source="采集器"
+    ),
     "frame without quality": make_frame(((1, 2, 3),), origin=Origin.BACKFILL),
     "empty frame": make_frame(np.zeros((0, 3), np.int64), received_at_s=-1, sequence=2**64 - 1),
     "rows": make_rows((1, -2, 2**63 - 1), reason=np.array([0, 401, 407], np.uint16)),
@@ -53,9 +72,13 @@ MESSAGES: dict[str, Message] = {
     "gauge": PointNotice(make_point("t", Kind.GAUGE, unit="degC", minimum=-40_00, maximum=None)),
     "schema": SchemaNotice(make_schema(((POINT_ID, "MWh", 3), ("x", "m³", 0)))),
     "book": BookNotice("abc", (ROW,)),
-    "rejected": RejectedNotice(ENTERPRISE, "a.csv", AT_S, (RejectedRow(3, 303, "e", "x,y", {"got": "y"}), RejectedRow(4, 315))),
+    "rejected": RejectedNotice(
+        ENTERPRISE, "a.csv", AT_S, (RejectedRow(3, 303, "e", "x,y", {"got": "y"}), RejectedRow(4, 315))
+    ),
     "import": ImportNotice(ENTERPRISE, "d" * 64, AT_S << 32, "a.csv", AT_S, 9, 8, 1, 1),
-    "valid": make_block([{"at_ms": 5, "ticks": -7}, {"point": "b", "sequence": 2**64 - 1}], units=(("kWh", 2), ("GJ", 0))),
+    "valid": make_block(
+        [{"at_ms": 5, "ticks": -7}, {"point": "b", "sequence": 2**64 - 1}], units=(("kWh", 2), ("GJ", 0))
+    ),
     "empty valid": make_block([]),
 }
 
@@ -68,7 +91,8 @@ def same(one: Message, other: Message) -> bool:
         return one == other
     pairs = [(getattr(one, name), getattr(other, name)) for name in one.__slots__]
     return all(
-        np.array_equal(a, b) and np.shape(a) == np.shape(b) if isinstance(a, np.ndarray) else a == b for a, b in pairs
+        np.array_equal(a, b) and np.shape(a) == np.shape(b) if isinstance(a, np.ndarray) else a == b
+        for a, b in pairs
     )
 
 
@@ -154,7 +178,9 @@ def test_bytes_of_any_kind_raise_nothing_but_a_contract_error(value: bytes) -> N
 
 @settings(max_examples=400, deadline=None)
 @given(kind=st.sampled_from(MessageKind), body=st.binary(max_size=120), codec=st.sampled_from([0, 1]))
-def test_body_of_any_bytes_raises_nothing_but_a_contract_error(kind: MessageKind, body: bytes, codec: int) -> None:
+def test_body_of_any_bytes_raises_nothing_but_a_contract_error(
+    kind: MessageKind, body: bytes, codec: int
+) -> None:
     """Behind a sound envelope, a body of random bytes is refused as a bad field or is a message."""
     try:
         decode(envelope(kind, body, codec=codec))
@@ -188,7 +214,11 @@ def test_body_with_damage_under_a_right_checksum_raises_nothing_else(data: st.Da
         (bytes(16), "NOT_A_MESSAGE", {"got": str(b"\0\0")}),
         (envelope(1, b"", version=2), "WRONG_VERSION", {"expected": "1", "got": "2"}),
         (envelope(1, b"", version=0), "WRONG_VERSION", {"expected": "1", "got": "0"}),
-        (envelope(1, b"", size=MAX_BODY + 1), "TOO_LARGE", {"limit": str(MAX_BODY), "got": str(MAX_BODY + 1)}),
+        (
+            envelope(1, b"", size=MAX_BODY + 1),
+            "TOO_LARGE",
+            {"limit": str(MAX_BODY), "got": str(MAX_BODY + 1)},
+        ),
         (envelope(1, b"", size=MAX_BODY), "TRUNCATED", {"expected": str(MAX_BODY), "got": "0"}),
         (envelope(0, b""), "NOT_A_MESSAGE", {"got": "kind 0, codec 0"}),
         (envelope(5, b""), "NOT_A_MESSAGE", {"got": "kind 5, codec 0"}),
@@ -204,7 +234,9 @@ def test_body_with_damage_under_a_right_checksum_raises_nothing_else(data: st.Da
         (envelope(3, b"\xff\xfe"), "BAD_FIELD", {"field": "NOTICE"}),
     ],
 )
-def test_envelope_checks_run_in_the_written_order(value: bytes, reason: str, evidence: dict[str, str]) -> None:
+def test_envelope_checks_run_in_the_written_order(
+    value: bytes, reason: str, evidence: dict[str, str]
+) -> None:
     """The first check that fails names the reason, with the evidence of its text."""
     with pytest.raises(ContractError) as caught:
         decode(value)
@@ -295,11 +327,19 @@ def test_frame_of_any_content_comes_back_as_it_was(frame: Frame, compress: bool)
 
 
 @settings(max_examples=100, deadline=None)
-@given(rows=st.lists(st.tuples(i64, i64, i64, st.integers(0, 2**32 - 1), st.sampled_from(Reason)), max_size=6))
+@given(
+    rows=st.lists(st.tuples(i64, i64, i64, st.integers(0, 2**32 - 1), st.sampled_from(Reason)), max_size=6)
+)
 def test_rows_of_any_content_come_back_as_they_were(rows: list[tuple[int, ...]]) -> None:
     """Every reading keeps its own time, value, receipt, column and reason."""
     columns = list(zip(*rows, strict=True)) or [()] * 5
-    names = (("read_at_ms", "i8"), ("values", "i8"), ("received_at_s", "i8"), ("column", "u4"), ("reason", "u2"))
+    names = (
+        ("read_at_ms", "i8"),
+        ("values", "i8"),
+        ("received_at_s", "i8"),
+        ("column", "u4"),
+        ("reason", "u2"),
+    )
     arrays = {name: np.array(columns[i], dtype) for i, (name, dtype) in enumerate(names)}
     message = replace(make_rows((0,) * len(rows)), **arrays)
 

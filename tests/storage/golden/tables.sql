@@ -157,7 +157,7 @@ CREATE TABLE reading_superseded
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(read_at)
-ORDER BY (enterprise, point, read_at, origin, sequence, ticks)
+ORDER BY (enterprise, point, read_at, origin, sequence, ticks, position)
 SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
 
 CREATE TABLE window_15min

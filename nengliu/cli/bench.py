@@ -1,0 +1,301 @@
+"""`nengliu bench`: readings per CPU-second from the log to the stored windows, beside a named peer."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+import numpy as np
+import psutil
+
+from nengliu import __version__
+from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.intake import IngestShard
+from nengliu.analysis.rollup import WindowShard
+from nengliu.bus import Record
+from nengliu.bus.open import open_log
+from nengliu.cli.language import examples, say
+from nengliu.domain.points import Column, Enterprise, Kind, Meter, Point, Schema
+from nengliu.errors import StorageError
+from nengliu.settings import Settings
+from nengliu.storage import connect, migrate
+from schemas.block import Block
+from schemas.messages import EnterpriseNotice, Frame, Message, PointNotice, SchemaNotice, encode
+from schemas.topics import RAW
+
+START_MS = 1_735_660_800_000  # 2025-01-01 00:00 in China
+POINTS = 50
+TIMES_PER_FRAME = 96
+PEER_READINGS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is measured: `enterprises` x 50 counters, read every `interval_s` for `days`."""
+
+    name: str
+    enterprises: int
+    interval_s: int
+    days: float
+
+    @property
+    def times(self) -> int:
+        """Readings of each counter."""
+        return int(self.days * 86_400 // self.interval_s) // TIMES_PER_FRAME * TIMES_PER_FRAME
+
+    @property
+    def readings(self) -> int:
+        """Readings in all."""
+        return self.times * self.enterprises * POINTS
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """CPU of one load [s] and what it made."""
+
+    load: Load
+    flow_s: float
+    store_s: float
+    wall_s: float
+    rows: int
+    shares: dict[str, float]
+
+    @property
+    def rate(self) -> float:
+        """Readings per CPU-second, flow and store together."""
+        return self.load.readings / (self.flow_s + self.store_s)
+
+
+@click.command(help=say("command.bench"), epilog=examples("bench"))
+@click.option("--scale", default=1.0, show_default=True, help=say("option.bench_scale"))
+@click.option(
+    "--write", "target", type=click.Path(path_type=Path), default=None, help=say("option.bench_write")
+)
+def bench(scale: float, target: Path | None) -> None:
+    """Run the loads and the peer, print the table, write it if asked."""
+    loads = [
+        Load("one reading per window", 8, 900, 240 * scale),
+        Load("15 readings per window", 8, 60, 16 * scale),
+    ]
+    results = [measure(load) for load in loads]
+    peer = stock_rate()
+    text = table(results, peer)
+    click.echo(text)
+    if target is not None:
+        write(target, text)
+
+
+def messages_of(load: Load, enterprise: str, seed: int) -> Iterator[Message]:
+    """Catalogue and frames of one enterprise; registers grow by up to 99 steps a reading."""
+    yield EnterpriseNotice(Enterprise(enterprise, "基准测试", "Benchmark", "320000", "C3110", simulated=True))
+    meter = Meter(0, "kWh", 2)
+    for i in range(POINTS):
+        yield PointNotice(
+            Point(
+                enterprise,
+                f"p{i:02d}",
+                f"测点{i}",
+                Kind.COUNTER,
+                "electricity",
+                "kWh",
+                2,
+                load.interval_s,
+                meters=(meter,),
+            )
+        )
+    yield SchemaNotice(Schema(enterprise, 1, tuple(Column(f"p{i:02d}", "kWh", 2) for i in range(POINTS))))
+    rng, register = np.random.default_rng(seed), np.zeros(POINTS, np.int64)
+    now_s = int(time.time())
+    for first in range(0, load.times, TIMES_PER_FRAME):
+        values = register + np.cumsum(rng.integers(0, 100, (TIMES_PER_FRAME, POINTS)), axis=0)
+        register = values[-1]
+        at = START_MS + (first + np.arange(TIMES_PER_FRAME)) * load.interval_s * 1000
+        yield Frame(enterprise, 1, "bench", 1 << 32 | first, now_s, at, values)
+
+
+def measure(load: Load) -> Result:
+    """Fill a log, run the product's flow over it, count the CPU of flow and store, check the sums."""
+    with tempfile.TemporaryDirectory(prefix="nengliu-bench-") as folder:
+        settings = Settings(home=Path(folder))
+        first, last = fill(settings, load)
+        with serving(settings) as store:
+            migrate(connect(settings), settings.database)
+            before, children, start = sum(store.cpu_times()[:2]), _children_s(), time.monotonic()
+            _command(settings, "flow", "all", "--stop-at-end").wait()
+            wall_s, flow_s = time.monotonic() - start, _children_s() - children
+            rows = settle(settings)
+            store_s = sum(store.cpu_times()[:2]) - before
+            check(settings, load, first, last)
+    return Result(load, flow_s, store_s, wall_s, rows, shares(load, flow_s, store_s))
+
+
+def fill(settings: Settings, load: Load) -> tuple[int, int]:
+    """Write the load into a log, the enterprises in turn; sums of the first and last registers."""
+    log = open_log(settings)
+    streams = [messages_of(load, f"9132000000000000{i:02d}", i) for i in range(load.enterprises)]
+    first = last = 0
+    for turn in zip(*streams, strict=True):
+        log.append(RAW, [(f"9132000000000000{i:02d}", encode(message)) for i, message in enumerate(turn)])
+        frames = [message for message in turn if isinstance(message, Frame)]
+        if frames and not first:
+            first = sum(int(frame.values[0].sum()) for frame in frames)
+        last = sum(int(frame.values[-1].sum()) for frame in frames) or last
+    log.close()
+    return first, last
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[psutil.Process]:
+    """Run the embedded store beside."""
+    child = _command(settings, "store")
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                connect(settings).close()
+                break
+            except StorageError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.1)
+        yield psutil.Process(child.pid)
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def settle(settings: Settings) -> int:
+    """Wait until the store has no merge under way (it belongs to the price); rows stored."""
+    client = connect(settings)
+    while int(client.command("SELECT count() FROM system.merges")):
+        time.sleep(0.2)
+    tables = ("reading", "window_15min", "window_hour", "window_day", "window_month")
+    return sum(int(client.command(f"SELECT count() FROM {table}")) for table in tables)  # noqa: S608
+
+
+def check(settings: Settings, load: Load, first: int, last: int) -> None:
+    """Every level adds up to the registers' difference, or there is no figure."""
+    client = connect(settings)
+    for level in ("15min", "hour", "day", "month"):
+        found = int(client.command(f"SELECT sum(used) FROM window_{level} FINAL"))  # noqa: S608
+        if found != last - first:
+            raise click.ClickException(f"{load.name}: {level} adds up to {found}, expected {last - first}")
+
+
+def shares(load: Load, flow_s: float, store_s: float) -> dict[str, float]:
+    """Share of each step in all CPU: ingest and windows alone in this process, transport is the rest of the flow."""
+    small = replace(load, days=load.days / 12, enterprises=1)
+    ingest, windows = (
+        IngestShard(Catalogue(), lambda *_: None),
+        WindowShard(Catalogue(), lambda *_: None, lambda *_: None),
+    )
+    records = [
+        Record(RAW, 0, 1, offset, "9132000000000000" + "00", encode(message), int(time.time()))
+        for offset, message in enumerate(messages_of(small, "913200000000000000", 0))
+    ]
+    ingest_s = windows_s = 0.0
+    for start in range(0, len(records), 16):
+        began = time.process_time()
+        outcome = ingest.add(records[start : start + 16])
+        ingest.seal()
+        between = time.process_time()
+        for position, message in outcome.onward:
+            _ = windows.add(message) if isinstance(message, Block) else windows.take(message, position)
+        windows.seal()
+        ingest_s, windows_s = ingest_s + between - began, windows_s + time.process_time() - between
+    factor = load.readings / small.readings
+    rest = max(flow_s - (ingest_s + windows_s) * factor, 0.0)
+    parts = {
+        "ingest": ingest_s * factor,
+        "windows": windows_s * factor,
+        "log, stream, insert": rest,
+        "store": store_s,
+    }
+    return {name: value / sum(parts.values()) for name, value in parts.items()}
+
+
+def stock_rate() -> float:
+    """Readings per CPU-second of the peer over the first load's data, its windows checked against ours by hand."""
+    from flows.stock import last_registers
+
+    load = Load("peer", 1, 900, PEER_READINGS / POINTS / 96)
+    readings, expected = [], {}
+    for message in messages_of(load, "peer", 0):
+        if not isinstance(message, Frame):
+            continue
+        for at_ms, row in zip(message.read_at_ms.tolist(), message.values.tolist(), strict=True):
+            at = datetime.fromtimestamp(at_ms / 1000, UTC)
+            readings += [(f"p{i:02d}", at, value) for i, value in enumerate(row)]
+            expected |= {(f"p{i:02d}", at_ms // 900_000): value for i, value in enumerate(row)}
+    start = time.process_time()
+    found = last_registers(readings, timedelta(minutes=15))
+    rate = len(readings) / (time.process_time() - start)
+    if found != expected:
+        raise click.ClickException("the peer's windows differ from the data; there is nothing to compare")
+    return rate
+
+
+def table(results: list[Result], peer: float) -> str:
+    """The figures as Markdown."""
+    lines = [
+        f"Measured {datetime.now(UTC):%Y-%m-%d} by `make bench`, nengliu {__version__}, {_machine()}.",
+        "",
+        "| load | readings | rows stored | readings/CPU-s | wall s | flow CPU s | store CPU s | x stock Bytewax |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for r in results:
+        figures = f"{r.load.readings:,} | {r.rows:,} | **{r.rate:,.0f}** | {r.wall_s:.1f} | {r.flow_s:.1f} | {r.store_s:.1f}"
+        lines.append(f"| {r.load.name} | {figures} | {r.rate / peer:.1f} |")
+    lines += ["", "Share of each step in all CPU:", "", "| load | " + " | ".join(results[0].shares) + " |"]
+    lines.append("|---" * (len(results[0].shares) + 1) + "|")
+    for r in results:
+        lines.append(f"| {r.load.name} | " + " | ".join(f"{share:.0%}" for share in r.shares.values()) + " |")
+    lines += [
+        "",
+        f"Peer: stock Bytewax `fold_window`, in memory, nothing checked or stored: {peer:,.0f} readings/CPU-s.",
+    ]
+    return "\n".join(lines)
+
+
+def write(target: Path, text: str) -> None:
+    """Replace the measured part of a Markdown file, between its two marks."""
+    opening, closing = "<!-- bench -->", "<!-- /bench -->"
+    old = (
+        target.read_text(encoding="utf-8") if target.is_file() else f"# Benchmarks\n\n{opening}\n{closing}\n"
+    )
+    head, _, rest = old.partition(opening)
+    _, _, tail = rest.partition(closing)
+    target.write_text(f"{head}{opening}\n{text}\n{closing}{tail}", encoding="utf-8")
+
+
+def _command(settings: Settings, *words: str) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"NENGLIU_HOME": str(settings.home), "NENGLIU_STORE": ""}
+    return subprocess.Popen([sys.executable, "-P", "-m", "nengliu.cli", *words], env=environment)
+
+
+def _children_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _machine() -> str:
+    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
+    memory = psutil.virtual_memory().total / 2**30
+    kind = names[0] if names else platform.machine()
+    return f"{kind}, {os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}"
+
+
+def _cpuinfo() -> list[str]:
+    file = Path("/proc/cpuinfo")
+    return file.read_text().splitlines() if file.is_file() else []
