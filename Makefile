@@ -11,7 +11,6 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet --no-input
 RUN_STAMP := $(VENV)/.nengliu-run
 DEV_STAMP := $(VENV)/.nengliu-dev
 DATA ?= data
-PROVE := $(if $(wildcard nengliu/cli/prove.py),-P -m nengliu.cli.prove a,tests/prove/prove_a.py)
 COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --generate-hashes
 
 help: ## List the targets
@@ -37,7 +36,7 @@ bench: $(DEV_STAMP) ## Measure throughput beside a named peer
 	@$(PY) -P -m nengliu.cli bench --write docs/benchmarks.md $(ARGS)
 
 prove-a: $(DEV_STAMP) ## Prove the laws on real data (DATA=folder of the data sets)
-	@$(PY) $(PROVE) --data "$(DATA)" $(ARGS)
+	@$(PY) tests/prove/prove_a.py --data "$(DATA)" $(ARGS)
 
 wheel: $(DEV_STAMP) ## Build the wheel into dist/
 	@$(PY) -m build --wheel --no-isolation --outdir dist .

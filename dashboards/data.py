@@ -151,6 +151,12 @@ def completeness(
     return frame.sort_values(["point", "period_start"], ignore_index=True)
 
 
+def owed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows in which something was due, none of them more than full (the running interval may have come)."""
+    due = frame[frame["due"] > 0]
+    return due.assign(received=due[["received", "due"]].min(axis=1))
+
+
 def _silent(
     frame: pd.DataFrame, catalogue: pd.DataFrame, span: Span, seen: tuple[datetime | None, datetime | None]
 ) -> pd.DataFrame:

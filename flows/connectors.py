@@ -30,8 +30,8 @@ from nengliu.errors import LogError
 from schemas.block import Rows
 
 BATCH_RECORDS = 256
-BATCH_BYTES = 1 << 17
-"""About 64,000 readings as they travel (a packed frame takes 2 to 4 bytes a reading)."""
+BATCH_BYTES = 1 << 19
+"""About 100,000 readings as they travel (a packed frame takes some 5 bytes a reading)."""
 POLL_S = 0.1
 """Pause after an empty poll: ten short reads a second and partition, and the delay one sees."""
 SINK_BYTES = 4 << 20

@@ -63,7 +63,7 @@ def run_flow(flow: Dataflow, recovery_dir: Path | None, epoch_s: float = EPOCH_S
     own: NengliuError | KeyboardInterrupt | None = None
     with _recovery(recovery_dir) as config, _stopping(flow):
         try:
-            cli_main(  # type: ignore[no-untyped-call]
+            cli_main(
                 flow,
                 workers_per_process=workers,
                 epoch_interval=timedelta(seconds=epoch_s),
@@ -100,10 +100,10 @@ def _recovery(folder: Path | None) -> Iterator[RecoveryConfig | None]:
         if not any(folder.glob("part-*.sqlite3")):
             # Made aside and moved in: a crash between must not leave half a store.
             with TemporaryDirectory(dir=folder) as fresh:
-                init_db_dir(fresh, RECOVERY_PARTS)  # type: ignore[no-untyped-call]
+                init_db_dir(fresh, RECOVERY_PARTS)
                 for part in Path(fresh).glob("part-*.sqlite3"):
                     part.rename(folder / part.name)
-        yield RecoveryConfig(folder)  # type: ignore[no-untyped-call]
+        yield RecoveryConfig(folder)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def last_registers(
     flow = Dataflow("stock")
     stream = op.input("read", flow, TestingSource(readings, batch))
     keyed = op.key_on("key", stream, lambda reading: reading[0])
-    clock = win.EventClock(
+    clock: win.EventClock[Reading] = win.EventClock(
         ts_getter=lambda reading: reading[1],
         wait_for_system_duration=timedelta(minutes=3),
         to_system_utc=lambda _: None,

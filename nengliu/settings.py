@@ -96,7 +96,7 @@ def _overlay(settings: Settings, values: dict[str, object] | dict[str, str], whe
             raise SettingsError(f"{where}: unknown setting {name!r}; known are {', '.join(sorted(known))}")
         kind = type(getattr(settings, name))
         try:
-            settings = replace(settings, **{name: kind(value)})  # type: ignore[arg-type]
+            settings = replace(settings, **{name: kind(value)})
         except (TypeError, ValueError) as error:
             raise SettingsError(f"{where}: {name}: expected {kind.__name__}, got {value!r}") from error
     return settings

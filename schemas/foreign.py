@@ -112,7 +112,7 @@ def exact(value: object) -> tuple[int, int]:
         raise ContractError("NOT_A_NUMBER", f"expected a number, got {value!r}", got=value) from error
     if not number.is_finite():
         raise ContractError("NOT_FINITE", f"expected a finite number, got {value!r}", got=value)
-    sign, digits, exponent = number.as_tuple()
+    _, digits, exponent = number.as_tuple()
     if not isinstance(exponent, int) or len(digits) + max(exponent, 0) > MAX_DIGITS or exponent < -MAX_DIGITS:
         raise ContractError("OUT_OF_INT64", f"expected at most {MAX_DIGITS} digits, got {value!r}", got=value)
     decimals = max(-exponent, 0)

@@ -137,7 +137,7 @@ class RejectedRow(msgspec.Struct, frozen=True):
     reason: int
     point: str = ""
     text: str = ""
-    parameters: dict[str, str] = {}  # noqa: RUF012 - msgspec copies empty defaults
+    parameters: dict[str, str] = {}
 
 
 class RejectedNotice(msgspec.Struct, tag="rejected", tag_field="notice", frozen=True):

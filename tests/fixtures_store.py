@@ -22,7 +22,7 @@ from clickhouse_connect.driver.httputil import default_pool_manager
 
 from nengliu.errors import StorageError
 from nengliu.settings import Settings
-from nengliu.storage import connect, migrate
+from nengliu.storage import connect, disconnect, migrate
 
 _SERVE = (
     "import sys; from nengliu.storage import serve; sys.exit(serve(__import__('pathlib').Path(sys.argv[1])))"
@@ -66,7 +66,7 @@ def _answers(home: Path) -> bool:
     if not (home / "store" / "port").exists():
         return False
     try:
-        connect(Settings(home=home)).close()
+        disconnect(connect(Settings(home=home)))
     except StorageError:
         return False
     return True

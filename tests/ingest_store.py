@@ -49,9 +49,7 @@ def _plain(column: Any) -> list[Any]:
 class IngestStore:
     """Tables as dictionaries by key; of two rows with one key the later stays, of `reading` the higher sequence."""
 
-    def __init__(self, *, every_loss: bool = False) -> None:
-        """Start empty; with `every_loss` a loser is kept at each position where it lost."""
-        self._every_loss = every_loss
+    def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[Any, ...], Row]] = {name: {} for name in KEYS}
         self.pending: list[Rows] = []
         self._ended: list[Rows] = []
@@ -74,8 +72,6 @@ class IngestStore:
         for rows in batch:
             for row in rows_of(rows):
                 table, key = self.tables[rows.table], tuple(row[name] for name in KEYS[rows.table])
-                if self._every_loss and rows.table == "reading_superseded":
-                    key += (row["position"],)
                 version = row["sequence"] if rows.table == "reading" else 0
                 if key not in table or version >= (table[key]["sequence"] if rows.table == "reading" else 0):
                     table[key] = row

@@ -84,7 +84,7 @@ def curve(
     """
     column, theme = "mean" if look.gauge else "used", ink.theme
     labels = _labels(frame["period_start"])
-    state = states(frame, look.gauge)
+    state = _without_running(states(frame, look.gauge), frame["period_start"], until, look.gauge)
     value = np.where(state == "gap", np.nan, frame[column].to_numpy(dtype=float))
     series = [] if reference is None else _reference(labels, reference, column, theme)
     series += _band(labels, frame, state, look, ink.text) if look.gauge else []
@@ -104,6 +104,17 @@ def curve(
         yAxis=value_axis(theme, from_zero=not look.gauge),
         series=series,
     )
+
+
+def _without_running(
+    state: npt.NDArray[np.str_], starts: pd.Series, until: datetime | None, gauge: bool
+) -> npt.NDArray[np.str_]:
+    """Set the running quarter of an amount apart: half a quarter would look like a fall."""
+    if until is None or gauge:
+        return state
+    ends = starts + pd.Timedelta(minutes=15)
+    running = (ends > pd.Timestamp(until).tz_localize(None)).to_numpy() & (state != "gap")
+    return np.where(running, "running", state)
 
 
 def _labels(starts: pd.Series) -> list[str]:
@@ -128,7 +139,7 @@ def _line(
     look: Look,
     text: Text,
 ) -> Spec:
-    measured = ~np.isin(state, ["gap", "estimated"])
+    measured = ~np.isin(state, ["gap", "estimated", "running"])
     return {
         "type": "line",
         "name": text("quality.measured"),
@@ -153,7 +164,7 @@ def _dashes(
     near = estimated.copy()
     near[:-1] |= estimated[1:]
     near[1:] |= estimated[:-1]
-    near &= state != "gap"
+    near &= ~np.isin(state, ["gap", "running"])
     style = {"width": 1.6, "type": "dashed", "color": look.colour}
     return [
         {

@@ -66,8 +66,10 @@ def headline(context: Context, at: datetime) -> str:
         words.append(f"<span>{escape(until)}</span>{pill(kind, mark, age(text, at - last))}")
         alive = int((last - fresh["last_read_at"] <= FRESH).sum())
         words.append(f"<span>{escape(text('head.points'))} <b>{alive}</b> / {len(context.points)}</span>")
-    days = data.completeness(
-        context.asker, context.filters.enterprise, context.filters.span, context.seen, live=True
+    days = data.owed(
+        data.completeness(
+            context.asker, context.filters.enterprise, context.filters.span, context.seen, live=True
+        )
     )
     part = percent(data.share(float(days["received"].sum()), float(days["due"].sum())))
     words.append(f"<span>{escape(text('head.complete'))} <b>{part}</b></span>")
@@ -240,11 +242,12 @@ def _carbon(context: Context, frames: Frames) -> Indicator:
 
 def _complete(context: Context, frames: Frames) -> Indicator:
     text = context.text
-    received, due = float(frames.days["received"].sum()), float(frames.days["due"].sum())
+    days = data.owed(frames.days)
+    received, due = float(days["received"].sum()), float(days["due"].sum())
     part = data.share(received, due)
     kind, mark = completeness_mark(part)
     colour = {"good": "#2F8F80", "warn": "#D9982B", "bad": "#C8402F"}.get(kind, context.theme.muted)
-    sums = frames.trend.groupby("period_start")[["received", "due"]].sum()
+    sums = data.owed(frames.trend).groupby("period_start")[["received", "due"]].sum()
     trend = [
         data.share(*sums.loc[s].to_numpy(dtype=float)) if s in sums.index else None for s in frames.starts
     ]

@@ -169,8 +169,9 @@ class Catalogue:
 def _check_fixed(old: Point, new: Point) -> None:
     for name in ("kind", "unit", "decimals"):
         if getattr(old, name) != getattr(new, name):
-            msg = f"point {new.point}: {name} is fixed as {getattr(old, name)}, got {getattr(new, name)}; make a new point"
-            raise ContractError("BAD_FIELD", msg, field=name, got=getattr(new, name))
+            was, got = getattr(old, name), getattr(new, name)
+            msg = f"point {new.point}: {name} is fixed as {was}, got {got}; make a new point"
+            raise ContractError("BAD_FIELD", msg, field=name, got=got)
 
 
 def _services(point: Point, old: Facts | None, position: int) -> tuple[Service, ...]:

@@ -24,7 +24,7 @@ The columns are those kept here, `index` into the points said back, and `period_
 MAXIMA = ("reason", "known_at_s", "revision")
 _DAY_BITS = 32
 _DTYPES = (
-    {name: "i8" for name in SUMS}
+    dict.fromkeys(SUMS, "i8")
     | {
         "weighted": "f8",
         "low": "f8",
@@ -34,7 +34,7 @@ _DTYPES = (
         "known_at_s": "i8",
         "revision": "u8",
     }
-    | {name: "f8" for name in FACTORS}
+    | dict.fromkeys(FACTORS, "f8")
 )
 
 

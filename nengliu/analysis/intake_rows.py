@@ -99,16 +99,16 @@ def intake_rows(tallies: list[Tally]) -> Rows:
     """Rows of `intake`, one per message that held readings."""
     counted = [tally for tally in tallies if tally.received]
     numbers = ("received", "valid", "duplicate", "quarantined", "conflicts")
+    columns: Named = {
+        "enterprise": _labels([t.record.key for t in counted]),
+        "source": _labels([t.source for t in counted]),
+        "partition": np.array([t.record.partition for t in counted], np.uint32),
+        "position": np.array([t.record.position for t in counted], np.uint64),
+        "received_at": np.array([t.received_at_s for t in counted], np.int64),
+    }
     return Rows(
         "intake",
-        {
-            "enterprise": _labels([t.record.key for t in counted]),
-            "source": _labels([t.source for t in counted]),
-            "partition": np.array([t.record.partition for t in counted], np.uint32),
-            "position": np.array([t.record.position for t in counted], np.uint64),
-            "received_at": np.array([t.received_at_s for t in counted], np.int64),
-        }
-        | {name: np.array([getattr(t, name) for t in counted], np.uint32) for name in numbers},
+        columns | {name: np.array([getattr(t, name) for t in counted], np.uint32) for name in numbers},
     )
 
 

@@ -191,9 +191,12 @@ def by_day_of_receipt(block: Block) -> Iterator[Block]:
 
 
 def _prior(series: Series, dirty: Dirty, merged: Merge, floor: int, today: int) -> Series | None:
-    """The series as it was before the block, if an earlier day knew any of it: without what came, with what it displaced."""
+    """The series as it was before the block: without what came, with what it displaced.
+
+    None if no earlier day knew any of it.
+    """
     stood = merged.displaced & (merged.superseded["position"] < np.uint64(floor))
-    earlier = day_start(np.int64(today)) // 1000
+    earlier = int(day_start(np.array([today]))[0]) // 1000
     known = series.columns["received_at_s"][~series.touched], merged.superseded["received_at_s"][stood]
     if not any((received < earlier).any() for received in known):
         return None

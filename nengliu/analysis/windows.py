@@ -228,7 +228,6 @@ def _raise(grid: Grid, group: Ints, known_at_s: Ints, revision: Ints | npt.NDArr
 
 def fold(grid: Grid, n: int) -> Grid:
     """Reduce each run of `n` groups to one: hours from quarters, days from hours."""
-
     return Grid(
         used=_fold(grid.used, n, np.add),
         estimated=_fold(grid.estimated, n, np.add),

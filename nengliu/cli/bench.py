@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -29,7 +30,7 @@ from nengliu.cli.language import examples, say
 from nengliu.domain.points import Column, Enterprise, Kind, Meter, Point, Schema
 from nengliu.errors import StorageError
 from nengliu.settings import Settings
-from nengliu.storage import connect, migrate
+from nengliu.storage import connect, disconnect, migrate
 from schemas.block import Block
 from schemas.messages import EnterpriseNotice, Frame, Message, PointNotice, SchemaNotice, encode
 from schemas.topics import RAW
@@ -163,7 +164,7 @@ def serving(settings: Settings) -> Iterator[psutil.Process]:
         until = time.monotonic() + 60
         while True:
             try:
-                connect(settings).close()
+                disconnect(connect(settings))
                 break
             except StorageError:
                 if time.monotonic() > until:
@@ -178,17 +179,17 @@ def serving(settings: Settings) -> Iterator[psutil.Process]:
 def settle(settings: Settings) -> int:
     """Wait until the store has no merge under way (it belongs to the price); rows stored."""
     client = connect(settings)
-    while int(client.command("SELECT count() FROM system.merges")):
+    while _number(client, "SELECT count() FROM system.merges"):
         time.sleep(0.2)
     tables = ("reading", "window_15min", "window_hour", "window_day", "window_month")
-    return sum(int(client.command(f"SELECT count() FROM {table}")) for table in tables)  # noqa: S608
+    return sum(_number(client, f"SELECT count() FROM {table}") for table in tables)
 
 
 def check(settings: Settings, load: Load, first: int, last: int) -> None:
     """Every level adds up to the registers' difference, or there is no figure."""
     client = connect(settings)
     for level in ("15min", "hour", "day", "month"):
-        found = int(client.command(f"SELECT sum(used) FROM window_{level} FINAL"))  # noqa: S608
+        found = _number(client, f"SELECT sum(used) FROM window_{level} FINAL")
         if found != last - first:
             raise click.ClickException(f"{load.name}: {level} adds up to {found}, expected {last - first}")
 
@@ -227,10 +228,11 @@ def shares(load: Load, flow_s: float, store_s: float) -> dict[str, float]:
 
 def stock_rate() -> float:
     """Readings per CPU-second of the peer over the first load's data, its windows checked against ours by hand."""
-    from flows.stock import last_registers
+    from flows.stock import Reading, last_registers
 
     load = Load("peer", 1, 900, PEER_READINGS / POINTS / 96)
-    readings, expected = [], {}
+    readings: list[Reading] = []
+    expected: dict[tuple[str, int], int] = {}
     for message in messages_of(load, "peer", 0):
         if not isinstance(message, Frame):
             continue
@@ -255,8 +257,9 @@ def table(results: list[Result], peer: float) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for r in results:
-        figures = f"{r.load.readings:,} | {r.rows:,} | **{r.rate:,.0f}** | {r.wall_s:.1f} | {r.flow_s:.1f} | {r.store_s:.1f}"
-        lines.append(f"| {r.load.name} | {figures} | {r.rate / peer:.1f} |")
+        figures = f"{r.load.readings:,} | {r.rows:,} | **{r.rate:,.0f}**"
+        seconds = f"{r.wall_s:.1f} | {r.flow_s:.1f} | {r.store_s:.1f}"
+        lines.append(f"| {r.load.name} | {figures} | {seconds} | {r.rate / peer:.1f} |")
     lines += ["", "Share of each step in all CPU:", "", "| load | " + " | ".join(results[0].shares) + " |"]
     lines.append("|---" * (len(results[0].shares) + 1) + "|")
     for r in results:
@@ -282,6 +285,10 @@ def write(target: Path, text: str) -> None:
 def _command(settings: Settings, *words: str) -> subprocess.Popen[bytes]:
     environment = os.environ | {"NENGLIU_HOME": str(settings.home), "NENGLIU_STORE": ""}
     return subprocess.Popen([sys.executable, "-P", "-m", "nengliu.cli", *words], env=environment)
+
+
+def _number(client: Any, query: str) -> int:
+    return int(client.query(query).result_rows[0][0])
 
 
 def _children_s() -> float:

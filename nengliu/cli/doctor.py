@@ -191,7 +191,7 @@ def _services(settings: Settings) -> Iterator[Check]:
         yield _guarded("tables", lambda: _tables(client, settings))
         yield _guarded("log", lambda: _log(client, settings))
     finally:
-        client.close()
+        storage.disconnect(client)
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:

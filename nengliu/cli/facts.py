@@ -34,8 +34,7 @@ def ask(settings: Settings, name: str, **parameters: Any) -> list[dict[str, Any]
     try:
         rows: list[dict[str, Any]] = storage.ask(client, name, SYSTEM, **parameters).to_pylist()
     finally:
-        client.http.clear()  # at its stop the store waits seconds for connections that are kept open
-        client.close()
+        storage.disconnect(client)
     return rows
 
 

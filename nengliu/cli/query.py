@@ -56,7 +56,7 @@ def query(
             known, name, SYSTEM, as_of=instant("--as-of", as_of) if as_of else None, **parameters
         )
     finally:
-        known.close()
+        storage.disconnect(known)
     show(table, form, output)
 
 

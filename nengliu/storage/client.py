@@ -68,6 +68,12 @@ def connect(settings: Settings) -> Client:
     return client
 
 
+def disconnect(client: Client) -> None:
+    """Let go of a client and of the connections its driver keeps open: the store waits for them when it stops."""
+    client.close_connections()
+    client.close()
+
+
 def dsn(settings: Settings) -> str:
     """Address of the store: the setting, or the port the embedded store wrote when it was ready."""
     if settings.store:
@@ -84,7 +90,7 @@ def _check_owner(client: Client, home: Path) -> None:
     """Refuse another store that took over the port of one that was killed."""
     found = client.command("SELECT path FROM system.disks WHERE name = 'default'", use_database=False)
     if Path(str(found)).resolve() != (home / "data").resolve():
-        client.close()
+        disconnect(client)
         raise StorageError(
             f"{home / 'port'} is left over from a store that was killed (its port now serves {found}); "
             f"{_START}"

@@ -11,7 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from nengliu.errors import StorageError
 from nengliu.settings import Settings
-from nengliu.storage.client import connect, dsn, explain, is_passing
+from nengliu.storage.client import connect, disconnect, dsn, explain, is_passing
 
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 2.0
@@ -61,7 +61,7 @@ class Connection:
     def close(self) -> None:
         """Let go of the client; the next step opens one again."""
         if self._client is not None:
-            self._client.close()
+            disconnect(self._client)
             self._client = None
 
     def _open(self) -> Client:

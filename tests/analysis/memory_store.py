@@ -55,16 +55,9 @@ class MemoryStore:
 
     def days(self, points, month_ms, before):
         """Serve `Days`: the stored days of each point's month."""
-        said, columns = [], {}
-        pairs = list(zip(points, (np.asarray(month_ms) // 1000).tolist(), strict=True))
-        every = [*self.tables["window_day"].values(), *self.tables["window_day_history"].values()]
-        newest = {}
-        for row in every:
-            key = (row["enterprise"], row["point"]), row["period_start"]
-            if row["revision"] < before and row["revision"] >= newest.get(key, row)["revision"]:
-                newest[key] = row
-        rows = []
-        for point, month in pairs:
+        newest = self._newest_days(before)
+        said, rows = [], []
+        for point, month in zip(points, (np.asarray(month_ms) // 1000).tolist(), strict=True):
             end = np.datetime64(month + 8 * 3600, "s").astype("datetime64[M]") + np.timedelta64(1, "M")
             end_s = int(end.astype("datetime64[s]").astype(int)) - 8 * 3600
             for (who, start), row in newest.items():
@@ -72,20 +65,28 @@ class MemoryStore:
                     if point not in said:
                         said.append(point)
                     rows.append(row | {"index": said.index(point), "period_start_s": start})
-        if not rows:
-            return None
-        for name in rows[0]:
-            if name not in ("enterprise", "point", "period_start", "book", "decimals", "due"):
-                columns[name] = np.array([row[name] for row in rows])
-        columns["covered_ms"] = columns.pop("covered_s").astype(np.int64) * 1000
-        mean = columns.pop("mean")
-        columns["weighted"] = (
-            np.where(columns["covered_ms"] > 0, np.nan_to_num(mean), 0.0) * columns["covered_ms"]
-        )
-        columns["known_at_s"] = columns.pop("known_at")
-        columns["reason"] = columns["reason"].astype(np.uint16)
-        columns["revision"] = columns["revision"].astype(np.uint64)
-        return said, columns
+        return (said, _day_columns(rows)) if rows else None
+
+    def _newest_days(self, before):
+        """The newest row of each day, of those below a position."""
+        newest = {}
+        for row in [*self.tables["window_day"].values(), *self.tables["window_day_history"].values()]:
+            key = (row["enterprise"], row["point"]), row["period_start"]
+            if row["revision"] < before and row["revision"] >= newest.get(key, row)["revision"]:
+                newest[key] = row
+        return newest
+
+
+def _day_columns(rows):
+    left_out = ("enterprise", "point", "period_start", "book", "decimals", "due")
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0] if name not in left_out}
+    covered, mean = columns.pop("covered_s").astype(np.int64) * 1000, columns.pop("mean")
+    columns["covered_ms"] = covered
+    columns["weighted"] = np.where(covered > 0, np.nan_to_num(mean), 0.0) * covered
+    columns["known_at_s"] = columns.pop("known_at")
+    columns["reason"] = columns["reason"].astype(np.uint16)
+    columns["revision"] = columns["revision"].astype(np.uint64)
+    return columns
 
 
 def block_of(rows):

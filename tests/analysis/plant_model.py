@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 QUARTER_MS = 900_000
 DAY_MS = 86_400_000
@@ -29,7 +30,7 @@ def register_ticks(standing, worth, modulus):
     """Amount between each two neighbouring readings: [(start, end, ticks, revision, known_at_s)]."""
     found = []
     times = sorted(standing)
-    for start, end in zip(times, times[1:], strict=False):
+    for start, end in pairwise(times):
         before, after = standing[start], standing[end]
         steps = after["steps"] - before["steps"]
         if steps < 0 and modulus and before["steps"] > 0.9 * modulus and after["steps"] < 0.1 * modulus:

@@ -13,7 +13,6 @@ from importlib import resources
 from typing import Any
 
 import intake_mix as mix
-import pytest
 from factories import (
     AT_MS,
     AT_S,
@@ -178,10 +177,10 @@ def test_replay_after_a_crash_stores_the_same_rows(
     records: list[Record], seed: int, share: float, back: int, kept: float
 ) -> None:
     """Law 7: crash anywhere with part of the writes stored, resume from an earlier commit: the same tables."""
-    whole = run(IngestStore(every_loss=True), records, 0)
+    whole = run(IngestStore(), records, 0)
     died = int(len(records) * share)
     resumed = max(0, died - back)
-    store = run(IngestStore(every_loss=True), records[:resumed], seed)
+    store = run(IngestStore(), records[:resumed], seed)
     one = shard(store)
     lost = [rows for batch in cuts(records[resumed:died], seed) for rows in one.add(batch).rows]
     store.write(lost[: int(len(lost) * kept)])

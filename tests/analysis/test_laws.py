@@ -116,7 +116,9 @@ def _keep_reading(store, reading):
         later = (row["sequence"], row["ticks"]) > (old["sequence"], old["ticks"])
         loser = old if later else row
         lost = store.tables["reading_superseded"]
-        lost[(E, reading["point"], reading["at"], 0, loser["sequence"], loser["ticks"], loser["position"])] = dict(loser)
+        lost[
+            (E, reading["point"], reading["at"], 0, loser["sequence"], loser["ticks"], loser["position"])
+        ] = dict(loser)
         if later:
             table[key] = row
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nengliu.analysis.ledger import (
+    ALL_KNOWN,
     AS_SENT,
     COLUMNS,
-    ALL_KNOWN,
     MAX_SLOTS,
     Ledger,
     Merge,

@@ -105,8 +105,8 @@ def killed_run(
             part = "flow" if lying else rng.choice(["flow", "flow", "store"])
             stored = installation.stored()
             report.note(
-                f"{'control ' if lying else ''}kill {done:2d}: {part:5s} with {appended[0]} of {len(messages)} messages in the log, "
-                f"{stored} readings stored"
+                f"{'control ' if lying else ''}kill {done:2d}: {part:5s} with {appended[0]} of {len(messages)} "
+                f"messages in the log, {stored} readings stored"
             )
             installation.kill(part)
             installation.store() if part == "store" else installation.start("flow", command)

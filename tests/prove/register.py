@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import kills
@@ -113,7 +114,7 @@ def prove(data: Path, report: rig.Report, seed: int) -> None:
     months = steel.months_of(amounts)
     found, last = registers(amounts)
     rows = disorder(found, rng)
-    falls = sum(b < a for (_, a), (_, b) in zip(found, found[1:], strict=False))
+    falls = sum(b < a for (_, a), (_, b) in pairwise(found))
     late = sum(r.received - r.at > timedelta(minutes=1) for r in rows)
     report.note(
         f"{len(rows)} rows, {falls} falls of the register (rollover, change), {late} late rows; seed {seed}"
