@@ -104,7 +104,8 @@ def _mark(judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path
     points = [path.facts.point if path.facts else None for path in paths]
     low = np.array([-(2**62) if p is None or p.minimum is None else p.minimum for p in points], np.int64)
     high = np.array([2**62 if p is None or p.maximum is None else p.maximum for p in points], np.int64)
-    over = open_ & ((judged.ticks < low[candidates.path]) | (judged.ticks > high[candidates.path]))
+    ticks = judged.ticks * _spans(candidates, paths)[3]  # a register's steps in ticks of the point
+    over = open_ & ((ticks < low[candidates.path]) | (ticks > high[candidates.path]))
     judged.quality[over], judged.reason[over] = Quality.SUSPECT, Reason.OVER_RANGE
     span = np.array(
         [p.interval_s if p is not None and p.kind is Kind.PERIOD else 0 for p in points], np.int64

@@ -131,13 +131,15 @@ def measure(load: Load) -> Result:
         settings = Settings(home=Path(folder))
         first, last = fill(settings, load)
         with serving(settings) as store:
-            migrate(connect(settings), settings.database)
+            client = connect(settings)
+            migrate(client, settings.database)
             before, children, start = sum(store.cpu_times()[:2]), _children_s(), time.monotonic()
             _command(settings, "flow", "all", "--stop-at-end").wait()
             wall_s, flow_s = time.monotonic() - start, _children_s() - children
-            rows = settle(settings)
+            rows = settle(client)
             store_s = sum(store.cpu_times()[:2]) - before
-            check(settings, load, first, last)
+            check(client, load, first, last)
+            disconnect(client)
     return Result(load, flow_s, store_s, wall_s, rows, shares(load, flow_s, store_s))
 
 
@@ -176,18 +178,16 @@ def serving(settings: Settings) -> Iterator[psutil.Process]:
         child.wait()
 
 
-def settle(settings: Settings) -> int:
+def settle(client: Any) -> int:
     """Wait until the store has no merge under way (it belongs to the price); rows stored."""
-    client = connect(settings)
     while _number(client, "SELECT count() FROM system.merges"):
         time.sleep(0.2)
     tables = ("reading", "window_15min", "window_hour", "window_day", "window_month")
     return sum(_number(client, f"SELECT count() FROM {table}") for table in tables)
 
 
-def check(settings: Settings, load: Load, first: int, last: int) -> None:
+def check(client: Any, load: Load, first: int, last: int) -> None:
     """Every level adds up to the registers' difference, or there is no figure."""
-    client = connect(settings)
     for level in ("15min", "hour", "day", "month"):
         found = _number(client, f"SELECT sum(used) FROM window_{level} FINAL")
         if found != last - first:

@@ -134,7 +134,12 @@ def _choose_language(ctx: click.Context, parameter: click.Parameter, value: str 
     return value
 
 
-@click.command("import", help=_say("help"), epilog=_say("epilog"))
+@click.command(
+    "import",
+    help=_say("help"),
+    epilog=_say("epilog"),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--map", "map_file", required=True, type=click.Path(path_type=Path), metavar="MAP.toml", help=_say("map")
@@ -198,7 +203,10 @@ def _find_in_store(now: Settings, enterprise: str, digest: str) -> int | None:
 
     try:
         client = storage.connect(now)
-        rows = storage.ask(client, "imports", SYSTEM, enterprise=enterprise).to_pylist()
+        try:
+            rows = storage.ask(client, "imports", SYSTEM, enterprise=enterprise).to_pylist()
+        finally:
+            storage.disconnect(client)
     except StorageError:
         return None
     return next((int(row["sequence_base"]) for row in rows if row["digest"] == digest), None)

@@ -1,0 +1,178 @@
+"""The flows end to end: a real log, the real store, one process or two with a topic between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bytewax.dataflow import Dataflow
+from clickhouse_connect.driver.client import Client
+from factories import ENTERPRISE, make_frame, make_json, make_meter, make_point, make_schema
+
+from flows import embedded, ingest, rollups
+from flows.connectors import LogSource, StoreSink, StoreThenLogSink
+from nengliu.bus.open import open_log
+from nengliu.domain.points import Enterprise
+from nengliu.settings import Settings
+from nengliu.storage import Writer, connect, disconnect, migrate
+from nengliu.storage.client import dsn
+from schemas.messages import EnterpriseNotice, PointNotice, SchemaNotice, encode
+from schemas.topics import RAW, VALID
+
+TABLES = ("reading", "reading_superseded", "window_15min", "window_hour", "window_day", "window_month", "point")
+STEPS = Path(__file__).parent / "step_ids.json"
+POINTS = ("a", "b")
+Installation = Callable[[str], Settings]
+
+
+@pytest.fixture
+def installation(store_settings: Settings, tmp_path: Path) -> Installation:
+    """Make installations with logs and recovery stores of their own, over one store."""
+    address = dsn(store_settings)
+
+    def make(name: str) -> Settings:
+        database = f"{store_settings.database}_{name}"
+        settings = Settings(home=tmp_path / name, store=address, database=database, partitions=2, epoch_s=1)
+        client = connect(settings)
+        migrate(client, database)
+        disconnect(client)
+        return settings
+
+    return make
+
+
+def messages(seed: int = 1, frames: int = 40) -> list[tuple[str, bytes]]:
+    """Notices, then frames of two registers that grow; some come twice, one later than the next."""
+    rng = np.random.default_rng(seed)
+    meter = make_meter(modulus=100_000, multiplier=3)
+    points = [PointNotice(make_point(name, meters=(meter,))) for name in POINTS]
+    columns = make_schema(tuple((name, "kWh", 2) for name in POINTS))
+    told = [EnterpriseNotice(Enterprise(ENTERPRISE, "厂")), *points, SchemaNotice(columns)]
+    registers = np.cumsum(rng.integers(0, 500, (frames, 2)), axis=0) % 100_000
+    first = make_frame(((0, 0),)).read_at_ms[0]
+    found = []
+    for i, row in enumerate(registers):
+        at = np.array([first + i * 900_000], np.int64)
+        received = int(at[0]) // 1000 + 30
+        found.append(make_frame((tuple(row.tolist()),), sequence=i + 1, read_at_ms=at, received_at_s=received))
+    found[5], found[6] = found[6], found[5]
+    found.insert(9, found[8])
+    return [(ENTERPRISE, encode(message)) for message in [*told, *found]]
+
+
+def append(settings: Settings, found: list[tuple[str, bytes]]) -> None:
+    """Append messages to the log of an installation."""
+    with open_log(settings) as log:
+        log.append(RAW, found)
+
+
+def contents(settings: Settings) -> dict[str, tuple[int, int]]:
+    """Count and hash of the FINAL rows of each table."""
+    client = connect(settings)
+    found = {
+        table: client.query(f"SELECT count(), sum(cityHash64(*)) FROM {table} FINAL").result_rows[0]
+        for table in TABLES
+    }
+    disconnect(client)
+    return found
+
+
+def test_flow_in_one_process_and_two_flows_with_a_topic_between_store_the_same(
+    installation: Installation,
+) -> None:
+    """Which processes run changes no row, revision included (law 7)."""
+    chained, apart = installation("chained"), installation("apart")
+    for settings in (chained, apart):
+        append(settings, messages())
+    embedded.run(chained, stop_at_end=True)
+    ingest.run(apart, stop_at_end=True)
+    rollups.run(apart, stop_at_end=True)
+
+    assert contents(apart) == contents(chained)
+    assert contents(chained)["window_15min"][0] == 2 * 40  # 39 intervals, and the last reading itself
+
+
+def test_flow_resumed_again_and_again_stores_what_one_run_stores(installation: Installation) -> None:
+    """A log that grows between runs gives the rows of one run over the whole of it."""
+    whole, grown = installation("whole"), installation("grown")
+    found = messages()
+    append(whole, found)
+    embedded.run(whole, stop_at_end=True)
+    for start in range(0, len(found), 11):
+        append(grown, found[start : start + 11])
+        embedded.run(grown, stop_at_end=True)
+
+    assert contents(grown) == contents(whole)
+
+
+def test_flow_without_its_recovery_store_replays_the_log_without_a_trace(installation: Installation) -> None:
+    """Reading everything again from the first record changes nothing (law 7)."""
+    settings = installation("replayed")
+    append(settings, messages())
+    embedded.run(settings, stop_at_end=True)
+    before = contents(settings)
+    replayed = replace(settings, home=settings.home)
+    for file in (settings.recovery_path / "embedded").iterdir():
+        file.unlink()
+    embedded.run(replayed, stop_at_end=True)
+
+    assert contents(settings) == before
+
+
+def test_flow_adds_standard_coal_from_the_book_and_names_it(installation: Installation) -> None:
+    """A day's coal is its use times the factor of the shipped book."""
+    settings = installation("coal")
+    append(settings, messages())
+    embedded.run(settings, stop_at_end=True)
+    client = connect(settings)
+    rows = client.query("SELECT used / 100 * 0.1229, coal_kgce, book FROM window_day FINAL").result_rows
+    disconnect(client)
+
+    assert rows
+    assert all(abs(expected - found) < 1e-9 and book for expected, found, book in rows)
+
+
+def test_flow_takes_json_and_holds_back_what_it_does_not_know(installation: Installation) -> None:
+    """Foreign JSON takes the same way; an unknown point is quarantined and counted."""
+    settings = installation("json")
+    append(settings, messages(frames=12))
+    entries = [make_json(point="a", value="900.00", sequence=9), make_json(point="nobody")]
+    append(settings, [(ENTERPRISE, json.dumps(entry).encode()) for entry in entries])
+    embedded.run(settings, stop_at_end=True)
+    client = connect(settings)
+    held = client.query("SELECT point, reason FROM quarantine FINAL").result_rows
+    tally = client.query("SELECT sum(received), sum(valid + duplicate + quarantined) FROM intake FINAL")
+    disconnect(client)
+
+    assert held == [("nobody", 301)]
+    assert tally.result_rows[0][0] == tally.result_rows[0][1]
+
+
+def step_ids(flow: Dataflow) -> list[str]:
+    """Ids of the steps of a flow, nested ones included."""
+    found, steps = [], list(flow.substeps)
+    while steps:
+        step = steps.pop()
+        found.append(step.step_id)
+        steps.extend(step.substeps)
+    return sorted(found)
+
+
+def test_steps_keep_their_ids(tmp_path: Path, client: Client) -> None:
+    """Step ids are stored with the recovery state: a renamed one would start from nothing."""
+    del client
+    settings = Settings(home=tmp_path)
+    raw, valid = (LogSource(partial(open_log, settings), topic) for topic in (RAW, VALID))
+    store, both = StoreSink(partial(Writer, settings)), partial(StoreThenLogSink, partial(Writer, settings))
+    found = {
+        "embedded": step_ids(embedded.build(settings, raw, store)),
+        "ingest": step_ids(ingest.build(settings, raw, both(partial(open_log, settings), VALID))),
+        "rollups": step_ids(rollups.build(settings, valid, store)),
+    }
+
+    assert found == json.loads(STEPS.read_text())
