@@ -201,7 +201,7 @@ class Ledger:
         if self.loader is None or len(self.rows.keys) <= self._trim_beyond:
             return
         at, slot = at_of(self.rows.keys), slot_of(self.rows.keys)
-        horizon = int(day_start(day_of(at.max() - self.keep_ms)))
+        horizon = int(day_start(day_of(at.max(keepdims=True) - self.keep_ms))[0])
         old = at < horizon
         last_old = old & np.append(~old[1:] | (slot[1:] != slot[:-1]), True)
         drop = old & ~last_old

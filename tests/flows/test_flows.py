@@ -24,7 +24,15 @@ from nengliu.storage.client import dsn
 from schemas.messages import EnterpriseNotice, PointNotice, SchemaNotice, encode
 from schemas.topics import RAW, VALID
 
-TABLES = ("reading", "reading_superseded", "window_15min", "window_hour", "window_day", "window_month", "point")
+TABLES = (
+    "reading",
+    "reading_superseded",
+    "window_15min",
+    "window_hour",
+    "window_day",
+    "window_month",
+    "point",
+)
 STEPS = Path(__file__).parent / "step_ids.json"
 POINTS = ("a", "b")
 Installation = Callable[[str], Settings]
@@ -59,7 +67,9 @@ def messages(seed: int = 1, frames: int = 40) -> list[tuple[str, bytes]]:
     for i, row in enumerate(registers):
         at = np.array([first + i * 900_000], np.int64)
         received = int(at[0]) // 1000 + 30
-        found.append(make_frame((tuple(row.tolist()),), sequence=i + 1, read_at_ms=at, received_at_s=received))
+        found.append(
+            make_frame((tuple(row.tolist()),), sequence=i + 1, read_at_ms=at, received_at_s=received)
+        )
     found[5], found[6] = found[6], found[5]
     found.insert(9, found[8])
     return [(ENTERPRISE, encode(message)) for message in [*told, *found]]
