@@ -70,6 +70,7 @@ class Maker:
             )
         }
         columns |= {name: counts[:, quality] for name, quality in CLASSES.items()}
+        columns["substituted"] = columns["substituted"] + counts[:, Quality.ESTIMATED]  # neither is measured
         columns["received"] = counts.sum(1)
         return owner, start_ms, columns
 
