@@ -28,6 +28,7 @@ def build(settings: Settings, source: LogSource, sink: StoreSink) -> Dataflow:
 
 def run(settings: Settings, *, stop_at_end: bool = False) -> None:
     """Run the chained flows until they are stopped (or the log ends)."""
+    ingest.tell_book(settings)
     source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end)
     sink = StoreSink(partial(Writer, settings))
     run_flow(build(settings, source, sink), settings.recovery_path / "embedded", settings.epoch_s)

@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +15,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -25,19 +27,17 @@ from acquisition.files.preview import Preview, preview
 from acquisition.files.publish import ImportReport, Options, Run, import_file, plan_run
 from acquisition.files.tables import digest_of
 from nengliu import settings
-from nengliu.bus.sqlite import SqliteLog
+from nengliu.bus.open import open_log
 from nengliu.cli.language import LANGUAGES, language
 from nengliu.domain.quality import Quality, Reason
 from nengliu.domain.scope import SYSTEM
 from nengliu.domain.times import from_ms
-from nengliu.errors import LogError, StorageError
+from nengliu.errors import StorageError
 from nengliu.settings import Settings
-from schemas import topics
 from schemas.messages import RejectedRow
 
-WaitForFlows = Callable[[Settings, ImportReport], bool]
-wait_for_flows: WaitForFlows | None = None
-"""What `--wait` calls; says whether the flows have taken the import in.  Set by who joins the commands."""
+WAIT_S, LOOK_S = 600.0, 0.5
+"""How long `--wait` waits for the flows, and how often it looks."""
 
 SHOWN = 10
 TEXTS = {
@@ -74,7 +74,6 @@ TEXTS = {
         "rejected_file": "全部被拒绝的数值及原因：{file}",
         "next": "读数已写入日志（不会丢失）。数据库尚未运行：执行 `nengliu up` 后入库并显示。",
         "flows": "读数已写入日志；数据流（`nengliu up` 或 `nengliu flow all`）运行时会自动入库。",
-        "no_wait": "此安装未提供等待功能；请用 `nengliu doctor` 查看处理进度。",
         "waited": "数据流已处理完毕。",
         "late": "数据流尚未处理完毕；请确认 `nengliu up` 正在运行。",
         "broken_off": "导入中断。重新执行同一命令即可继续，不会重复。",
@@ -115,7 +114,6 @@ How to write a map, with examples: examples/maps/README.md""",
         "them in and shows them.",
         "flows": "The readings are in the log; the flows (`nengliu up` or `nengliu flow all`) take "
         "them in as they run.",
-        "no_wait": "This installation cannot wait; `nengliu doctor` shows how far the flows have come.",
         "waited": "The flows have taken it in.",
         "late": "The flows have not taken it in yet; see that `nengliu up` runs.",
         "broken_off": "Broken off. Run the same command again to go on; nothing is doubled.",
@@ -173,14 +171,15 @@ def import_command(  # noqa: PLR0913 - one parameter per option
         ):
             click.echo(_say("nothing_done"))
             return
+    before = _finished(now, run)
     report, rejected, listed = _import(file, plan, now, run, quiet=as_json)
-    waited = wait_for_flows(now, report) if wait and wait_for_flows is not None else None
+    waited = _wait(now, run, before) if wait else None
     if as_json:
         told = asdict(report) | {"rejected_file": str(listed) if listed else None, "taken_in": waited}
         click.echo(json.dumps(told, ensure_ascii=False))
         return
     _show_report(report, rejected, listed)
-    _show_next(now, wait=wait, waited=waited)
+    _show_next(now, waited=waited)
 
 
 def _plan(file: Path, plan: Map, now: Settings, *, quiet: bool) -> Run:
@@ -197,8 +196,29 @@ def _plan(file: Path, plan: Map, now: Settings, *, quiet: bool) -> Run:
 
 def _find_in_store(now: Settings, enterprise: str, digest: str) -> int | None:
     """Ask the store for the base of an earlier import; None if it is away or knows none."""
+    rows = _runs_in_store(now, enterprise, digest)
+    return int(rows[0]["sequence_base"]) if rows else None
+
+
+def _finished(now: Settings, run: Run) -> int:
+    """Count the ended runs of this import that the flows have taken in."""
+    return sum(row["rows"] > 0 for row in _runs_in_store(now, run.enterprise, run.digest))
+
+
+def _wait(now: Settings, run: Run, before: int) -> bool:
+    """Look until the flows have taken in one more ended run: it is the last message of an import."""
+    until = time.monotonic() + WAIT_S
+    while _finished(now, run) <= before:
+        if time.monotonic() > until:
+            return False
+        time.sleep(LOOK_S)
+    return True
+
+
+def _runs_in_store(now: Settings, enterprise: str, digest: str) -> list[dict[str, Any]]:
+    """Ask the store for the runs of an import, newest first; none while it is away."""
     if not now.store and not (now.store_home / "port").is_file():
-        return None
+        return []
     from nengliu import storage
 
     try:
@@ -208,8 +228,8 @@ def _find_in_store(now: Settings, enterprise: str, digest: str) -> int | None:
         finally:
             storage.disconnect(client)
     except StorageError:
-        return None
-    return next((int(row["sequence_base"]) for row in rows if row["digest"] == digest), None)
+        return []
+    return [row for row in rows if row["digest"] == digest]
 
 
 def _import(
@@ -218,8 +238,7 @@ def _import(
     folder = now.home / "imports"
     folder.mkdir(parents=True, exist_ok=True)
     listed = _RejectedList(folder / f"{run.digest}-rejected.csv")
-    with _bar(file, quiet=quiet) as progress, closing(SqliteLog(now.log_path)) as log:
-        _ensure_topic(log, now.partitions)
+    with _bar(file, quiet=quiet) as progress, closing(open_log(now)) as log:
         remember = functools.partial(_remember, folder)
         options = Options(now.future_s, folder, remember, listed.add, progress)
         try:
@@ -235,13 +254,6 @@ def _remember(folder: Path, run: Run) -> None:
     draft, final = folder / f"{run.digest}.json.new", folder / f"{run.digest}.json"
     draft.write_text(json.dumps({"enterprise": run.enterprise, "base": run.base}), encoding="utf-8")
     draft.replace(final)
-
-
-def _ensure_topic(log: SqliteLog, partitions: int) -> None:
-    try:
-        log.partitions(topics.RAW)
-    except LogError:
-        log.create(topics.RAW, partitions)
 
 
 class _RejectedList:
@@ -356,11 +368,9 @@ def _show_report(report: ImportReport, rejected: list[RejectedRow], listed: Path
         click.echo(_say("again"))
 
 
-def _show_next(now: Settings, *, wait: bool, waited: bool | None) -> None:
+def _show_next(now: Settings, *, waited: bool | None) -> None:
     if waited is not None:
         click.echo(_say("waited" if waited else "late"))
         return
-    if wait:
-        click.echo(_say("no_wait"))
     away = not now.store and not (now.store_home / "port").is_file()
     click.echo(_say("next" if away else "flows"))

@@ -17,6 +17,7 @@ from factories import ENTERPRISE, make_frame, make_json, make_meter, make_point,
 from flows import embedded, ingest, rollups
 from flows.connectors import LogSource, StoreSink, StoreThenLogSink
 from nengliu.bus.open import open_log
+from nengliu.domain.books import shipped_factors
 from nengliu.domain.points import Enterprise
 from nengliu.settings import Settings
 from nengliu.storage import Writer, connect, disconnect, migrate
@@ -145,6 +146,27 @@ def test_flow_adds_standard_coal_from_the_book_and_names_it(installation: Instal
 
     assert rows
     assert all(abs(expected - found) < 1e-9 and book for expected, found, book in rows)
+
+
+def test_flow_tells_a_new_edition_of_the_book_once(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A changed edition reaches every partition through the log, and a restart does not repeat it."""
+    settings = installation("book")
+    append(settings, messages())
+    embedded.run(settings, stop_at_end=True)
+    _, factors = shipped_factors()
+    for module in ("flows.ingest", "nengliu.bus.open"):
+        monkeypatch.setattr(f"{module}.shipped_factors", lambda: ("new", factors))
+    for _ in range(2):
+        embedded.run(settings, stop_at_end=True)
+    client = connect(settings)
+    books = client.query(
+        "SELECT partition, count(), argMax(digest, position) FROM book FINAL GROUP BY 1 ORDER BY 1"
+    )
+    disconnect(client)
+
+    assert books.result_rows == [(0, 2, "new"), (1, 2, "new")]
 
 
 def test_flow_takes_json_and_holds_back_what_it_does_not_know(installation: Installation) -> None:

@@ -111,6 +111,9 @@ def _compare(
     report.point("2 year sum is gold", sum(months.values()), holds=sum(months.values()) == GOLD_YEAR)
     days = sum((exact(row["used"]) for row in windows(installation, "day", enterprise).values()), Decimal())
     report.point("2 days add up to the year", days, holds=days == GOLD_YEAR)
+    coal = sum(float(str(row["coal_kgce"])) for row in windows(installation, "day", enterprise).values())
+    expected = float(GOLD_YEAR) * 0.1229
+    report.point("2 standard coal of the days [kgce]", f"{coal:.3f}", holds=abs(coal - expected) < 1e-3)
     at, top = max(quarters.items(), key=lambda item: item[1])
     found = f"{top} at {at.astimezone(CHINA).isoformat()}"
     report.point("2 maximum is gold", found, holds=found == f"{GOLD_MAX} at {GOLD_MAX_AT}")

@@ -13,7 +13,7 @@ from nengliu.bus.sqlite import SqliteLog
 from nengliu.cli import imports
 from nengliu.errors import InputError
 from schemas import topics
-from schemas.messages import ImportNotice, PointNotice, RowsFrame, decode
+from schemas.messages import BookNotice, ImportNotice, PointNotice, RowsFrame, decode
 
 MAP = """
 [enterprise]
@@ -49,15 +49,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def records(home: Path) -> list[object]:
-    """Everything in the log of a home."""
-    log = SqliteLog(home / "log.sqlite")
-    found = [
-        decode(one.value)
-        for n in range(log.partitions(topics.RAW))
-        for one in log.read(topics.RAW, n, 0, 1000)
-    ]
-    log.close()
-    return found
+    """Everything in the log of a home but the book, which every partition begins with."""
+    with SqliteLog(home / "log.sqlite") as log:
+        parts = [log.read(topics.RAW, n, 0, 1000) for n in range(log.partitions(topics.RAW))]
+    assert all(isinstance(decode(part[0].value), BookNotice) for part in parts)
+    return [decode(one.value) for part in parts for one in part[1:]]
 
 
 def test_command_dry_run_shows_rows_and_leaves_no_trace(run: Run, tmp_path: Path) -> None:
@@ -119,10 +115,22 @@ def test_command_speaks_both_languages(run: Run) -> None:
     assert "Imported:" in run("--yes", "--lang", "en").output
 
 
-def test_command_wait_calls_the_hook(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting is another's work; without it the command says so."""
-    assert "cannot wait" in run("--wait").output
-    monkeypatch.setattr(imports, "wait_for_flows", lambda now, report: report.readings == 2)
+def test_command_waits_until_the_store_knows_one_more_ended_run(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ended import is the last message of its run: when the store has it, the flows have it all."""
+    monkeypatch.setattr(imports, "WAIT_S", 0)
+    assert "not taken it in yet" in run("--wait").output
+    ended = {"digest": "", "rows": 2, "sequence_base": 1}
+    seen: list[int] = []
+
+    def runs(_now: object, _enterprise: str, digest: str) -> list[dict[str, object]]:
+        seen.append(1)
+        return [ended | {"digest": digest}] * max(0, len(seen) - 4)
+
+    monkeypatch.setattr(imports, "_runs_in_store", runs)
+    monkeypatch.setattr(imports, "WAIT_S", 60)
+    monkeypatch.setattr(imports, "LOOK_S", 0)
     assert "have taken it in" in run("--wait").output
 
 
