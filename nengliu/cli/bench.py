@@ -196,7 +196,7 @@ def check(client: Any, load: Load, first: int, last: int) -> None:
 
 def shares(load: Load, flow_s: float, store_s: float) -> dict[str, float]:
     """Share of each step in all CPU: ingest and windows alone in this process, transport is the rest of the flow."""
-    small = replace(load, days=load.days / 12, enterprises=1)
+    small = replace(load, days=load.days / 2, enterprises=1)
     ingest, windows = (
         IngestShard(Catalogue(), lambda *_: None),
         WindowShard(Catalogue(), lambda *_: None, lambda *_: None),
