@@ -25,6 +25,8 @@ from dashboards.charts.base import (
 from dashboards.i18n import Text
 from dashboards.ui.theme import Theme, quality_colour
 
+QUARTER_S = 900
+
 # Marks in the order in which one hides another; a quarter shows the gravest it has.  What is not measured in
 # time by the meter itself is hollow.
 _HOLLOW = {"late", "substituted", "estimated"}
@@ -84,7 +86,7 @@ def curve(
     """
     column, theme = "mean" if look.gauge else "used", ink.theme
     labels = _labels(frame["period_start"])
-    state = _without_running(states(frame, look.gauge), frame["period_start"], until, look.gauge)
+    state = _without_running(states(frame, look.gauge), frame, until, look.gauge)
     value = np.where(state == "gap", np.nan, frame[column].to_numpy(dtype=float))
     series = [] if reference is None else _reference(labels, reference, column, theme)
     series += _band(labels, frame, state, look, ink.text) if look.gauge else []
@@ -107,14 +109,14 @@ def curve(
 
 
 def _without_running(
-    state: npt.NDArray[np.str_], starts: pd.Series, until: datetime | None, gauge: bool
+    state: npt.NDArray[np.str_], frame: pd.DataFrame, until: datetime | None, gauge: bool
 ) -> npt.NDArray[np.str_]:
     """Set the running quarter of an amount apart: half a quarter would look like a fall."""
     if until is None or gauge:
         return state
-    ends = starts + pd.Timedelta(minutes=15)
-    running = (ends > pd.Timestamp(until).tz_localize(None)).to_numpy() & (state != "gap")
-    return np.where(running, "running", state)
+    ends = frame["period_start"] + pd.Timedelta(minutes=15)
+    running = (ends > pd.Timestamp(until).tz_localize(None)) & (frame["covered_s"] < QUARTER_S)
+    return np.where(running.to_numpy() & (state != "gap"), "running", state)
 
 
 def _labels(starts: pd.Series) -> list[str]:

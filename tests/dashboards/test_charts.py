@@ -67,6 +67,16 @@ def test_curve_after_the_newest_reading_is_future_not_gap() -> None:
     assert "No data" not in [s["name"] for s in spec["series"]]
 
 
+def test_curve_leaves_the_running_quarter_out_and_keeps_a_complete_one() -> None:
+    """Half a quarter would look like a fall; one that is spoken for to its end is drawn, though its stamp is newest."""
+    until = datetime(2026, 3, 17, 1, 50)
+    whole = named(curve.curve(quarters(), None, LOOK, INK, until), "Measured")["data"]
+    part = named(curve.curve(quarters(covered_s={7: 300}), None, LOOK, INK, until), "Measured")["data"]
+
+    assert whole[-1] == ["01:45", 10.0]
+    assert part[-1] == ["01:30", 10.0]
+
+
 def test_curve_with_estimates_marks_them_hollow_and_dashed() -> None:
     """Estimated quarters leave the solid line: hollow circles, joined by dashes."""
     spec = curve.curve(quarters(estimated={2: 10.0, 3: 10.0}), None, LOOK, INK)
