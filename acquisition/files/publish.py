@@ -24,12 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from acquisition.files.mapping import Map
 from acquisition.files.order import ByReceipt
 from acquisition.files.rows import Counts, Interpreter, Readings, interpret, join
 from acquisition.files.tables import digest_of, open_table
+from nengliu.analysis.sorted import starts_of
 from nengliu.bus import Log
 from nengliu.domain.points import Schema
 from nengliu.domain.times import day_of
@@ -252,7 +252,7 @@ def _days(part: Readings) -> list[slice]:
     if not len(part):
         return []
     day = day_of(part.received_at_s * 1000)
-    edges = np.flatnonzero(np.append(True, day[1:] != day[:-1])).tolist()
+    edges = starts_of(day).tolist()
     return [slice(start, end) for start, end in zip(edges, [*edges[1:], len(part)], strict=True)]
 
 

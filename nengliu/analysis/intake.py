@@ -150,10 +150,8 @@ class IngestShard:
             _refuse_message(batch.tallies[-1], error, batch)
             return
         if changed:
-            if isinstance(
-                notice, PointNotice | SchemaNotice
-            ):  # the batch before is settled: no path is in use
-                self._opener.forget()
+            if isinstance(notice, PointNotice | SchemaNotice):
+                self._opener.forget()  # the batch before is settled: no path is in use
             outcome.rows.append(notice_rows(notice, record))
             outcome.onward.append((record.position, notice))
 

@@ -184,7 +184,7 @@ def by_day_of_receipt(block: Block) -> Iterator[Block]:
     if not len(block):
         return
     day = day_of(block.received_at_s * 1000)
-    edges = np.flatnonzero(np.append(True, day[1:] != day[:-1])).tolist()
+    edges = starts_of(day).tolist()
     arrays = [field.name for field in fields(Block) if field.name not in ("points", "units")]
     for start, end in zip(edges, [*edges[1:], len(block)], strict=True):
         yield replace(block, **{name: getattr(block, name)[start:end] for name in arrays})

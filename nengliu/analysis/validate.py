@@ -6,6 +6,7 @@ Pure functions over arrays; a refusal is a closed reason, not an exception.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +41,9 @@ def judge(candidates: Candidates, paths: list[Path], limits: Limits, appended_at
     received = candidates.received_at_s
     _refuse(judged, open_, "STAMP_IN_FUTURE", received > appended_at_s + limits.future_s)
     _refuse(judged, open_, "NOT_A_TIME", received < 0)
-    _convert(judged, open_, candidates, paths)
-    _mark(judged, open_, candidates, paths, limits)
+    spans = _spans(candidates, paths)
+    _convert(judged, open_, candidates, paths, spans)
+    _mark(judged, open_, candidates, paths, limits, spans.worth)
     return judged
 
 
@@ -70,8 +72,17 @@ def _refuse_times(
     _refuse(judged, open_, "AFTER_POINT", at >= end)
 
 
-def _convert(judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path]) -> None:
-    top, bottom, modulus, worth = _spans(candidates, paths)
+class _Spans(NamedTuple):
+    """What the meter says that served at each reading's time (n,): steps per sent digit, modulus, ticks per step."""
+
+    top: Ints
+    bottom: Ints
+    modulus: Ints
+    worth: Ints
+
+
+def _convert(judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path], spans: _Spans) -> None:
+    top, bottom, modulus, worth = spans
     gauge = np.array([p.facts is not None and p.facts.point.kind is Kind.GAUGE for p in paths])[
         candidates.path
     ]
@@ -89,22 +100,23 @@ def _convert(judged: Judged, open_: Bools, candidates: Candidates, paths: list[P
     _refuse(judged, open_, "OVER_MODULUS", counter & (modulus > 0) & (judged.ticks >= modulus))
 
 
-def _spans(candidates: Candidates, paths: list[Path]) -> tuple[Ints, Ints, Ints, Ints]:
-    """Numerator, denominator, modulus and worth of a step of the meter that served at each reading's time."""
+def _spans(candidates: Candidates, paths: list[Path]) -> _Spans:
     first = np.array([p.spans[0] if p.spans else (0, 1, 1, 0, 1) for p in paths], np.int64)
     top, bottom, modulus, worth = (first[candidates.path, i] for i in (1, 2, 3, 4))
     for number, path in enumerate(paths):
         for start, n, d, m, w in path.spans[1:]:
             mask = (candidates.path == number) & (candidates.read_at_ms >= start)
             top[mask], bottom[mask], modulus[mask], worth[mask] = n, d, m, w
-    return top, bottom, modulus, worth
+    return _Spans(top, bottom, modulus, worth)
 
 
-def _mark(judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path], limits: Limits) -> None:
+def _mark(
+    judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path], limits: Limits, worth: Ints
+) -> None:
     points = [path.facts.point if path.facts else None for path in paths]
     low = np.array([-(2**62) if p is None or p.minimum is None else p.minimum for p in points], np.int64)
     high = np.array([2**62 if p is None or p.maximum is None else p.maximum for p in points], np.int64)
-    ticks = judged.ticks * _spans(candidates, paths)[3]  # a register's steps in ticks of the point
+    ticks = judged.ticks * worth  # a register's steps in ticks of the point
     over = open_ & ((ticks < low[candidates.path]) | (ticks > high[candidates.path]))
     judged.quality[over], judged.reason[over] = Quality.SUSPECT, Reason.OVER_RANGE
     span = np.array(

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nengliu.analysis.sorted import starts_of
 from nengliu.domain.quality import Quality, Reason
 from nengliu.domain.times import QUARTER_MS
 
@@ -216,7 +217,7 @@ def _sums(group: Ints, values: Ints, size: int) -> Ints:
     """Exact integer sums per group (bincount would go through float64)."""
     total = np.zeros(size, np.int64)
     if len(group):
-        starts = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
+        starts = starts_of(group)
         np.add.at(total, group[starts], np.add.reduceat(values, starts))
     return total
 

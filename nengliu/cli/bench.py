@@ -146,10 +146,11 @@ def measure(load: Load) -> Result:
 def fill(settings: Settings, load: Load) -> tuple[int, int]:
     """Write the load into a log, the enterprises in turn; sums of the first and last registers."""
     log = open_log(settings)
-    streams = [messages_of(load, f"9132000000000000{i:02d}", i) for i in range(load.enterprises)]
+    names = [f"9132000000000000{i:02d}" for i in range(load.enterprises)]
+    streams = [messages_of(load, name, i) for i, name in enumerate(names)]
     first = last = 0
     for turn in zip(*streams, strict=True):
-        log.append(RAW, [(f"9132000000000000{i:02d}", encode(message)) for i, message in enumerate(turn)])
+        log.append(RAW, [(name, encode(message)) for name, message in zip(names, turn, strict=True)])
         frames = [message for message in turn if isinstance(message, Frame)]
         if frames and not first:
             first = sum(int(frame.values[0].sum()) for frame in frames)
@@ -196,14 +197,14 @@ def check(client: Any, load: Load, first: int, last: int) -> None:
 
 def shares(load: Load, flow_s: float, store_s: float) -> dict[str, float]:
     """Share of each step in all CPU: ingest and windows alone in this process, transport is the rest of the flow."""
-    small = replace(load, days=load.days / 2, enterprises=1)
+    name, small = "bench", replace(load, days=load.days / 2, enterprises=1)
     ingest, windows = (
         IngestShard(Catalogue(), lambda *_: None),
         WindowShard(Catalogue(), lambda *_: None, lambda *_: None),
     )
     records = [
-        Record(RAW, 0, 1, offset, "9132000000000000" + "00", encode(message), int(time.time()))
-        for offset, message in enumerate(messages_of(small, "913200000000000000", 0))
+        Record(RAW, 0, 1, offset, name, encode(message), int(time.time()))
+        for offset, message in enumerate(messages_of(small, name, 0))
     ]
     ingest_s = windows_s = 0.0
     for start in range(0, len(records), 16):

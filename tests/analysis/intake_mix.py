@@ -1,16 +1,25 @@
-"""Messages of every fate for the laws of intake, each with what an independent clerk expects of it."""
+"""Messages of every fate for the laws of intake, each with what an independent clerk expects of it.
+
+Also what the tests of intake share: a shard over a store, the rows of an outcome, the parameters of each reason.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Any
 
 import numpy as np
 from factories import AT_MS, AT_S, ENTERPRISE, OTHER, make_frame, make_json, make_point, make_rows
 from hypothesis import strategies as st
+from ingest_store import IngestStore, rows_of
 
+from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.intake import IngestShard, Outcome
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Reason
 from nengliu.domain.times import DAY_MS, from_ms
@@ -19,6 +28,19 @@ from schemas.messages import MISSING, RejectedNotice, RejectedRow, encode
 POINTS = (make_point(), make_point("t", Kind.GAUGE, unit="kW", item="active_power", decimals=2))
 UNITS = {"e-main": "kWh", "t": "kW"}
 FUTURE_MS = AT_MS + 40 * DAY_MS
+TEXT = resources.files("schemas").joinpath("codes/reasons.csv").read_text("utf-8")
+PLACES = {row["code"]: set(re.findall(r"{(\w+)}", row["zh"])) for row in csv.DictReader(TEXT.splitlines())}
+LATE_S = AT_S + 40 * 86_400
+
+
+def shard(store: IngestStore | None = None) -> IngestShard:
+    """Make a shard that asks a store, if there is one."""
+    return IngestShard(Catalogue(store.notices), store.readings) if store else IngestShard()
+
+
+def table(outcome: Outcome, name: str) -> list[dict[str, Any]]:
+    """Rows of one table in an outcome."""
+    return [row for rows in outcome.rows if rows.table == name for row in rows_of(rows)]
 
 
 @dataclass

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
 
 import intake_mix as mix
@@ -32,10 +30,9 @@ from factories import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ingest_store import IngestStore, rows_of
+from intake_mix import LATE_S, PLACES, TEXT, shard, table
 
-from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.intake import IngestShard, Outcome
+from nengliu.analysis.intake import Outcome
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality, Reason
 from nengliu.domain.times import DAY_MS
@@ -49,20 +46,6 @@ from schemas.messages import (
     RejectedRow,
     encode,
 )
-
-TEXT = resources.files("schemas").joinpath("codes/reasons.csv").read_text("utf-8")
-PLACES = {row["code"]: set(re.findall(r"{(\w+)}", row["zh"])) for row in csv.DictReader(TEXT.splitlines())}
-LATE_S = AT_S + 40 * 86_400
-
-
-def shard(store: IngestStore | None = None) -> IngestShard:
-    """Make a shard that asks a store, if there is one."""
-    return IngestShard(Catalogue(store.notices), store.readings) if store else IngestShard()
-
-
-def table(outcome: Outcome, name: str) -> list[dict[str, Any]]:
-    """Rows of one table in an outcome."""
-    return [row for rows in outcome.rows if rows.table == name for row in rows_of(rows)]
 
 
 def told(*messages: Any, points: Sequence[Any] = (make_point(),), **given: Any) -> Outcome:

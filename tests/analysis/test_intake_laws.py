@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import random
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import resources
 from typing import Any
 
 import intake_mix as mix
 from factories import (
     AT_MS,
-    AT_S,
     ENTERPRISE,
     GENERATION,
     make_frame,
@@ -27,9 +23,8 @@ from factories import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest_store import IngestStore, rows_of
+from intake_mix import LATE_S, PLACES, shard, table
 
-from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.intake import IngestShard, Outcome
 from nengliu.bus import Record
 from nengliu.domain.points import Enterprise
 from nengliu.domain.quality import Reason
@@ -46,19 +41,6 @@ from schemas.messages import (
 )
 
 LAW = settings(max_examples=120, deadline=None)
-TEXT = resources.files("schemas").joinpath("codes/reasons.csv").read_text("utf-8")
-PLACES = {row["code"]: set(re.findall(r"{(\w+)}", row["zh"])) for row in csv.DictReader(TEXT.splitlines())}
-LATE_S = AT_S + 40 * 86_400
-
-
-def shard(store: IngestStore | None = None) -> IngestShard:
-    """Make a shard that asks a store, if there is one."""
-    return IngestShard(Catalogue(store.notices), store.readings) if store else IngestShard()
-
-
-def table(outcome: Outcome, name: str) -> list[dict[str, Any]]:
-    """Rows of one table in an outcome."""
-    return [row for rows in outcome.rows if rows.table == name for row in rows_of(rows)]
 
 
 def cuts(records: Sequence[Record], seed: int) -> list[list[Record]]:
