@@ -4,6 +4,7 @@
     ├── SettingsError      a setting is missing or wrong
     ├── InputError         a file or argument the user gave cannot be used
     ├── ContractError      a message, map or row breaks its schema
+    ├── LinkError          a meter or the line to it gave no usable answer
     ├── LogError           the durable log cannot be read or written
     ├── StorageError       the store cannot be reached or refuses
     │   └── StoreLocked    another process owns the data folder
@@ -45,6 +46,20 @@ class ContractError(NengliuError):
     """Bytes or fields break the schema they claim; `reason` names the quarantine reason."""
 
     code: ClassVar[str] = "CONTRACT"
+
+    def __init__(self, reason: str, message: str, **parameters: object) -> None:
+        """Keep the closed reason and the parameters of its text beside the sentence for developers."""
+        super().__init__(message)
+        self.reason = reason
+        self.parameters = {name: str(value) for name, value in parameters.items()}
+
+
+class LinkError(NengliuError):
+    """A meter, or the line to it, gave no usable answer; `reason` is a name of `Reason`, 501 and above."""
+
+    code: ClassVar[str] = "LINK"
+    retry: ClassVar[bool] = True
+    exit_code: ClassVar[int] = 3
 
     def __init__(self, reason: str, message: str, **parameters: object) -> None:
         """Keep the closed reason and the parameters of its text beside the sentence for developers."""

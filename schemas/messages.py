@@ -3,7 +3,7 @@
 Every message starts with an envelope of 16 bytes, little-endian::
 
     0      2    3     4      5      6        8           12          16
-    | NL   | v  | kind| codec| zero | zero   | crc32     | body size | body ...
+    | NL   | v  | kind| codec| marks| zero   | crc32     | body size | body ...
     magic   u8   u8    u8     u8     u16      u32 packed   u32, unpacked
 
 `codec` is 0 (raw) or 1 (lz4 frame).  A value that begins with ``{`` or ``[`` is the
@@ -16,7 +16,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -33,6 +33,8 @@ from schemas.block import Block
 MAGIC = b"NL"
 VERSION = 1
 ENVELOPE = struct.Struct("<2sBBBBHII")
+_MARKS = 5
+"""Offset of the marks in the envelope: bit 0, sent after a break.  Outside of the checksum, so a sender can set it."""
 MAX_BODY = 64 * 2**20
 """A body beyond 64 MiB is refused: a damaged size field must not take the memory."""
 MISSING = -(2**63)
@@ -67,6 +69,8 @@ class Frame:
         In the unit and decimals of the column; `MISSING` where there is none.
     quality : uint8 (n, columns) or None
         None: all good.
+    backfilled
+        Sent after a break of the uplink; read from the envelope, written by `mark_backfilled`.
     """
 
     enterprise: str
@@ -78,6 +82,7 @@ class Frame:
     values: npt.NDArray[np.int64]
     quality: npt.NDArray[np.uint8] | None = None
     origin: Origin = Origin.TIMED
+    backfilled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +168,55 @@ class ImportNotice(msgspec.Struct, tag="import", tag_field="notice", frozen=True
     rejected: int
 
 
-Notice = EnterpriseNotice | PointNotice | SchemaNotice | BookNotice | RejectedNotice | ImportNotice
+class LinkEvent(msgspec.Struct, frozen=True):
+    """A change of a link's state as its collector saw it.
+
+    Parameters
+    ----------
+    at_ms
+        When it was seen [ms, UTC].
+    kind
+        Number of `nengliu.domain.links.LinkKind`.
+    line, meter
+        What it speaks of; both empty: the collector itself.
+    reason
+        Number of `Reason`: why it is down; 0 otherwise.
+    since_ms
+        Since when the state before lasted, for an end ("up again, was down since"); 0: not known.
+    """
+
+    at_ms: int
+    kind: int
+    line: str = ""
+    meter: str = ""
+    reason: int = 0
+    since_ms: int = 0
+    parameters: dict[str, str] = {}
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """Due readings that could not be taken: of each of `points`, `count` of them in [first_ms, last_ms]."""
+
+    first_ms: int
+    last_ms: int
+    count: int
+    reason: int
+    points: tuple[str, ...]
+    parameters: dict[str, str] = {}
+
+
+class LinkNotice(msgspec.Struct, tag="link", tag_field="notice", frozen=True):
+    """What a collector saw that is no value: changes of its links, and due readings it could not take."""
+
+    enterprise: str
+    source: str
+    sequence: int
+    received_at_s: int
+    events: tuple[LinkEvent, ...] = ()
+    missed: tuple[Missed, ...] = ()
+
+
+Notice = EnterpriseNotice | PointNotice | SchemaNotice | BookNotice | RejectedNotice | ImportNotice | LinkNotice
 Message = Frame | RowsFrame | Notice | Block
 
 _HEAD = struct.Struct("<IQqBBHHII")
@@ -193,11 +246,22 @@ def decode(value: bytes) -> Message:
     """
     kind, body = _open(value)
     try:
-        return _READERS[kind](body)
+        message = _READERS[kind](body)
+        return replace(message, backfilled=True) if isinstance(message, Frame) and value[_MARKS] else message
     except (struct.error, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise ContractError(
             "BAD_FIELD", f"body of a {kind.name} message: {error}", field=kind.name, got=error
         ) from error
+
+
+def mark_backfilled(value: bytes) -> bytes:
+    """Mark an encoded message as sent after a break of the uplink, without opening it.
+
+    >>> notice = EnterpriseNotice(Enterprise("91320000MA1EXAMPL7", "示例厂"))
+    >>> decode(mark_backfilled(encode(notice))) == notice  # only readings show the mark
+    True
+    """
+    return value[:_MARKS] + b"\1" + value[_MARKS + 1 :]
 
 
 def _wrong(reason: str, expected: object, got: object) -> ContractError:

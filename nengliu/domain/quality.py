@@ -74,3 +74,16 @@ class Reason(IntEnum):
     METER_CHANGED = 405
     INTERPOLATED = 406
     VALUE_CONFLICT = 407
+    BACKFILLED = 408
+    # collector: why a due reading is missing, or an answer was no value
+    TIMEOUT = 501
+    LINE_DOWN = 502
+    COLLECTOR_DOWN = 503
+    GATEWAY = 504
+    REFUSED = 505
+    CONFIG = 506
+    MISMATCH = 507
+    DAMAGED = 508
+    NO_DATA = 509
+    BAD_BCD = 510
+    OVERRUN = 511

@@ -1,0 +1,1 @@
+"""Codecs: bytes and registers become values, without sockets, clocks or files."""
