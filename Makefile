@@ -20,7 +20,7 @@ run: $(RUN_STAMP) ## Start everything with a simulated plant, and open a page on
 	@NENGLIU_HOME="$${NENGLIU_HOME:-$(CURDIR)/.nengliu}" exec $(PY) -P -m nengliu.cli demo $(if $(PORT),--port $(PORT)) $(ARGS)
 
 test: $(DEV_STAMP) ## Run the tests (SLOW=1: the slow ones too; ARGS=... for pytest)
-	@$(PY) -m pytest $(if $(SLOW),-m "not broker and not server") $(ARGS)
+	@$(PY) -m pytest $(if $(SLOW),-m "not server") $(ARGS)
 
 check: $(DEV_STAMP) ## Check style, types and who imports whom
 	$(VENV)/bin/ruff check .

@@ -125,6 +125,16 @@ def structure(asker: Asker, level: str, enterprise: str, span: Span, live: bool 
     return frame.assign(_item=frame["item"].map(item_order)).sort_values("_item").drop(columns="_item")
 
 
+def links(asker: Asker, enterprise: str) -> pd.DataFrame:
+    """How do the collectors of an enterprise, their lines and meters stand?"""
+    return asker.ask("links", live=True, enterprise=enterprise)
+
+
+def missed(asker: Asker, enterprise: str, span: Span) -> pd.DataFrame:
+    """Which due readings of a span could not be taken, and why?"""
+    return asker.ask("missed", live=True, enterprise=enterprise, start=span.start, end=span.end)
+
+
 def freshness(asker: Asker, enterprise: str) -> pd.DataFrame:
     """When did each point report last?"""
     return asker.ask("freshness", live=True, enterprise=enterprise)

@@ -25,6 +25,7 @@ from typing import Protocol, TypeVar
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
+from flows.resume import ResumeNotes
 from nengliu.bus import Log, Record, partition_of
 from nengliu.errors import LogError
 from schemas.block import Rows
@@ -78,7 +79,8 @@ class LogSource(FixedPartitionedSource[tuple[str, list[Record]], Position]):
     Notes
     -----
     `stop` ends the source at its next poll as if the log had ended: the flow drains,
-    flushes and commits.  `flows.runner.run_flow` sets it on SIGTERM and SIGINT.
+    flushes and commits.  `flows.runner.run_flow` sets it on SIGTERM and SIGINT, and sets
+    `notes`, where the parts tell what they will never read again.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class LogSource(FixedPartitionedSource[tuple[str, list[Record]], Position]):
         self.poll_s = poll_s
         self.stop_at_end = stop_at_end
         self.stop = threading.Event()
+        self.notes: ResumeNotes | None = None
 
     def list_parts(self) -> list[str]:
         """Name the partitions; the names are stored with the recovery state."""
@@ -126,6 +129,7 @@ class LogSourcePart(StatefulSourcePartition[tuple[str, list[Record]], Position])
         self._settle()
         self._end = bounds.end if source.stop_at_end else None
         self._end_generation = bounds.generation
+        self._last = self._generation, self._offset
 
     def next_batch(self) -> list[tuple[str, list[Record]]]:
         """Give what is there, at most one item."""
@@ -140,8 +144,11 @@ class LogSourcePart(StatefulSourcePartition[tuple[str, list[Record]], Position])
         return datetime.now(UTC) + timedelta(seconds=self._source.poll_s) if self._idle else None
 
     def snapshot(self) -> Position:
-        """Generation and offset of the next record to give."""
-        return self._generation, self._offset
+        """Generation and offset of the next record to give; the one before this is committed by now."""
+        if self._source.notes is not None:
+            self._source.notes.note(self._source.topic, self._partition, self._last)
+        self._last = self._generation, self._offset
+        return self._last
 
     def close(self) -> None:
         """Let go of the log."""

@@ -29,6 +29,7 @@ from bytewax.recovery import (
 from bytewax.run import cli_main
 
 from flows.connectors import LogSource
+from flows.resume import FILE, ResumeNotes
 from nengliu.errors import LogError, NengliuError
 
 RECOVERY_PARTS = 1
@@ -61,7 +62,7 @@ def run_flow(flow: Dataflow, recovery_dir: Path | None, epoch_s: float = EPOCH_S
         Whatever a source, step or sink raised of our errors.
     """
     own: NengliuError | KeyboardInterrupt | None = None
-    with _recovery(recovery_dir) as config, _stopping(flow):
+    with _recovery(recovery_dir) as config, _stopping(flow), _noting(flow, recovery_dir):
         try:
             cli_main(
                 flow,
@@ -88,6 +89,21 @@ def sources(flow: Dataflow) -> list[LogSource]:
         if isinstance(source, LogSource):
             found.append(source)
     return found
+
+
+@contextmanager
+def _noting(flow: Dataflow, recovery_dir: Path | None) -> Iterator[None]:
+    """Let the sources tell beside the recovery store what they never read again."""
+    if recovery_dir is None:
+        yield
+        return
+    notes = ResumeNotes(recovery_dir / FILE)
+    for source in sources(flow):
+        source.notes = notes
+    try:
+        yield
+    finally:
+        notes.write()
 
 
 @contextmanager

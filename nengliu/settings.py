@@ -7,10 +7,25 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum, StrEnum
 from pathlib import Path
 
 from nengliu.errors import SettingsError
+
+BUS_SECURITY = ("plaintext", "tls", "sasl", "sasl_tls")
+"""Ways to a Kafka broker: open, encrypted, with a password, with a password and encrypted."""
+LOG_DAYS_MIN = 15
+"""As long as a collector keeps its buffer [d]."""
+
+
+class Profile(StrEnum):
+    """Which parts `nengliu up` runs: an enterprise's chained flow, or the flows of a centre, each on its own."""
+
+    ACCESS_END = "access-end"
+    PROVINCE = "province"
+    NATION = "nation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,20 @@ class Settings:
         A stamp this far ahead of its receipt is quarantined [s].
     epoch_s
         Time between two commits of a flow: what a crash repeats at most [s].
+    profile
+        Which parts `nengliu up` runs: access-end, province or nation.
+    bus
+        Kafka brokers, ``host:port,host:port``; empty: the log is a file of `home`.
+    bus_security
+        One of `BUS_SECURITY`.
+    bus_mechanism, bus_user, bus_password
+        How to log in to the brokers, with ``sasl`` and ``sasl_tls``.
+    bus_ca
+        File of the certificates that vouch for the brokers; empty: those of the system.
+    bus_replicas
+        Brokers that hold each record of a new topic.
+    log_days
+        How long the log keeps records, at least `LOG_DAYS_MIN`; topics of Kafka take it when they are laid [d].
     """
 
     home: Path = Path.home() / ".local" / "share" / "nengliu"
@@ -45,6 +74,15 @@ class Settings:
     lateness_s: int = 3600
     future_s: int = 300
     epoch_s: int = 2
+    profile: Profile = Profile.ACCESS_END
+    bus: str = ""
+    bus_security: str = "plaintext"
+    bus_mechanism: str = "SCRAM-SHA-512"
+    bus_user: str = ""
+    bus_password: str = field(default="", repr=False)
+    bus_ca: str = ""
+    bus_replicas: int = 1
+    log_days: int = 30
 
     @property
     def log_path(self) -> Path:
@@ -68,7 +106,7 @@ def load(environ: dict[str, str] | None = None) -> Settings:
     Raises
     ------
     SettingsError
-        A value that is not of its field's type, or an unknown key in the file.
+        A value that is not of its field's type or beyond its limits, or an unknown key in the file.
     """
     env = dict(os.environ if environ is None else environ)
     settings = Settings()
@@ -98,5 +136,17 @@ def _overlay(settings: Settings, values: dict[str, object] | dict[str, str], whe
         try:
             settings = replace(settings, **{name: kind(value)})
         except (TypeError, ValueError) as error:
-            raise SettingsError(f"{where}: {name}: expected {kind.__name__}, got {value!r}") from error
+            wanted = ", ".join(kind) if issubclass(kind, Enum) else kind.__name__
+            raise SettingsError(f"{where}: {name}: expected {wanted}, got {value!r}") from error
+        holds, wanted = _LIMITS.get(name, _FREE)
+        if not holds(getattr(settings, name)):
+            raise SettingsError(f"{where}: {name}: expected {wanted}, got {value!r}; change it")
     return settings
+
+
+_FREE: tuple[Callable[..., bool], str] = (lambda _: True, "")
+_LIMITS: dict[str, tuple[Callable[..., bool], str]] = {
+    "bus_security": (BUS_SECURITY.__contains__, f"one of {', '.join(BUS_SECURITY)}"),
+    "bus_replicas": (lambda replicas: replicas >= 1, "at least 1"),
+    "log_days": (lambda days: days >= LOG_DAYS_MIN, f"at least {LOG_DAYS_MIN} days"),
+}

@@ -117,7 +117,52 @@ class PartRestarted(Event):
     exit_status: int = 0
 
 
-_UNCOUNTED = ("position", "partition", "exit_status")
+@dataclass(frozen=True, slots=True)
+class MetersPolled(Event):
+    """Requests went to meters, answered or not."""
+
+    metric: ClassVar[str] = "nengliu_drivers_polled_meters_total"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingsMissed(Event):
+    """Due readings could not be taken; the link notices say which."""
+
+    metric: ClassVar[str] = "nengliu_drivers_missed_readings_total"
+
+    reason: str = "NONE"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged(Event):
+    """A collector, one of its lines or meters, or its uplink changed its state."""
+
+    metric: ClassVar[str] = "nengliu_drivers_changed_links_total"
+    level: ClassVar[int] = logging.INFO
+
+    kind: str = ""
+    reason: str = "NONE"
+    line: str = ""
+    meter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BufferRefused(Event):
+    """The disk took neither readings nor status; what came waits in memory for the next try."""
+
+    metric: ClassVar[str] = "nengliu_drivers_refused_writes_total"
+    level: ClassVar[int] = logging.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsTrimmed(Event):
+    """Records left the log: older than it must keep them, and read by every flow."""
+
+    metric: ClassVar[str] = "nengliu_bus_trimmed_records_total"
+    level: ClassVar[int] = logging.INFO
+
+
+_UNCOUNTED = ("position", "partition", "exit_status", "line", "meter")
 """Fields with unbounded values: in the log line only, never a label of a counter."""
 
 

@@ -33,8 +33,8 @@ from schemas.block import Block
 MAGIC = b"NL"
 VERSION = 1
 ENVELOPE = struct.Struct("<2sBBBBHII")
-_MARKS = 5
-"""Offset of the marks in the envelope: bit 0, sent after a break.  Outside of the checksum, so a sender can set it."""
+_MARKS, _BACKFILLED = 5, 1
+"""Offset of the marks in the envelope, and the one: sent after a break.  Outside of the checksum: senders set it."""
 MAX_BODY = 64 * 2**20
 """A body beyond 64 MiB is refused: a damaged size field must not take the memory."""
 MISSING = -(2**63)
@@ -216,7 +216,9 @@ class LinkNotice(msgspec.Struct, tag="link", tag_field="notice", frozen=True):
     missed: tuple[Missed, ...] = ()
 
 
-Notice = EnterpriseNotice | PointNotice | SchemaNotice | BookNotice | RejectedNotice | ImportNotice | LinkNotice
+Notice = (
+    EnterpriseNotice | PointNotice | SchemaNotice | BookNotice | RejectedNotice | ImportNotice | LinkNotice
+)
 Message = Frame | RowsFrame | Notice | Block
 
 _HEAD = struct.Struct("<IQqBBHHII")
@@ -247,7 +249,9 @@ def decode(value: bytes) -> Message:
     kind, body = _open(value)
     try:
         message = _READERS[kind](body)
-        return replace(message, backfilled=True) if isinstance(message, Frame) and value[_MARKS] else message
+        if isinstance(message, Frame) and value[_MARKS] & _BACKFILLED:
+            return replace(message, backfilled=True)
+        return message
     except (struct.error, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise ContractError(
             "BAD_FIELD", f"body of a {kind.name} message: {error}", field=kind.name, got=error
@@ -261,7 +265,7 @@ def mark_backfilled(value: bytes) -> bytes:
     >>> decode(mark_backfilled(encode(notice))) == notice  # only readings show the mark
     True
     """
-    return value[:_MARKS] + b"\1" + value[_MARKS + 1 :]
+    return value[:_MARKS] + bytes([value[_MARKS] | _BACKFILLED]) + value[_MARKS + 1 :]
 
 
 def _wrong(reason: str, expected: object, got: object) -> ContractError:

@@ -11,10 +11,22 @@ import numpy as np
 
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.bus import OFFSET_BITS, Record
+from nengliu.domain.links import LinkKind
 from nengliu.domain.points import Column, Kind, Meter, Point, Schema
 from nengliu.domain.quality import Origin
 from schemas.block import Block
-from schemas.messages import Frame, Message, Notice, PointNotice, RowsFrame, SchemaNotice, encode
+from schemas.messages import (
+    Frame,
+    LinkEvent,
+    LinkNotice,
+    Message,
+    Missed,
+    Notice,
+    PointNotice,
+    RowsFrame,
+    SchemaNotice,
+    encode,
+)
 
 ENTERPRISE = "91320000MA1EXAMPL3"
 OTHER = "91320000MA1EXAMPL7"
@@ -83,6 +95,21 @@ def make_rows(values: Sequence[int] = (100,), **given: Any) -> RowsFrame:
         "origin": Origin.FILE,
     }
     return RowsFrame(**(fixed | given))
+
+
+def make_links(
+    events: Sequence[LinkEvent] = (), missed: Sequence[Missed] = (), number: int = 1, **given: Any
+) -> LinkNotice:
+    """Make the `number`-th link notice of a collector; without anything given it is a heartbeat."""
+    if not events and not missed:
+        events = [LinkEvent(AT_MS, LinkKind.HEARTBEAT, parameters={"queued": "0"})]
+    fixed: dict[str, Any] = {
+        "enterprise": ENTERPRISE,
+        "source": "collector-1",
+        "sequence": AT_S << 32 | number,
+        "received_at_s": AT_S,
+    }
+    return LinkNotice(events=tuple(events), missed=tuple(missed), **(fixed | given))
 
 
 def make_json(**given: Any) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import itertools
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from clickhouse_connect.driver.httputil import default_pool_manager
 
 from nengliu.errors import StorageError
 from nengliu.settings import Settings
-from nengliu.storage import connect, disconnect, migrate
+from nengliu.storage import await_store, connect, migrate
 
 _SERVE = (
     "import sys; from nengliu.storage import serve; sys.exit(serve(__import__('pathlib').Path(sys.argv[1])))"
@@ -37,12 +36,11 @@ def start_store(home: Path, *, code: str = _SERVE, wait_s: float = 30) -> subpro
     with said.open("wb") as file:
         command = [sys.executable, "-c", code, str(home / "store")]
         process = subprocess.Popen(command, stdout=file, stderr=file, preexec_fn=_die_with_parent)  # noqa: PLW1509
-    until = time.monotonic() + wait_s
-    while not _answers(home):
-        if process.poll() is not None or time.monotonic() > until:
-            kill_store(process)
-            raise RuntimeError(f"the store did not start: {said.read_text()[-2000:]}")
-        time.sleep(0.01)
+    try:
+        await_store(Settings(home=home), wait_s, alive=lambda: process.poll() is None)
+    except StorageError as error:
+        kill_store(process)
+        raise RuntimeError(f"the store did not start: {said.read_text()[-2000:]}") from error
     return process
 
 
@@ -60,16 +58,6 @@ def kill_store(process: subprocess.Popen[bytes]) -> None:
     """End a store as a power cut does."""
     process.kill()
     process.wait()
-
-
-def _answers(home: Path) -> bool:
-    if not (home / "store" / "port").exists():
-        return False
-    try:
-        disconnect(connect(Settings(home=home)))
-    except StorageError:
-        return False
-    return True
 
 
 def _die_with_parent() -> None:

@@ -26,8 +26,12 @@ KEYS = {
     "frame_schema": ("enterprise", "schema", "position"),
     "book": ("partition", "position"),
     "import_run": ("enterprise", "digest", "position"),
+    "link_event": ("enterprise", "source", "kind", "sequence", "item"),
+    "missed": ("enterprise", "point", "first_at", "last_at", "source"),
 }
 ARRAYS = ("read_at", "ticks", "quality", "reason", "origin", "received_at", "sequence", "position", "sent")
+VERSIONS = {"reading": "sequence", "missed": "sequence", "link_event": "position"}
+"""Column of a table whose larger value stays; elsewhere the later row does."""
 NAMES = {"read_at": "read_at_ms", "received_at": "received_at_s"}
 WIDTHS = {"quality": "u1", "reason": "u2", "origin": "u1", "sequence": "u8", "position": "u8"}
 
@@ -47,7 +51,7 @@ def _plain(column: Any) -> list[Any]:
 
 
 class IngestStore:
-    """Tables as dictionaries by key; of two rows with one key the later stays, of `reading` the higher sequence."""
+    """Tables as dictionaries by key; of two rows with one key the later stays, or the higher version."""
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[tuple[Any, ...], Row]] = {name: {} for name in KEYS}
@@ -72,8 +76,8 @@ class IngestStore:
         for rows in batch:
             for row in rows_of(rows):
                 table, key = self.tables[rows.table], tuple(row[name] for name in KEYS[rows.table])
-                version = row["sequence"] if rows.table == "reading" else 0
-                if key not in table or version >= (table[key]["sequence"] if rows.table == "reading" else 0):
+                version = VERSIONS.get(rows.table)
+                if key not in table or version is None or row[version] >= table[key][version]:
                     table[key] = row
 
     def readings(self, points: list[tuple[str, str]], from_ms: Any, before: int) -> Block | None:

@@ -9,6 +9,9 @@ from typing import Protocol
 LONGEST_SLEEP_S = 1.0
 """A long sleep looks at the wall clock again this often: NTP may have moved it."""
 
+SET_BACK_MS = 2000
+"""A clock that shows so much less than a moment ago was set: who waits must look anew at what is due."""
+
 
 class Clock(Protocol):
     """Time as a collector sees it; everything that waits, waits through it."""
@@ -17,7 +20,7 @@ class Clock(Protocol):
         """Give the time now [ms, UTC]."""
 
     async def sleep_until(self, at_ms: int) -> None:
-        """Return when the clock shows `at_ms` or later."""
+        """Return when the clock shows `at_ms` or later, or when somebody sets it back meanwhile."""
 
 
 class SystemClock:
@@ -28,6 +31,8 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     async def sleep_until(self, at_ms: int) -> None:
-        """Return when the clock shows `at_ms` or later."""
-        while (left_ms := at_ms - self.now_ms()) > 0:
-            await asyncio.sleep(min(left_ms / 1000, LONGEST_SLEEP_S))
+        """Return when the clock shows `at_ms` or later, or when somebody sets it back meanwhile."""
+        before_ms = now_ms = self.now_ms()
+        while before_ms - SET_BACK_MS < now_ms < at_ms:
+            await asyncio.sleep(min((at_ms - now_ms) / 1000, LONGEST_SLEEP_S))
+            before_ms, now_ms = now_ms, self.now_ms()

@@ -90,6 +90,15 @@ def amounts(load: Load, name: str, seed: int, first_day: int, days: int) -> Floa
     return np.asarray(np.clip(per_hour, 0, None).ravel() / 4)
 
 
+def whole_steps(used: Floats, step: float) -> Int64s:
+    """Whole register steps per quarter: differences of the floored running sum, so that rounding loses nothing.
+
+    >>> whole_steps(np.array([0.25, 0.5, 0.5]), 0.5).tolist()
+    [0, 1, 1]
+    """
+    return np.diff(np.floor(np.cumsum(used / step)), prepend=0).astype(np.int64)
+
+
 def _working(load: Load) -> Floats:
     hour = np.arange(QUARTERS) / 4
     starts, ends = np.array(load.shifts).T

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from acquisition.simulator.load import QUARTERS, Load, amounts, quarter_of
+from acquisition.simulator.load import QUARTERS, Load, amounts, quarter_of, whole_steps
 from nengliu.domain.points import Column, Enterprise, Kind, Meter, Point, Schema
 from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS, Level, period_start_ms
 from schemas.messages import MISSING, EnterpriseNotice, Frame, Notice, PointNotice, SchemaNotice
@@ -182,6 +182,34 @@ def truth(plant: Plant) -> dict[str, dict[int, int]]:
     return found
 
 
+@functools.lru_cache(maxsize=2)
+def usage(plant: Plant, days: int) -> dict[str, npt.NDArray[np.float64]]:
+    """Use of every channel with a load in each quarter of the first `days` days, in its unit: (days * 96,)."""
+    first_day, offset = divmod(quarter_of(plant.start_ms), QUARTERS)
+    used: dict[str, npt.NDArray[np.float64]] = {}
+    for channel in channels():
+        if channel.load is not None:
+            whole = amounts(channel.load, channel.point, plant.seed, first_day, days + 1)
+            used[channel.point] = whole[offset : offset + days * QUARTERS]
+    for channel in channels():
+        if channel.sum_of:
+            used[channel.point] = np.sum([used[name] for name in channel.sum_of], axis=0) / channel.share
+    return used
+
+
+def steps_of(plant: Plant, channel: Channel, days: int) -> Int64s:
+    """Register steps of a channel in each quarter of the first `days` days: int64 (days * 96,)."""
+    return _steps(plant, days)[:, channels().index(channel)]
+
+
+def change_of(plant: Plant, channel: Channel) -> tuple[tuple[int, int], ...]:
+    """When the channel's meter was changed [ms, UTC] and how far its register jumped [steps]; empty if never."""
+    if not _is_changed(plant, channel):
+        return ()
+    quarter, spent, first = _change(plant, channel)
+    return ((plant.change_ms, first - int(_registers(plant, channel)[quarter] + spent)),)
+
+
 def readings_of(frame: Frame) -> int:
     """Count the readings in a frame: cells that are not missing."""
     return int((frame.values != MISSING).sum())
@@ -238,16 +266,7 @@ def _change(plant: Plant, channel: Channel) -> tuple[int, int, int]:
 @functools.lru_cache(maxsize=4)
 def _steps(plant: Plant, days: int) -> Int64s:
     """Steps, ticks or gauge values of every quarter of the first `days` days: int64 (days * 96, channels)."""
-    first = quarter_of(plant.start_ms)
-    first_day, offset = divmod(first, QUARTERS)
-    used: dict[str, npt.NDArray[np.float64]] = {}
-    for channel in channels():
-        if channel.load is not None:
-            whole = amounts(channel.load, channel.point, plant.seed, first_day, days + 1)
-            used[channel.point] = whole[offset : offset + days * QUARTERS]
-    for channel in channels():
-        if channel.sum_of:
-            used[channel.point] = np.sum([used[name] for name in channel.sum_of], axis=0) / channel.share
+    used = usage(plant, days)
     return np.column_stack([_whole(channel, used) for channel in channels()])
 
 
@@ -255,7 +274,7 @@ def _whole(channel: Channel, used: dict[str, npt.NDArray[np.float64]]) -> Int64s
     """Whole steps per quarter: differences of the floored running sum, so that rounding loses nothing."""
     if channel.follows:
         return np.rint(used[channel.follows] * 4 / channel.step).astype(np.int64)
-    return np.diff(np.floor(np.cumsum(used[channel.point] / channel.step)), prepend=0).astype(np.int64)
+    return whole_steps(used[channel.point], channel.step)
 
 
 def _registers(plant: Plant, channel: Channel, days: int | None = None) -> Int64s:

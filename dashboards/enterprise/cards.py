@@ -53,7 +53,7 @@ def curve_card(context: Context) -> None:
         drawing = views.curve(context)
         alt = text("alt.curve", name=look.name, days=days, unit=look.unit)
         _draw(context, drawing, CURVE_HEIGHT, alt, "curve")
-        _foot(context, "curve", drawing.known_at)
+        foot(context, "curve", drawing.known_at)
 
 
 def structure_card(context: Context) -> None:
@@ -80,7 +80,7 @@ def structure_card(context: Context) -> None:
         )
         if written := structure_table(context):
             st.html(written)
-        _foot(context, "structure", drawing.known_at)
+        foot(context, "structure", drawing.known_at)
 
 
 @st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
@@ -135,7 +135,7 @@ def bars_card(context: Context) -> None:
             period = views.period_label(level, span)
             st.html(f'<div class="nl-ttl"><small>{escape(drawing.unit)}{basis} · {period}</small></div>')
         _draw(context, drawing, BARS_HEIGHT, text("alt.bars", period=period, unit=drawing.unit), "bars")
-        _foot(context, "bars", drawing.known_at)
+        foot(context, "bars", drawing.known_at)
 
 
 def points_card(context: Context) -> None:
@@ -144,7 +144,7 @@ def points_card(context: Context) -> None:
     with st.container(key="card_points", height="stretch"):
         st.html(parts.title(text("card.points"), text("points.note", n=len(context.points))))
         st.html(f'<div class="nl-scroll" tabindex="0" role="region">{points_table(context)}</div>')
-        _foot(context, "points", None)
+        foot(context, "points", None)
 
 
 @st.cache_data(ttl=data.LIVE_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
@@ -216,7 +216,7 @@ def heat_card(context: Context) -> None:
             "heat",
             canvas=span.days > 60,
         )
-        _foot(context, "heat", drawing.known_at)
+        foot(context, "heat", drawing.known_at)
 
 
 def mix_card(context: Context) -> None:
@@ -226,7 +226,7 @@ def mix_card(context: Context) -> None:
         st.html(parts.title(text("card.mix"), text("mix.note")))
         drawing = views.mix(context)
         _draw(context, drawing, _rows_height(len(names)), text("alt.mix"), "mix")
-        _foot(context, "mix", drawing.known_at)
+        foot(context, "mix", drawing.known_at)
 
 
 def _rows_height(rows: int) -> int:
@@ -244,7 +244,7 @@ def _draw(
     parts.chart(drawing.spec, height=height, alt=alt, key=f"chart_{key}", canvas=canvas)
 
 
-def _foot(context: Context, card: str, known: datetime | None) -> None:
+def foot(context: Context, card: str, known: datetime | None) -> None:
     """Write where the numbers come from and how new they are; offer the numbers themselves."""
     text = context.text
     line = _source(context, card, known)
@@ -259,6 +259,8 @@ def _foot(context: Context, card: str, known: datetime | None) -> None:
 def _source(context: Context, card: str, known: datetime | None) -> str:
     """Write the source with the newest receipt behind the numbers, where the question tells it."""
     text, table = context.text, context.text(f"source.{card}")
+    if card in ("collection", "missed"):
+        return text("source.live", table=table)
     if known is not None:
         return text("source.line", table=table, known=stamp(known))
     if context.filters.as_of:

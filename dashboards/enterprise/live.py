@@ -12,6 +12,7 @@ import streamlit as st
 from dashboards import data
 from dashboards.charts import spark
 from dashboards.enterprise.context import BY_KEY, Context
+from dashboards.enterprise.links import troubles
 from dashboards.enterprise.views import level_of
 from dashboards.filters import Basis
 from dashboards.formats import age, amount, percent, stamp
@@ -73,9 +74,20 @@ def headline(context: Context, at: datetime) -> str:
     )
     part = percent(data.share(float(days["received"].sum()), float(days["due"].sum())))
     words.append(f"<span>{escape(text('head.complete'))} <b>{part}</b></span>")
+    words += [_links(text, data.links(context.asker, context.filters.enterprise))]
     if context.asker.as_of:
         words.append(pill("warn", "◷", text("as_of.shown", day=context.asker.as_of.isoformat())))
     return f'<div class="nl-head">{"".join(words)}</div>'
+
+
+def _links(text: Text, frame: pd.DataFrame) -> str:
+    """Give the pill of the collection; nothing where no collector has ever spoken."""
+    number, wrong = troubles(data.records(frame))
+    if not number:
+        return ""
+    return (
+        pill("bad", "■", text("link.troubled", n=wrong)) if wrong else pill("good", "●", text("link.healthy"))
+    )
 
 
 def freshness_mark(passed: timedelta) -> tuple[str, str]:

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboards import data
 from dashboards.data import Asker
 from dashboards.enterprise import cards
+from dashboards.enterprise.collection import collection
 from dashboards.enterprise.context import Context
 from dashboards.enterprise.live import live
 from dashboards.enterprise.toolbar import toolbar
@@ -90,6 +91,7 @@ def _cards(context: Context) -> None:
         cards.bars_card(context)
     with right:
         cards.points_card(context)
+    collection(context)
     left, right = st.columns([1.3, 1], gap="xsmall")
     with left:
         cards.heat_card(context)

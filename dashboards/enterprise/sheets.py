@@ -140,6 +140,34 @@ def _trust(context: Context, frame: pd.DataFrame, first: list[str]) -> pd.DataFr
     )
 
 
+def collection(context: Context) -> pd.DataFrame:
+    """Give every collector, line and meter as it stands."""
+    text = context.text
+    frame = data.links(context.asker, context.filters.enterprise)
+    frame = frame.assign(
+        link=[text(f"link.{state}") for state in frame["state"]],
+        heard_at=frame["last_at"],
+        reason=[reason_words(text, code) for code in frame["reason"]],
+    )
+    return _named(frame[["source", "line", "meter", "link", "since", "reason", "heard_at", "queued"]], text)
+
+
+def missed(context: Context) -> pd.DataFrame:
+    """Give the due readings of the period that were not taken, one row per point and run."""
+    text, filters, names = context.text, context.filters, context.point_names
+    frame = data.missed(context.asker, filters.enterprise, filters.span)
+    frame = frame.assign(
+        name=[names.get(point, point) for point in frame["point"]],
+        reason=[reason_words(text, code) for code in frame["reason"]],
+    )
+    return _named(frame[["point", "name", "first_at", "last_at", "count", "reason", "source"]], text)
+
+
+def reason_words(text: Text, code: str) -> str:
+    """Write why something is down in a few words; the code itself where it is not known."""
+    return text.get(f"reason.{code}", code)
+
+
 MAKERS: dict[str, Maker] = {
     "curve": curve,
     "structure": structure,
@@ -147,4 +175,6 @@ MAKERS: dict[str, Maker] = {
     "points": points,
     "heat": heat,
     "mix": mix,
+    "collection": collection,
+    "missed": missed,
 }

@@ -31,6 +31,7 @@ from nengliu.analysis.ledger import (
     origin_of,
     slot_of,
 )
+from nengliu.analysis.links import check_links, link_rows
 from nengliu.analysis.opening import Opener, wrong_enterprise
 from nengliu.analysis.sorted import compact
 from nengliu.analysis.validate import Limits, judge
@@ -38,7 +39,7 @@ from nengliu.bus import Record
 from nengliu.domain.quality import Reason
 from nengliu.errors import ContractError
 from schemas.block import Block, Rows
-from schemas.messages import ImportNotice, Notice, PointNotice, RejectedNotice, SchemaNotice
+from schemas.messages import ImportNotice, LinkNotice, Notice, PointNotice, RejectedNotice, SchemaNotice
 
 Bools = npt.NDArray[np.bool_]
 PAYLOAD_LIMIT = 64_000
@@ -66,6 +67,8 @@ class _Batch:
     tallies: list[Tally] = field(default_factory=list)
     parts: list[Candidates] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    links: list[tuple[int, Notice]] = field(default_factory=list)
+    """Go on behind the readings before them: whoever resumes here must not meet a later position first."""
 
 
 class IngestShard:
@@ -87,8 +90,8 @@ class IngestShard:
             self.ledger.reach(record.position)
             notice = self._open(record, batch)
             if notice is not None:
-                if isinstance(notice, PointNotice | SchemaNotice):
-                    self._settle(batch, outcome)
+                if not isinstance(notice, LinkNotice | RejectedNotice | ImportNotice):
+                    self._settle(batch, outcome)  # so that all goes on in log order
                     batch = _Batch()
                 self._note(notice, record, batch, outcome)
         self._settle(batch, outcome)
@@ -139,6 +142,11 @@ class IngestShard:
                     batch,
                 )
                 return
+            if isinstance(notice, LinkNotice):
+                check_links(notice, record, self.limits.future_s)
+                outcome.rows.extend(link_rows(notice, record))
+                batch.links.append((record.position, notice))
+                return
             if isinstance(notice, ImportNotice):
                 check_bounds(notice, _IMPORT_BOUNDS)
                 outcome.rows.append(notice_rows(notice, record))
@@ -169,6 +177,7 @@ class IngestShard:
             if len(rows):
                 outcome.rows.append(rows)
         outcome.tallies.extend(batch.tallies)
+        outcome.onward.extend(batch.links)
 
     def _hold_refused(self, candidates: Candidates, judged: Judged, batch: _Batch) -> Bools:
         refused = np.zeros(len(candidates.path), bool)

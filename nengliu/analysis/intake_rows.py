@@ -84,12 +84,12 @@ def quarantine_rows(held: list[Held]) -> Rows:
             "position": np.array([h.tally.record.position for h in held], np.uint64),
             "item": np.array([h.item for h in held], np.uint32),
             "partition": np.array([h.tally.record.partition for h in held], np.uint32),
-            "enterprise": _labels([h.tally.record.key for h in held]),
-            "point": _labels([h.point for h in held]),
-            "source": _labels([h.tally.source for h in held]),
+            "enterprise": labels([h.tally.record.key for h in held]),
+            "point": labels([h.point for h in held]),
+            "source": labels([h.tally.source for h in held]),
             "reason": np.array([h.reason for h in held], np.uint16),
-            "parameters": _labels([json.dumps(h.evidence, ensure_ascii=False) for h in held]),
-            "payload": _labels([h.payload for h in held]),
+            "parameters": labels([json.dumps(h.evidence, ensure_ascii=False) for h in held]),
+            "payload": labels([h.payload for h in held]),
             "received_at": np.array([h.tally.received_at_s for h in held], np.int64),
         },
     )
@@ -100,8 +100,8 @@ def intake_rows(tallies: list[Tally]) -> Rows:
     counted = [tally for tally in tallies if tally.received]
     numbers = ("received", "valid", "duplicate", "quarantined", "conflicts")
     columns: Named = {
-        "enterprise": _labels([t.record.key for t in counted]),
-        "source": _labels([t.source for t in counted]),
+        "enterprise": labels([t.record.key for t in counted]),
+        "source": labels([t.source for t in counted]),
         "partition": np.array([t.record.partition for t in counted], np.uint32),
         "position": np.array([t.record.position for t in counted], np.uint64),
         "received_at": np.array([t.received_at_s for t in counted], np.int64),
@@ -164,9 +164,10 @@ def _json(value: object) -> str:
 
 
 def _texts(values: dict[str, str]) -> Named:
-    return {name: _labels([value]) for name, value in values.items()}
+    return {name: labels([value]) for name, value in values.items()}
 
 
-def _labels(values: list[str]) -> Labels:
+def labels(values: list[str]) -> Labels:
+    """Texts as codes and dictionary."""
     numbers = {value: i for i, value in enumerate(dict.fromkeys(values))}
     return Labels(np.array([numbers[value] for value in values], np.int32), tuple(numbers))

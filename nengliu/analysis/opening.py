@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nengliu.analysis.candidates import Candidates, Path, path_of
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.bus import Record
+from nengliu.domain.quality import Quality, Reason
 from nengliu.errors import ContractError
 from schemas import foreign
 from schemas.block import Block
@@ -150,12 +151,13 @@ def _from_frame(frame: Frame, columns: Ints) -> Candidates:
         np.zeros(n * width, np.int64) if frame.quality is None else frame.quality.ravel().astype(np.int64)
     )
     ones = np.ones(n * width, np.int64)
+    after_break = (quality == Quality.GOOD) & frame.backfilled
     candidates = Candidates(
         path=np.tile(columns, n),
         read_at_ms=np.repeat(frame.read_at_ms, width),
         sent=sent,
-        quality=quality,
-        reason=0 * ones,
+        quality=np.where(after_break, Quality.LATE, quality),
+        reason=np.where(after_break, Reason.BACKFILLED, Reason.NONE),
         origin=ones * frame.origin,
         received_at_s=ones * frame.received_at_s,
         sequence=np.full(n * width, frame.sequence, np.uint64),

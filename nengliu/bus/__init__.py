@@ -1,4 +1,4 @@
-"""The log: one small interface, shaped for Kafka, with a durable SQLite implementation.
+"""The log: one small interface with two implementations, a durable SQLite file and Kafka.
 
 A topic has partitions; a message has a key (the enterprise) that decides its partition,
 an offset that counts up from 0 within the partition, and a *generation* that is raised
@@ -9,9 +9,11 @@ everything that follows from the message (docs/decisions/0005).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
+
+from nengliu.errors import LogError
 
 OFFSET_BITS = 48
 
@@ -61,19 +63,47 @@ class Log(Protocol):
         """Count the partitions of `topic`; LogError if there is no such topic."""
 
     def append(self, topic: str, messages: Sequence[tuple[str, bytes]]) -> list[int]:
-        """Append ``(key, value)`` pairs, all or nothing; durable when it returns their positions."""
+        """Append ``(key, value)`` pairs; durable when it returns their positions.
+
+        When it raises, the SQLite log has taken none of them; Kafka may have taken some. The caller
+        appends the whole again either way: a repetition is harmless (law 7).
+        """
 
     def read(self, topic: str, partition: int, offset: int, limit: int) -> list[Record]:
         """Read at most `limit` records from `offset` on, or from the first one held if that is later.
 
-        Empty at the end of the log.  All records of one answer are of one generation.
+        Empty at the end of the log, and only there: what an append has returned, whoever appended, is
+        seen.  All records of one answer are of one generation.
         """
 
     def bounds(self, topic: str, partition: int) -> Bounds:
         """Say which offsets the partition holds."""
 
-    def trim(self, topic: str, before_s: int) -> int:
-        """Forget the head of each partition as far as appended before `before_s`; say how many went."""
+    def trim(self, topic: str, before_s: int, below: Mapping[int, int] | None = None) -> int:
+        """Forget the head of each partition as far as appended before `before_s`; say how many went.
+
+        `below` gives each partition's limit, the offset that must stay; a partition it does not name keeps all.
+        """
 
     def close(self) -> None:
         """Let go of files and connections."""
+
+    def __enter__(self) -> Self:
+        """Use the log in a ``with`` block."""
+
+    def __exit__(self, *_: object) -> None:
+        """Close it at the end of the block."""
+
+
+def check_partitions(topic: str, partitions: int) -> None:
+    """Refuse a number of partitions that no topic can have.
+
+    Raises
+    ------
+    LogError
+        It is not positive.
+    """
+    if partitions < 1:
+        raise LogError(
+            f"topic {topic}: expected at least 1 partition, got {partitions}; give a larger number"
+        )

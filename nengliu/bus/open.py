@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 
 from nengliu.bus import Log, partition_of
 from nengliu.bus.sqlite import SqliteLog
@@ -12,20 +15,21 @@ from schemas.messages import BookNotice, encode
 from schemas.topics import RAW, TOPICS
 
 
-def open_log(settings: Settings) -> SqliteLog:
-    """Open (and at first lay out) the durable log of `settings.home`.
+def open_log(settings: Settings) -> Log:
+    """Open (and at first lay out) the durable log: the brokers of `settings.bus`, or the file of `settings.home`.
 
     Raises
     ------
     LogError
         It cannot be opened, or is laid out with another number of partitions.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    log = SqliteLog(settings.log_path)
-    for topic in TOPICS:
-        log.create(topic, settings.partitions)
-    empty = [p for p in range(settings.partitions) if log.bounds(RAW, p).end == 0]
-    publish_book(log, empty)
+    with ExitStack() as closing:
+        log = closing.enter_context(connect_log(settings))
+        for topic in TOPICS:
+            log.create(topic, settings.partitions)
+        empty = [p for p in range(settings.partitions) if log.bounds(RAW, p).end == 0]
+        publish_book(log, empty)
+        closing.pop_all()
     return log
 
 
@@ -37,6 +41,44 @@ def publish_book(log: Log, partitions: list[int]) -> None:
     message = encode(BookNotice(digest, factors))
     count = log.partitions(RAW)
     log.append(RAW, [(_key_for(partition, count), message) for partition in partitions])
+
+
+def trim_logs(settings: Settings, below: Mapping[str, Mapping[int, int]]) -> int:
+    """Forget what is older than `log_days` and what no flow reads again; say how many records went.
+
+    Parameters
+    ----------
+    below
+        Of each topic, each partition's first offset that must stay (`flows.resume.resume_points`);
+        what it does not name is kept.
+
+    Notes
+    -----
+    Nothing happens on Kafka: its brokers forget by the age alone (``retention.ms`` of the topic).
+    """
+    if settings.bus:
+        return 0
+    before_s = int(time.time()) - settings.log_days * 86_400
+    with open_log(settings) as log:
+        return sum(log.trim(topic, before_s, below.get(topic, {})) for topic in TOPICS)
+
+
+def connect_log(settings: Settings) -> Log:
+    """Reach the log as it is, no topics laid; the Kafka library is loaded only where a broker is named."""
+    if not settings.bus:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        return SqliteLog(settings.log_path)
+    from nengliu.bus.kafka import Access, KafkaLog
+
+    access = Access(
+        settings.bus,
+        settings.bus_security,
+        settings.bus_mechanism,
+        settings.bus_user,
+        settings.bus_password,
+        settings.bus_ca,
+    )
+    return KafkaLog(access, replicas=settings.bus_replicas, log_days=settings.log_days)
 
 
 def _key_for(partition: int, count: int) -> str:

@@ -24,12 +24,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from nengliu.bus import OFFSET_BITS, Bounds, Record, partition_of
+from nengliu.bus import OFFSET_BITS, Bounds, Record, check_partitions, partition_of
+from nengliu.bus.cures import explained, primary
 from nengliu.errors import LogError
 
 SCHEMA_VERSION = 1
@@ -53,16 +54,8 @@ _SCHEMA = (
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 _CURES = {
-    sqlite3.SQLITE_BUSY: ("it is locked by another process", "let that process finish, or stop it"),
-    sqlite3.SQLITE_LOCKED: ("it is locked by another process", "let that process finish, or stop it"),
-    sqlite3.SQLITE_FULL: ("the disk is full", "free space, then start again; nothing was half written"),
     sqlite3.SQLITE_CORRUPT: ("the file is damaged", "restore a backup, or move it away and renew the topics"),
     sqlite3.SQLITE_NOTADB: ("it is not a log file", "check the path"),
-    sqlite3.SQLITE_READONLY: ("it is read-only", "give this user the right to write the file and its folder"),
-    sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", "check that the folder exists and may be written"),
-    sqlite3.SQLITE_PERM: ("access is denied", "give this user the right to read and write the file"),
-    sqlite3.SQLITE_IOERR: ("the disk failed or is full", "look at the system journal and at the space left"),
-    sqlite3.SQLITE_TOOBIG: ("a message is too large", "split it: a value stays below 10**9 bytes"),
 }
 
 
@@ -116,7 +109,7 @@ class SqliteLog:
         LogError
             It is there with another number of partitions, or the number is not positive.
         """
-        _check_partitions(topic, partitions)
+        check_partitions(topic, partitions)
         with self._writing(f"create {topic}"):
             found = self._execute("SELECT partitions FROM topic WHERE name = ?", topic).fetchone()
             if found is None:
@@ -144,7 +137,7 @@ class SqliteLog:
         """
         with self._writing(f"renew {topic}"):
             kept, generation = self._topic(topic)
-            _check_partitions(topic, partitions := kept if partitions is None else partitions)
+            check_partitions(topic, partitions := kept if partitions is None else partitions)
             for (lane,) in self._execute("SELECT number FROM lane WHERE topic = ?", topic).fetchall():
                 self._execute("DELETE FROM message WHERE place BETWEEN ? AND ?", *_span(lane))
             self._execute("DELETE FROM lane WHERE topic = ?", topic)
@@ -209,14 +202,16 @@ class SqliteLog:
         with self._reading(f"read {topic}[{partition}]"):
             return self._lane(topic, partition)[1]
 
-    def trim(self, topic: str, before_s: int) -> int:
+    def trim(self, topic: str, before_s: int, below: Mapping[int, int] | None = None) -> int:
         """Forget the records at the head of each partition that were appended before `before_s`.
 
-        Only a head is forgotten, so offsets stay dense even if the clock once ran back.
+        Only a head is forgotten, so offsets stay dense even if the clock once ran back.  The offset
+        ``below[partition]`` and all after it stay; without `below` the time alone decides.
         """
         gone = 0
         for partition in range(self.partitions(topic)):
-            while (step := self._trim_some(topic, partition, before_s)) > 0:
+            limit = None if below is None else below.get(partition, 0)
+            while (step := self._trim_some(topic, partition, before_s, limit)) > 0:
                 gone += step
         return gone
 
@@ -225,7 +220,7 @@ class SqliteLog:
         with self._lock, self._explained("close"):
             self._connection.close()
 
-    def __enter__(self) -> SqliteLog:
+    def __enter__(self) -> Self:
         """Use the log in a ``with`` block."""
         return self
 
@@ -235,11 +230,12 @@ class SqliteLog:
 
     # -- one partition -------------------------------------------------------------------
 
-    def _trim_some(self, topic: str, partition: int, before_s: int) -> int:
+    def _trim_some(self, topic: str, partition: int, before_s: int, limit: int | None) -> int:
         with self._writing(f"trim {topic}[{partition}]"):
             lane, held = self._lane(topic, partition)
             base = lane << OFFSET_BITS
-            until = base | min(held.end, held.first + TRIM_ROWS)
+            end = held.end if limit is None else max(min(held.end, limit), held.first)
+            until = base | min(end, held.first + TRIM_ROWS)
             young = self._execute(
                 "SELECT place FROM message WHERE place >= ? AND place < ? AND appended_at_s >= ? "
                 "ORDER BY place LIMIT 1",
@@ -313,7 +309,7 @@ class SqliteLog:
             try:
                 self._execute(statement)
             except sqlite3.OperationalError as error:
-                if _primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                if primary(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(0.005)
             else:
@@ -348,22 +344,9 @@ class SqliteLog:
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
         """Turn what SQLite and the system say into a LogError that names place and cure."""
-        try:
+        with explained(self.path, what, _CURES):
             yield
-        except (sqlite3.Error, OSError) as error:
-            reason, cure = _CURES.get(_primary(error), (str(error), "look at the message above"))
-            raise LogError(f"{self.path}: cannot {what}: {reason} ({error}); {cure}") from error
-
-
-def _primary(error: Exception) -> int:
-    """Primary SQLite result code: the low byte of the extended one (0 if there is none)."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _span(lane: int) -> tuple[int, int]:
     return lane << OFFSET_BITS, (lane + 1 << OFFSET_BITS) - 1
-
-
-def _check_partitions(topic: str, partitions: int) -> None:
-    if partitions < 1:
-        raise LogError(f"topic {topic}: expected at least 1 partition, got {partitions}")

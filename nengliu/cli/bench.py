@@ -28,9 +28,8 @@ from nengliu.bus import Record
 from nengliu.bus.open import open_log
 from nengliu.cli.language import examples, say
 from nengliu.domain.points import Column, Enterprise, Kind, Meter, Point, Schema
-from nengliu.errors import StorageError
 from nengliu.settings import Settings
-from nengliu.storage import connect, disconnect, migrate
+from nengliu.storage import await_store, connect, disconnect, migrate
 from schemas.block import Block
 from schemas.messages import EnterpriseNotice, Frame, Message, PointNotice, SchemaNotice, encode
 from schemas.topics import RAW
@@ -164,15 +163,7 @@ def serving(settings: Settings) -> Iterator[psutil.Process]:
     """Run the embedded store beside."""
     child = _command(settings, "store")
     try:
-        until = time.monotonic() + 60
-        while True:
-            try:
-                disconnect(connect(settings))
-                break
-            except StorageError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.1)
+        await_store(settings, alive=lambda: child.poll() is None)
         yield psutil.Process(child.pid)
     finally:
         child.terminate()

@@ -23,7 +23,7 @@ from nengliu.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from acquisition.simulator.plant import Plant
-    from nengliu.bus.sqlite import SqliteLog
+    from nengliu.bus import Log
     from schemas.messages import Frame, Notice
 
 SEED = 20170930
@@ -69,7 +69,7 @@ def demo(days: int, port: int | None, host: str, *, once: bool) -> None:
             installation.start("store")
         told = tell_history(installation, days, console)
         installation.store_ready()
-        installation.start("flow", "dashboard")
+        installation.start_rest()
         await_history(installation, told, console)
         show_page(installation, console)
         for number, fact in enumerate(facts(installation.settings, told.plant), 1):
@@ -204,7 +204,7 @@ def write_told(file: Path, told: Told) -> None:
     fresh.replace(file)
 
 
-def append(log: SqliteLog, messages: Iterable[Notice | Frame]) -> None:
+def append(log: Log, messages: Iterable[Notice | Frame]) -> None:
     """Append messages of the plant, which all share the partition of its enterprise."""
     from acquisition.simulator.plant import enterprise
     from schemas.messages import encode

@@ -10,38 +10,27 @@ import shutil
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import asdict, fields
 from typing import Any
 
 import click
 
 from nengliu import settings as settings_of
+from nengliu.cli.checks import Check, collector_checks, flow_checks, guarded, log_checks
+from nengliu.cli.health import page_answers
 from nengliu.cli.language import examples, say
-from nengliu.cli.up import ENOUGH_BYTES, is_free, page_answers
+from nengliu.cli.up import ENOUGH_BYTES, is_free
 from nengliu.errors import NengliuError
 from nengliu.settings import Settings
 
 OURS = ("nengliu", "flows", "acquisition", "dashboards", "schemas")
 CLOCK_FLOOR_S = 1_767_225_600
 """2026-01-01: a clock before it was never set."""
-MOST_BEHIND = 100
-"""Messages the flow may be behind the log without being called slow: less than two epochs of a busy site."""
 _TAKEN_IN = """SELECT partition, max(position)
 FROM (SELECT partition, position FROM intake UNION ALL SELECT partition, position FROM book) GROUP BY partition"""
 """Newest message per partition that left a row; notices of the catalogue leave none here, and readings follow them."""
 _SECRET = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the examination; a failing one ends with its cure."""
-
-    name: str
-    ok: bool
-    found: str
-    cure: str = ""
 
 
 @click.command(help=say("command.doctor"), epilog=examples("doctor"))
@@ -55,7 +44,8 @@ def doctor(*, as_json: bool, offline: bool) -> None:
     else:
         for check in checks:
             sign = click.style("✓", fg="green") if check.ok else click.style("✗", fg="red")
-            click.echo(f"{sign} {say(f'doctor.{check.name}')}: {check.found}{_cure(check)}")
+            code = "" if check.ok else f" [{check.name}]"
+            click.echo(f"{sign} {say(f'doctor.{check.name}')}{code}: {check.found}{_cure(check)}")
     if not all(check.ok for check in checks):
         sys.exit(3)
 
@@ -76,6 +66,7 @@ def examine(*, offline: bool = False) -> Iterator[Check]:
     yield _port(settings)
     if not offline:
         yield from _services(settings)
+    yield from collector_checks(settings, offline=offline)
 
 
 def origins(settings: Settings) -> dict[str, str]:
@@ -92,7 +83,9 @@ def origins(settings: Settings) -> dict[str, str]:
             if field.name in in_file
             else say("doctor.default")
         )
-        found[field.name] = f"{masked(str(getattr(settings, field.name)))} ({origin})"
+        value = str(getattr(settings, field.name))
+        secret = value and field.name.endswith("password")
+        found[field.name] = f"{'***' if secret else masked(value)} ({origin})"
     return found
 
 
@@ -177,28 +170,26 @@ def _port(settings: Settings) -> Check:
 def _services(settings: Settings) -> Iterator[Check]:
     from nengliu import storage
 
-    try:
-        client = storage.connect(settings)
-    except NengliuError as error:
-        yield Check("store", ok=False, found=masked(str(error)), cure=say("cure.store"))
-        return
-    try:
-        yield Check(
-            "store",
-            ok=True,
-            found=f"{masked(settings.store) or settings.store_home}, {client.server_version}",
-        )
-        yield _guarded("tables", lambda: _tables(client, settings))
-        yield _guarded("log", lambda: _log(client, settings))
-    finally:
-        storage.disconnect(client)
+    stored: dict[int, int] | None = None
+    if (
+        settings.store or settings.store_home.exists() or not settings.bus
+    ):  # else a machine that only collects
+        try:
+            client = storage.connect(settings)
+        except NengliuError as error:
+            yield Check("store", ok=False, found=masked(str(error)), cure=say("cure.store"))
+        else:
+            yield from _store(client, settings)
+            stored = _stored(client)
+            storage.disconnect(client)
+    yield from log_checks(settings, stored)
+    yield from flow_checks(settings)
 
 
-def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    try:
-        return check()
-    except NengliuError as error:
-        return Check(name, ok=False, found=masked(str(error)), cure=say("cure.store"))
+def _store(client: Any, settings: Settings) -> Iterator[Check]:
+    found = f"{masked(settings.store) or settings.store_home}, {client.server_version}"
+    yield Check("store", ok=True, found=found)
+    yield guarded("tables", "cure.store", lambda: _tables(client, settings))
 
 
 def _tables(client: Any, settings: Settings) -> Check:
@@ -214,27 +205,12 @@ def _tables(client: Any, settings: Settings) -> Check:
     return Check("tables", not waiting, found, say("cure.tables"))
 
 
-def _log(client: Any, settings: Settings) -> Check:
-    """How large the log is, and how many messages the flow is behind it."""
-    from nengliu.bus.sqlite import SqliteLog
+def _stored(client: Any) -> dict[int, int]:
+    """Newest position of the raw topic that the store took in, by partition; nothing if it cannot say."""
     from nengliu.storage.client import speaking
-    from schemas.topics import RAW
 
-    if not Path(settings.log_path).exists():
-        return Check("log", ok=True, found=say("doctor.no_log"))
-    with speaking(client.uri):
-        taken: dict[int, int] = dict(client.query(_TAKEN_IN).result_rows)
-    with SqliteLog(settings.log_path) as log:
-        bounds = {part: log.bounds(RAW, part) for part in range(log.partitions(RAW))}
-    behind = sum(b.end - _next(taken.get(part), b.generation, b.first) for part, b in bounds.items())
-    size = sum(b.end - b.first for b in bounds.values())
-    megabytes = settings.log_path.stat().st_size // 2**20
-    found = say("doctor.log_size", messages=size, megabytes=megabytes, behind=behind)
-    return Check("log", behind <= MOST_BEHIND, found, say("cure.lag"))
-
-
-def _next(position: int | None, generation: int, first: int) -> int:
-    """Offset after the newest message the store knows of, in the generation that holds now."""
-    if position is None or position >> 48 != generation:
-        return first
-    return max(first, (position & (1 << 48) - 1) + 1)
+    try:
+        with speaking(client.uri):
+            return dict(client.query(_TAKEN_IN).result_rows)
+    except NengliuError:
+        return {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -22,6 +23,7 @@ COMMANDS = {
     "query": "nengliu.cli.query:query",
     "doctor": "nengliu.cli.doctor:doctor",
     "logs": "nengliu.cli.logs:logs",
+    "health": "nengliu.cli.health:health",
     "migrate": "nengliu.cli.parts:migrate",
     "store": "nengliu.cli.parts:store",
     "flow": "nengliu.cli.parts:flow",
@@ -112,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except NengliuError as error:
         if debug:
             raise
-        click.echo(f"nengliu: {error}", err=True)
+        _tell(f"nengliu: {error}")
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
@@ -136,4 +138,10 @@ def _speak(arguments: Sequence[str]) -> None:
 
 def _one_line(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
     """Tell of a mistake in the program itself without a traceback; `--debug` shows it."""
-    click.echo(say("error.unexpected", kind=kind.__name__, error=error), err=True)
+    _tell(say("error.unexpected", kind=kind.__name__, error=error))
+
+
+def _tell(sentence: str) -> None:
+    """Say what went wrong; a part of an installation says it with its time, because a log file keeps it."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ ERROR ", time.gmtime())
+    click.echo((stamp if os.environ.get("NENGLIU_SUPERVISOR") else "") + sentence, err=True)

@@ -131,6 +131,11 @@ def _plain(value: object) -> object:
     return value.isoformat(sep=" ") if isinstance(value, datetime) else value
 
 
+def _seconds(value: object) -> object:
+    """Write an instant to the second: in a table for the eye, the rest is noise."""
+    return value.isoformat(sep=" ", timespec="seconds") if isinstance(value, datetime) else value
+
+
 def _text(table: pa.Table, form: str) -> str:
     import io
 
@@ -169,7 +174,7 @@ def _rich(table: pa.Table) -> object:
 
     shown = Table(*table.column_names, caption=say("query.rows", count=table.num_rows))
     for row in table.to_pylist():
-        shown.add_row(*("" if value is None else str(_plain(value)) for value in row.values()))
+        shown.add_row(*("" if value is None else str(_seconds(value)) for value in row.values()))
     return shown
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -33,17 +34,22 @@ disk, a port taken) must not eat the machine, and capped, because the cause may 
 HEALTHY_S = 60.0
 """A part that lived this long died of something new: its pause starts small again."""
 TICK_S = 0.2
+LOOK_AGAIN_S = 5.0
+"""A ready part is asked again this often: one that hangs without dying is shown as not ready."""
 LOG_BYTES = 10 * 2**20
-"""A part's log file beyond this is set aside at the next start of the part; one older file is kept."""
+"""A part's log file beyond this is set aside, within the hour; one older file is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A process to keep alive: its command, how to see that it is ready, how long it may take to stop [s]."""
+    """A process to keep alive: its command, how to see that it is ready, how long it may take to stop [s].
+
+    `ready` is told when the process was started [s since 1970], so that what a predecessor left is no sign of life.
+    """
 
     name: str
     command: tuple[str, ...]
-    ready: Callable[[], bool] = lambda: True
+    ready: Callable[[float], bool] = lambda _started_s: True
     patience_s: float = 8.0
 
 
@@ -52,9 +58,11 @@ class _Running:
     part: Part
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
+    started_s: float = 0.0
     failures: int = 0
     due_at: float = 0.0
     is_ready: bool = False
+    asked_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -92,8 +100,9 @@ class Supervisor:
                     self._launch(running)
             elif (status := running.process.poll()) is not None:
                 self._bury(running, status)
-            elif not running.is_ready:
-                running.is_ready = running.part.ready()
+            elif not running.is_ready or time.monotonic() - running.asked_at > LOOK_AGAIN_S:
+                running.is_ready = running.part.ready(running.started_s)
+                running.asked_at = time.monotonic()
 
     def wait_ready(self, name: str, timeout_s: float) -> None:
         """Tick until the part is ready.
@@ -132,6 +141,13 @@ class Supervisor:
         """File that takes what a part writes."""
         return self.logs / f"{name}.log"
 
+    def set_logs_aside(self) -> None:
+        """Set long log files of running parts aside: copied and emptied, because the parts hold them open."""
+        for file in self.logs.glob("*.log"):
+            if file.stat().st_size > LOG_BYTES:
+                shutil.copyfile(file, file.with_suffix(".log.1"))
+                os.truncate(file, 0)
+
     def stop(self) -> None:
         """Stop every part, last started first; a part that does not end in its time is killed."""
         for running in reversed(list(self._running.values())):
@@ -153,7 +169,7 @@ class Supervisor:
                 cwd=self.logs,
                 start_new_session=True,
             )
-        running.started_at, running.is_ready = time.monotonic(), False
+        running.started_at, running.started_s, running.is_ready = time.monotonic(), time.time(), False
 
     def _bury(self, running: _Running, status: int) -> None:
         """Note a death and when to try again; what the part left in its group is ended with it."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,16 +18,19 @@ from types import FrameType
 import click
 
 from nengliu import settings as settings_of
+from nengliu import telemetry
+from nengliu.cli.health import collectors, lives, page_answers, reachable
 from nengliu.cli.language import examples, say
 from nengliu.cli.supervise import TICK_S, Part, Supervisor, owning
-from nengliu.errors import InputError, NengliuError
-from nengliu.settings import Settings
+from nengliu.errors import InputError, LogError, NengliuError
+from nengliu.settings import Profile, Settings
 
 ENOUGH_BYTES = 2**30
 """Less free space than this and the store could not merge: we do not start (1 GiB)."""
 STORE_START_S = 60.0
 """A store of many parts opens in seconds; a minute means that something is wrong."""
 PORTS_TRIED = 20
+TIDY_S = 3600.0
 
 
 class NoRoomError(NengliuError):
@@ -63,32 +66,44 @@ class Installation:
 
     def store_ready(self) -> None:
         """Start the store if it is ours, wait for it, and bring the tables up to date."""
-        if not self.settings.store:
+        if self.settings.store:
+            from nengliu.storage import await_store
+
+            await_store(self.settings, STORE_START_S)
+        else:
             self.start("store")
             self.supervisor.wait_ready("store", STORE_START_S)
         _migrate(self.supervisor)
+
+    def start_rest(self) -> None:
+        """Start every part that does not run yet."""
+        self.start(*(part.name for part in self.supervisor.parts))
 
 
 @click.command(help=say("command.up"), epilog=examples("up"))
 @click.option("--port", type=int, default=None, help=say("option.port"))
 @click.option("--host", default="127.0.0.1", show_default=True, help=say("option.host"))
-def up(port: int | None, host: str) -> None:
-    """Start store, flows and page, and keep them alive."""
+@click.option(
+    "--profile", type=click.Choice([p.value for p in Profile]), default=None, help=say("option.profile")
+)
+def up(port: int | None, host: str, profile: str | None) -> None:
+    """Start the parts of the profile, and keep them alive."""
     from nengliu.bus.open import open_log
 
-    with running(port, host) as installation:
+    with running(port, host, profile) as installation:
         installation.store_ready()
         open_log(installation.settings).close()
-        installation.start("flow", "dashboard")
+        installation.start_rest()
         watch(installation, lambda: False)
 
 
 @contextmanager
-def running(port: int | None, host: str = "127.0.0.1") -> Iterator[Installation]:
+def running(port: int | None, host: str = "127.0.0.1", profile: str | None = None) -> Iterator[Installation]:
     """Own the installation while the body runs; Ctrl-C and SIGTERM end it and stop the parts in order."""
     settings = settings_of.load()
+    settings = replace(settings, profile=Profile(profile or settings.profile))
     check_room(settings.home)
-    with owning(settings.home) as note, _interruptible():
+    with owning(settings.home) as note, _interruptible(), _told(settings.home / "logs" / "supervisor.log"):
         settings = replace(settings, port=choose_port(port, settings, host))
         supervisor = Supervisor(parts_of(settings, host), settings.home / "logs")
         installation = Installation(settings, supervisor, host, note)
@@ -103,10 +118,13 @@ def running(port: int | None, host: str = "127.0.0.1") -> Iterator[Installation]
 
 
 def watch(installation: Installation, done: Callable[[], bool]) -> None:
-    """Keep the parts alive and show their state on one line, until `done` says so."""
-    shown = ""
+    """Keep the parts alive and show their state on one line, until `done` says so; tidy up once an hour."""
+    shown, tidy_at = "", time.monotonic() + TIDY_S
     while not done():
         installation.supervisor.tick()
+        if time.monotonic() > tidy_at:
+            tidy(installation)
+            tidy_at = time.monotonic() + TIDY_S
         line = status_line(installation)
         if line != shown:
             installation.note(parts=installation.supervisor.processes())
@@ -119,53 +137,52 @@ def status_line(installation: Installation) -> str:
     """Say on one line how each part is, and where the page is."""
     signs = {"ready": "●", "starting": "◌", "waiting": "✗"}
     states = installation.supervisor.states()
-    parts = "  ".join(f"{say(f'part.{name}')} {signs[state]}" for name, state in states.items())
+    parts = "  ".join(f"{part_name(name)} {signs[state]}" for name, state in states.items())
     dead = [name for name, state in states.items() if state == "waiting"]
     if dead:
         return parts + "  " + say("up.dead", file=installation.supervisor.log_file(dead[0]))
     return f"{parts}  {installation.address}  {say('up.ctrl_c')}"
 
 
+def part_name(name: str) -> str:
+    """Give a part's name in the reader's language; of several collectors each keeps the end of its own."""
+    kind, dash, rest = name.partition("-")
+    return f"{say(f'part.{kind}')}{dash}{rest}"
+
+
+def tidy(installation: Installation) -> None:
+    """Set long log files aside, and forget beside the main loop what the log keeps longer than it must."""
+    installation.supervisor.set_logs_aside()
+    threading.Thread(target=trim, args=(installation.settings,), daemon=True).start()
+
+
+def trim(settings: Settings) -> None:
+    """Forget the head of the log that is old and that every flow has read; a failure waits for the next hour."""
+    from flows.resume import resume_points
+    from nengliu.bus.open import trim_logs
+
+    try:
+        gone = trim_logs(settings, resume_points(settings))
+    except LogError as error:
+        telemetry.logger.warning("LogNotTrimmed %s", error)
+    else:
+        telemetry.emit(telemetry.RecordsTrimmed(gone))
+
+
 def parts_of(settings: Settings, host: str) -> list[Part]:
-    """List the parts this installation runs itself; a store given by address is somebody else's."""
-    command = (sys.executable, "-P", "-m", "nengliu.cli")
-    page = ("dashboard", "--port", str(settings.port), "--host", host)
-    parts = [
-        Part("store", (*command, "store"), lambda: store_answers(settings)),
-        Part("flow", (*command, "flow", "all")),
-        Part("dashboard", (*command, *page), lambda: page_answers(settings.port, host), patience_s=3),
-    ]
-    return parts[1:] if settings.store else parts
+    """List the parts the profile runs itself, in the order of their start; a store given by address is not ours."""
+    flows = ("flow",) if settings.profile is Profile.ACCESS_END else ("ingest", "rollups")
+    commands: dict[str, tuple[str, ...]] = {} if settings.store else {"store": ("store",)}
+    commands |= {name: ("flow", "all" if name == "flow" else name) for name in flows}
+    commands |= {name: ("collect", "--config", str(file)) for name, file in collectors(settings).items()}
+    commands["dashboard"] = ("dashboard", "--port", str(settings.port), "--host", host)
+    return [_part(settings, name, words, host) for name, words in commands.items()]
 
 
-def reachable(host: str) -> str:
-    """Give the address under which this machine reaches a server that listens on `host`."""
-    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - nothing is bound here
-
-
-def store_answers(settings: Settings) -> bool:
-    """Whether the embedded store of this installation takes connections."""
-    try:
-        return answers(int((settings.store_home / "port").read_text()), "/ping")
-    except (OSError, ValueError):
-        return False
-
-
-def page_answers(port: int, host: str = "127.0.0.1") -> bool:
-    """Whether the page is there."""
-    return answers(port, "/_stcore/health", host)
-
-
-def answers(port: int, path: str, host: str = "127.0.0.1", timeout_s: float = 1.0) -> bool:
-    """Whether something on `host` answers `path` with 200."""
-    connection = http.client.HTTPConnection(reachable(host), port, timeout=timeout_s)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+def _part(settings: Settings, name: str, words: tuple[str, ...], host: str) -> Part:
+    command = (sys.executable, "-P", "-m", "nengliu.cli", *words)
+    patience_s = 3.0 if name == "dashboard" else 8.0
+    return Part(name, command, lambda started_s: lives(settings, name, started_s, host), patience_s)
 
 
 def check_room(home: Path) -> None:
@@ -215,6 +232,19 @@ def _migrate(supervisor: Supervisor) -> None:
     )
     if done.returncode != 0:
         raise NengliuError(done.stderr.strip().removeprefix("nengliu: ") or say("error.migrate"))
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """Write what the supervisor itself has to tell into its own log file while the body runs."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    before = telemetry.logger.handlers
+    with file.open("a", encoding="utf-8") as stream:
+        telemetry.configure(stream=stream)
+        try:
+            yield
+        finally:
+            telemetry.logger.handlers = before
 
 
 @contextmanager

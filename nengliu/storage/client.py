@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
@@ -22,6 +23,8 @@ for _chatty in ("clickhouse_connect", "urllib3.connectionpool"):
         logging.ERROR
     )  # they log what they also raise; our sentence is enough
 
+AWAIT_S = 0.05
+"""Pause between two tries to reach a store that is starting [s]."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SETTINGS = {
     "max_partitions_per_insert_block": 0,  # an import of years touches more than the usual 100 months
@@ -66,6 +69,28 @@ def connect(settings: Settings) -> Client:
             _check_owner(client, settings.store_home)
     client.database = settings.database
     return client
+
+
+def await_store(
+    settings: Settings, timeout_s: float = 60.0, alive: Callable[[], bool] = lambda: True
+) -> None:
+    """Wait until the store in force takes connections, as long as `alive` says that it may still come.
+
+    Raises
+    ------
+    StorageError
+        It did not answer within `timeout_s` [s], or `alive` gave it up; the message is that of the last try.
+    """
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            disconnect(connect(settings))
+        except StorageError:
+            if time.monotonic() > until or not alive():
+                raise
+            time.sleep(AWAIT_S)
+        else:
+            return
 
 
 def disconnect(client: Client) -> None:

@@ -2,12 +2,14 @@
 
 A question's file begins with a comment that `ask` reads: what is asked, ``parameters:``
 with name, kind and default, ``columns:``.  Values reach the server as bound parameters,
-never as text.  Three marks are filled in here:
+never as text.  Four marks are filled in here:
 
 ``{scope}``
     predicate over a column `enterprise` that says what the reader may see; every file has it.
 ``{windows(predicate)}``
     the window rows of the question's level under `predicate`, as they are or as of a day.
+``{name(list, column)}``
+    the name of a stored number of a closed list: `reason` or `kind` (of a link event); the number where it has none.
 ``wanted``
     a temporary table with the points or enterprises a flow asks for (too many for a parameter).
 """
@@ -19,6 +21,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import IntEnum
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -29,6 +32,8 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.external import ExternalData
 
+from nengliu.domain.links import LinkKind
+from nengliu.domain.quality import Reason
 from nengliu.domain.scope import Scope
 from nengliu.domain.times import CHINA, DAY_MS, Level, next_period_ms, period_start_ms, to_ms
 from nengliu.errors import InputError
@@ -38,6 +43,8 @@ from nengliu.storage.windows import source
 _HEADER = re.compile(r"^-- (parameters|columns|level): *(.*(?:\n--   .*)*)", re.MULTILINE)
 _PARAMETER = re.compile(r"(?P<name>\w+) (?P<kind>\w+)(?: = (?P<default>'[^']*'|-?\d+))?")
 _WINDOWS = re.compile(r"\{windows\((?P<predicate>.*?)\)\}", re.DOTALL)
+_NAME = re.compile(r"\{name\((?P<list>\w+), (?P<column>[\w.]+)\)\}")
+_LISTS: dict[str, type[IntEnum]] = {"reason": Reason, "kind": LinkKind}
 
 _NATION = ("nation", "system")
 _GOVERNMENT = ("analyst", "planner", "enforcement")
@@ -275,8 +282,15 @@ def _render(question: Question, scope: Scope, level: Level, as_of: bool) -> str:
     def windows(match: re.Match[str]) -> str:
         return source(level, as_of, match["predicate"].strip())
 
-    sql = _WINDOWS.sub(windows, question.sql)
+    sql = _NAME.sub(_named, _WINDOWS.sub(windows, question.sql))
     return sql.replace("{scope}", f"({_predicate(scope)})")
+
+
+def _named(match: re.Match[str]) -> str:
+    """Expression that gives a number of a closed list its name, nothing for 0."""
+    names = {member.value: member.name if member.value else "" for member in _LISTS[match["list"]]}
+    column = match["column"]
+    return f"transform(toUInt64({column}), {list(names)}, {list(names.values())}, toString({column}))"
 
 
 def _predicate(scope: Scope) -> str:

@@ -7,6 +7,7 @@ that no other test uses.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 
@@ -20,6 +21,8 @@ from nengliu.errors import LogError
 OpenLog = Callable[[], Log]
 
 KEYS = st.sampled_from(["91330000000000000A", "91330000000000000B", "9133C", "", "企业"])
+SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+"""One law over several logs is what this class is for; an example found on one is as good on the other."""
 BATCHES = st.lists(st.lists(st.tuples(KEYS, st.binary(max_size=300)), max_size=12), max_size=8)
 
 
@@ -203,6 +206,75 @@ class LogConformance:
         assert log.trim(topic, 0) == 0
         assert sum(len(read_all(log, topic, p)) for p in range(2)) == 9
 
+    def test_trim_below_a_limit_keeps_the_rest(self, log: Log, topic: str) -> None:
+        """What somebody has still to read stays, however old; a partition nobody spoke for stays whole."""
+        log.create(topic, 2)
+        for partition in range(2):
+            key = next(f"k{i}" for i in range(99) if partition_of(f"k{i}", 2) == partition)
+            log.append(topic, [(key, b"%d" % i) for i in range(5)])
+        later = log.read(topic, 0, 0, 1)[0].appended_at_s + 100
+
+        assert log.trim(topic, later, {0: 3}) == 3
+        assert [log.bounds(topic, p) for p in range(2)] == [Bounds(1, 3, 5), Bounds(1, 0, 5)]
+        assert log.trim(topic, later, {0: 1, 1: 99}) == 5
+        assert [log.bounds(topic, p) for p in range(2)] == [Bounds(1, 3, 5), Bounds(1, 5, 5)]
+        assert log.trim(topic, later, {}) == 0
+
+    def test_read_of_what_was_trimmed_begins_at_the_first_held(self, log: Log, topic: str) -> None:
+        """A reader that comes too late sees the gap in the offsets."""
+        log.create(topic, 1)
+        log.append(topic, [("a", b"%d" % i) for i in range(5)])
+        later = log.read(topic, 0, 0, 1)[0].appended_at_s + 100
+        log.trim(topic, later, {0: 2})
+
+        assert [r.offset for r in log.read(topic, 0, 0, 9)] == [2, 3, 4]
+        assert [r.offset for r in log.read(topic, 0, 4, 9)] == [4]
+
+    def test_read_polled_at_the_end_sees_what_comes_later(
+        self, log: Log, open_log: OpenLog, topic: str
+    ) -> None:
+        """A reader at the end gets each append of another process at its next read, once and in order."""
+        log.create(topic, 1)
+        found: list[bytes] = []
+        with open_log() as other:
+            for number in range(20):
+                assert log.read(topic, 0, len(found), 9) == []
+                other.append(topic, [("a", b"%d" % number)])
+                found += [record.value for record in log.read(topic, 0, len(found), 9)]
+                assert len(found) == number + 1
+
+        assert found == [b"%d" % number for number in range(20)]
+
+    def test_renew_elsewhere_is_followed_by_every_call(self, log: Log, open_log: OpenLog, topic: str) -> None:
+        """Who knew the old generation reads, asks and appends in the new one."""
+        log.create(topic, 1)
+        log.append(topic, [("a", b"old")] * 3)
+        assert len(log.read(topic, 0, 0, 9)) == 3
+        with open_log() as other:
+            other.renew(topic)
+
+            assert log.bounds(topic, 0) == Bounds(2, 0, 0)
+            assert log.read(topic, 0, 3, 9) == []
+            other.renew(topic)
+            assert log.append(topic, [("a", b"new")]) == [3 << OFFSET_BITS]
+            assert [r.value for r in log.read(topic, 0, 0, 9)] == [b"new"]
+
+    def test_appended_at_is_the_time_of_the_append(self, log: Log, topic: str) -> None:
+        """The log stamps a record itself when it takes it [s]."""
+        log.create(topic, 1)
+        before = int(time.time())
+        log.append(topic, [("a", b"")])
+
+        assert before <= log.read(topic, 0, 0, 1)[0].appended_at_s <= time.time()
+
+    def test_log_as_a_context_is_closed_behind_it(self, open_log: OpenLog, topic: str) -> None:
+        """A log may be used in a ``with`` block; afterwards it refuses work in our words."""
+        with open_log() as log:
+            log.create(topic, 1)
+
+        with pytest.raises(LogError, match="closed"):
+            log.partitions(topic)
+
     def test_renew_positions_stay_above_all_earlier(self, log: Log, topic: str) -> None:
         """A topic laid anew starts at offset 0, and yet its positions are larger than any before."""
         log.create(topic, 1)
@@ -224,7 +296,7 @@ class LogConformance:
         assert log.partitions(topic) == 3
         assert log.renew(topic, above=7) == 43
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=40, deadline=None, suppress_health_check=SHARED)
     @given(batches=BATCHES, partitions=st.integers(1, 5), step=st.integers(1, 7))
     def test_append_any_batches_read_back_in_order(
         self, log: Log, topic: str, batches: list[list[tuple[str, bytes]]], partitions: int, step: int

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from nengliu.cli import doctor
+from nengliu.cli import checks, doctor
 from nengliu.cli.doctor import Check, examine, masked, origins
 from nengliu.cli.main import group
 from nengliu.settings import Settings, load
@@ -126,8 +126,31 @@ def test_waiting_migration_and_lag_are_found(
     monkeypatch.setenv("NENGLIU_STORE", dsn(store_settings))
     monkeypatch.setenv("NENGLIU_DATABASE", store_settings.database)
     with open_log(load()) as log:
-        log.append(RAW, [("x", b"{}")] * (doctor.MOST_BEHIND + 1))
+        log.append(RAW, [("x", b"{}")] * (checks.MOST_BEHIND + 1))
+    monkeypatch.setattr(checks, "SLOW_S", -1.0)
     monkeypatch.setattr(sys.modules["nengliu.storage.migrate"], "migrations", lambda: {"9999_new": ""})
 
     assert not found("tables", offline=False).ok
     assert not found("log", offline=False).ok
+
+
+def test_machine_that_only_collects_is_not_blamed_for_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With brokers and neither a store nor the address of one, there is none to be examined."""
+    monkeypatch.setenv("NENGLIU_BUS", "127.0.0.1:1")
+    names = {check.name: check.ok for check in examine()}
+
+    assert "store" not in names
+    assert names["broker"] is False
+    (tmp_path / "store").mkdir()
+    assert "store" in {check.name for check in examine()}
+
+
+def test_password_of_the_broker_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings are told with their origin, a password only with its origin."""
+    monkeypatch.setenv("NENGLIU_BUS_PASSWORD", "s3cret")
+    report = " ".join(check.found + check.cure for check in examine(offline=True))
+
+    assert "s3cret" not in report
+    assert "bus_password = *** (NENGLIU_BUS_PASSWORD)" in report

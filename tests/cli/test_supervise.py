@@ -107,7 +107,7 @@ def test_part_that_lived_long_is_tried_at_once(
 def test_states_follow_the_life_of_a_part(supervised: Callable[..., Supervisor], tmp_path: Path) -> None:
     """A part is starting until it says that it is ready, and waiting when it is dead."""
     sign = tmp_path / "ready"
-    supervisor = supervised(part("store", SLEEP, ready=sign.exists))
+    supervisor = supervised(part("store", SLEEP, ready=lambda _: sign.exists()))
 
     assert supervisor.states() == {"store": "starting"}
     sign.touch()
@@ -115,6 +115,32 @@ def test_states_follow_the_life_of_a_part(supervised: Callable[..., Supervisor],
     assert supervisor.states() == {"store": "ready"}
     os.kill(supervisor.processes()["store"], signal.SIGKILL)
     assert ticked_until(supervisor, lambda: supervisor.states() == {"store": "waiting"})
+
+
+def test_ready_part_that_hangs_is_shown_as_not_ready(
+    supervised: Callable[..., Supervisor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ready is asked again and again: a part that lives but does nothing is seen."""
+    monkeypatch.setattr(supervise, "LOOK_AGAIN_S", 0.05)
+    sign = tmp_path / "ready"
+    sign.touch()
+    supervisor = supervised(part("flow", SLEEP, ready=lambda _: sign.exists()))
+
+    assert ticked_until(supervisor, lambda: supervisor.states() == {"flow": "ready"})
+    sign.unlink()
+    assert ticked_until(supervisor, lambda: supervisor.states() == {"flow": "starting"})
+
+
+def test_part_is_asked_for_signs_of_life_after_its_own_start(
+    supervised: Callable[..., Supervisor],
+) -> None:
+    """What a killed predecessor left behind does not make its successor ready."""
+    asked: list[float] = []
+    before = time.time()
+    supervisor = supervised(part("flow", SLEEP, ready=lambda started_s: asked.append(started_s) or True))
+
+    assert ticked_until(supervisor, lambda: asked)
+    assert before <= asked[0] <= time.time()
 
 
 def test_start_of_a_running_part_changes_nothing(supervised: Callable[..., Supervisor]) -> None:
@@ -172,7 +198,7 @@ def test_stop_ends_the_children_of_a_part_too(supervised: Callable[..., Supervis
 
 def test_wait_ready_tells_what_the_log_said_last(supervised: Callable[..., Supervisor]) -> None:
     """A store that does not come up is told with its own last words and its log file."""
-    supervisor = supervised(part("store", "raise SystemExit('the disk is full')", ready=lambda: False))
+    supervisor = supervised(part("store", "raise SystemExit('the disk is full')", ready=lambda _: False))
 
     with pytest.raises(StorageError, match=r"store.*store\.log.*the disk is full"):
         supervisor.wait_ready("store", 0.6)
@@ -227,3 +253,19 @@ def test_log_file_that_is_too_long_is_set_aside(
 
     assert (tmp_path / "logs" / "flow.log.1").stat().st_size > supervise.LOG_BYTES
     assert (tmp_path / "logs" / "flow.log").stat().st_size < 1000
+
+
+def test_log_file_of_a_running_part_is_set_aside_without_a_restart(
+    supervised: Callable[..., Supervisor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that runs for years does not fill the disk, and goes on writing into the emptied file."""
+    monkeypatch.setattr(supervise, "LOG_BYTES", 10)
+    chatter = "import time\nwhile True: print('x' * 20, flush=True); time.sleep(0.05)"
+    supervisor = supervised(part("flow", chatter))
+    file = supervisor.log_file("flow")
+    assert until(lambda: file.stat().st_size > 200)
+    supervisor.set_logs_aside()
+
+    assert (tmp_path / "logs" / "flow.log.1").stat().st_size > 200
+    assert until(lambda: 0 < file.stat().st_size < 200)
+    assert file.read_bytes()[:1] == b"x"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
+import time
 from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from nengliu.cli import up
+from nengliu import telemetry
+from nengliu.bus.open import open_log
+from nengliu.cli import health, up
 from nengliu.cli.supervise import Supervisor
-from nengliu.errors import InputError
-from nengliu.settings import Settings
+from nengliu.errors import InputError, SettingsError
+from nengliu.settings import Profile, Settings, load
+from schemas.topics import RAW
 
 HOST = "127.0.0.1"
 
@@ -69,21 +74,48 @@ def test_nearly_full_disk_refuses_to_start(tmp_path: Path, monkeypatch: pytest.M
         up.check_room(tmp_path / "new" / "home")
 
 
-def test_store_by_address_is_not_ours_to_run() -> None:
+def test_store_by_address_is_not_ours_to_run(tmp_path: Path) -> None:
     """With a ClickHouse server in the settings only flows and page are started."""
-    settings = Settings(store="http://user:word@example.org:8123")
+    settings = Settings(home=tmp_path, store="http://user:word@example.org:8123")
 
     assert [part.name for part in up.parts_of(settings, HOST)] == ["flow", "dashboard"]
-    assert [part.name for part in up.parts_of(Settings(), HOST)] == ["store", "flow", "dashboard"]
+    ours = replace(settings, store="")
+    assert [part.name for part in up.parts_of(ours, HOST)] == ["store", "flow", "dashboard"]
+
+
+@pytest.mark.parametrize("profile", ["province", "nation"])
+def test_profile_of_a_centre_runs_each_flow_on_its_own(profile: str, tmp_path: Path) -> None:
+    """A province and the nation run ingest and rollups as processes of their own, between topics."""
+    settings = Settings(home=tmp_path, profile=Profile(profile))
+
+    assert [part.name for part in up.parts_of(settings, HOST)] == ["store", "ingest", "rollups", "dashboard"]
+
+
+def test_each_configuration_of_a_collector_is_a_part(tmp_path: Path) -> None:
+    """As many collectors run as are configured, each under a name of its own."""
+    for name in ("collector.toml", "collector-north.toml", "other.toml"):
+        (tmp_path / name).touch()
+    parts = {part.name: part.command for part in up.parts_of(Settings(home=tmp_path), HOST)}
+
+    assert list(parts) == ["store", "flow", "collector-north", "collector", "dashboard"]
+    assert parts["collector"][-3:] == ("collect", "--config", str(tmp_path / "collector.toml"))
+
+
+def test_unknown_profile_is_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt profile does not quietly run something else."""
+    monkeypatch.setenv("NENGLIU_PROFILE", "provinc")
+
+    with pytest.raises(SettingsError, match="access-end, province, nation"):
+        load()
 
 
 def test_store_without_port_file_does_not_answer(tmp_path: Path, taken: int) -> None:
     """Readiness of the store is its port file and an answer behind it."""
     settings = replace(Settings(), home=tmp_path)
-    assert not up.store_answers(settings)
+    assert not health.store_answers(settings)
     settings.store_home.mkdir()
     (settings.store_home / "port").write_text("no number")
-    assert not up.store_answers(settings)
+    assert not health.store_answers(settings)
 
 
 def test_sigterm_ends_the_body_and_stops_the_parts(
@@ -113,3 +145,33 @@ def test_status_line_names_parts_and_page(tmp_path: Path, monkeypatch: pytest.Mo
     assert up.status_line(installation).startswith("store ●  flows ●  page ◌  http://127.0.0.1:8501")
     ready["flow"] = "waiting"
     assert str(tmp_path / "flow.log") in up.status_line(installation)
+
+
+def test_hourly_trim_forgets_what_is_old_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is older than it must be kept goes, as far as every flow has read it, and is counted."""
+    telemetry.reset()
+    settings = Settings(home=tmp_path, partitions=1)
+    with open_log(settings) as log:
+        log.append(RAW, [("x", b"{}")] * 4)
+    folder = settings.recovery_path / "embedded"
+    folder.mkdir(parents=True)
+    (folder / "part-0.sqlite3").touch()
+    (folder / "resume.json").write_text(json.dumps({RAW: {"0": [1, 3]}}))
+    up.trim(settings)
+    assert telemetry.snapshot() == {}
+    later = time.time() + 31 * 86_400
+    monkeypatch.setattr("nengliu.bus.open.time.time", lambda: later)
+    up.trim(settings)
+
+    assert telemetry.snapshot() == {"nengliu_bus_trimmed_records_total": 3}
+
+
+def test_hourly_trim_of_a_damaged_log_is_told_and_harms_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The supervisor goes on; the log's own sentence stands in its log file."""
+    settings = Settings(home=tmp_path)
+    settings.log_path.write_bytes(b"no log at all" * 1000)
+    up.trim(settings)
+
+    assert "LogNotTrimmed" in caplog.text

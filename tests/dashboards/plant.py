@@ -3,8 +3,10 @@
 # ruff: noqa: DTZ001 - frames carry naive China civil time
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -108,11 +110,55 @@ def tables(until: datetime = UNTIL, quarter_days: int = 16, days: int = 460) -> 
             ),
             "point": pd.concat(points, ignore_index=True),
             "reading": pd.concat(readings, ignore_index=True),
+            "link_event": _link_events(datetime.now(ZoneInfo("Asia/Shanghai")).replace(tzinfo=None)),
+            "missed": _missed(until),
             "window_15min": pd.concat(quarters, ignore_index=True),
             "window_day": day,
             "window_month": _months(day),
         }
     )
+
+
+def _link_events(now: datetime) -> pd.DataFrame:
+    """Give what three collectors said: one heard now, with a line and a meter down; one all up; one silent.
+
+    The heartbeats lie in the hour to come too, so that the tests may take their time.
+    """
+    rows = []
+
+    def say(source: str, hours: float, kind: int, line: str = "", meter: str = "", reason: int = 0) -> None:
+        told = {"queued": "128" if source == "gw-1" else "0"} if kind == 3 else {}
+        told |= {"code": "2"} if reason == 506 else {}
+        at = pd.Timestamp(now - timedelta(hours=hours)).floor("ms")
+        rows.append((source, kind, at, line, meter, reason, json.dumps(told)))
+
+    for source in ("gw-1", "gw-2", "gw-3"):
+        say(source, 96, 1)
+        for line in ("rs485-1", "rs485-2"):
+            say(source, 96, 11, line)
+            for meter in range(1, 7 if source == "gw-1" else 4):
+                say(source, 96, 21, line, f"{line[-1]}{meter:02d}")
+    say("gw-1", 30, 12, "rs485-2", reason=502)
+    say("gw-1", 3.2, 22, "rs485-1", "103", 501)
+    say("gw-1", 50, 23, "rs485-1", "105", 506)
+    say("gw-3", 26, 3)
+    for source in ("gw-1", "gw-2"):
+        for minute in range(60):
+            say(source, -minute / 60, 3)
+    names = ["source", "kind", "at", "line", "meter", "reason", "parameters"]
+    frame = pd.DataFrame(rows, columns=names).assign(enterprise=PLANT, since=pd.Timestamp("1970-01-01 08:00"))
+    return frame.assign(sequence=np.arange(1, len(frame) + 1), received_at=frame["at"].dt.floor("s"))
+
+
+def _missed(until: datetime) -> pd.DataFrame:
+    """Give the readings of the paint shop that were not taken, and some of other points."""
+    day = pd.Timestamp(until).normalize() - pd.Timedelta(days=1)
+    rows = [("E13", day + pd.Timedelta(minutes=15 * i), 501) for i in range(9, 96)]
+    rows += [("E12", day + pd.Timedelta(minutes=15 * i), 502) for i in range(30, 44)]
+    rows += [("A01", day + pd.Timedelta(minutes=15 * i), 508) for i in (3, 17, 50)]
+    frame = pd.DataFrame(rows, columns=["point", "first_at", "reason"])
+    frame = frame.assign(enterprise=PLANT, last_at=frame["first_at"], count=1)
+    return frame.assign(received_at=frame["first_at"] + pd.Timedelta(seconds=2))
 
 
 def _point(enterprise: str, point: tuple) -> pd.DataFrame:

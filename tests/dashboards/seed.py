@@ -27,11 +27,13 @@ _MORE: dict[str, dict[str, Any]] = {
         "sent_unit": "kWh",
         "sent_decimals": 2,
     },
+    "link_event": {"item": 0, "position": 4},
+    "missed": {"source": "gw-1", "position": 5, "sequence": 1, "parameters": "{}"},
     "window_15min": {"revision": 10},
     "window_day": {"revision": 10, "book": "test"},
     "window_month": {"revision": 10, "book": "test"},
 }
-_MILLIS = {"valid_from", "read_at"}
+_MILLIS = {"valid_from", "read_at", "at", "first_at", "last_at", "since"}
 
 
 def seed(settings: Settings, tables: Tables) -> None:

@@ -109,6 +109,35 @@ def test_choice_on_the_page_is_in_the_address(browser: Browser, address: str) ->
     calm(browser)
 
 
+@pytest.mark.parametrize(("width", "dark"), [(1440, True), (390, False)])
+def test_collection_card_of_each_width_and_theme_says_what_is_down(
+    browser: Browser, address: str, width: int, dark: bool
+) -> None:
+    """The panel stands whole on the screen, with a block per collector and pills in the colours of its theme."""
+    browser.look(width, 900, dark)
+    browser.open(f"{address}/{DAY}&lang=en")
+    card = browser.driver.find_element(By.CSS_SELECTOR, ".st-key-card_collection")
+    assert "rs485-1 / 103" in card.text
+    assert len(card.find_elements(By.CSS_SELECTOR, ".nl-link")) == 3
+    script = "return getComputedStyle(document.querySelector('.nl-link .nl-bad')).backgroundColor"
+    shade = [int(part) for part in browser.driver.execute_script(script)[4:-1].split(",")]
+    assert (sum(shade) < 3 * 128) is dark
+    calm(browser)
+
+
+def test_numbers_of_the_missed_readings_stay_open_over_a_live_refresh(browser: Browser, address: str) -> None:
+    """The cards refresh every ten seconds; whoever reads the numbers is not disturbed."""
+    browser.look(1440, 900, dark=False)
+    browser.open(f"{address}/{DAY}&lang=en")
+    button = browser.driver.find_element(By.CSS_SELECTOR, ".st-key-numbers_missed button")
+    browser.driver.execute_script("arguments[0].click()", button)
+    frame = "[role=dialog] [data-testid=stDataFrame]"
+    _until(lambda: bool(browser.driver.find_elements(By.CSS_SELECTOR, frame)))
+    time.sleep(11)
+    assert browser.driver.find_elements(By.CSS_SELECTOR, frame)
+    calm(browser)
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_numbers_of_a_card_open_and_can_be_taken_away(browser: Browser, address: str, width: int) -> None:
     """The numbers behind the curve open in place, with both files, without leaving the screen."""

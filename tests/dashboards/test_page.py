@@ -84,6 +84,8 @@ def test_page_of_each_period_in_chinese_draws_all_cards(page: AppTest, grain: st
         "15 分钟曲线",
         "能源结构",
         "测点状态",
+        "采集状态",
+        "缺采读数",
         "看数据",
     ):
         assert expected in shown
@@ -173,11 +175,45 @@ def test_point_choice_draws_that_point(page: AppTest) -> None:
 def test_numbers_of_each_card_open_with_files(page: AppTest) -> None:
     """Behind every card lie its numbers, with both kinds of file."""
     run(page, enterprise=PLANT, date="2026-03-17")
-    for card in [*CHARTS, "points"]:
+    for card in [*CHARTS, "points", "collection", "missed"]:
         page.button(key=f"numbers_{card}").click().run()
         assert not page.exception, (card, page.exception)
         assert len(page.dataframe) == 1, card
         assert len(page.get("download_button")) == 2, card
+
+
+def test_collection_card_names_causes_and_folds_what_they_explain(page: AppTest) -> None:
+    """Each collector says how it runs; what is down stands with since and reason, its children only named."""
+    shown = words(run(page, enterprise=PLANT, date="2026-03-17", lang="en"))
+    assert "Collection: 4 down" in shown
+    running = shown.split("gw-1")[1].split("gw-2")[0]
+    assert re.search(r"5 of 12 meters answer\s+128 rows queued\s+last heard \d\d-\d\d", running)
+    assert re.search(r"Down\s+rs485-1 / 103\s+since \d\d-\d\d \d\d:\d\d \(3 h\)\s+No answer", running)
+    assert re.search(r"Refuses\s+rs485-1 / 105\s+since [^)]*\)\s+Register map does not fit \(2\)", running)
+    assert re.search(r"Down\s+rs485-2\s+since [^)]*\)\s+Line down", running)
+    assert "6 meters below are unknown: 201, 202, 203, 204, 205, 206" in running
+    assert "rs485-2 /" not in running
+    silent = shown.split("gw-3")[1].split("gw-1")[0]
+    assert "(26 h)" in silent
+    assert "6 meters below are unknown" in silent
+    assert "6 of 6 meters answer" in shown.split("gw-2")[1]
+
+
+def test_missed_readings_of_the_period_are_counted_by_reason(page: AppTest) -> None:
+    """The card counts the due readings of the period that were not taken, the most frequent reason first."""
+    body = html(run(page, enterprise=PLANT, date="2026-03-17", lang="en"))
+    rows = re.findall(r"<b>(No answer|Line down|Damaged answer)</b></td><td>(\d+)</td><td>(\d+)</td>", body)
+    assert rows == [("No answer", "87", "1"), ("Line down", "14", "1"), ("Damaged answer", "3", "1")]
+    assert "<td>104</td><td>3</td>" in body
+    assert "Nothing was missed" in html(run(page, enterprise=PLANT, date="2026-03-10", lang="en"))
+
+
+def test_unit_without_a_collector_says_so_quietly(page: AppTest) -> None:
+    """Where only files were imported, one sentence stands in place of the cards, and no alarm in the headline."""
+    shown = words(run(page, enterprise=OLD, lang="en"))
+    assert "No collector yet" in shown
+    assert "Missed readings" not in shown
+    assert "Collection:" not in shown
 
 
 def test_as_of_day_reaches_windows_questions_only(
@@ -190,7 +226,7 @@ def test_as_of_day_reaches_windows_questions_only(
     assert "As known on 2026-03-17" in shown
     when = {name: as_of for name, _, as_of in spy.asked}
     assert when["windows"] == when["structure"] == when["completeness"] == date(2026, 3, 17)
-    assert when["points"] is when["freshness"] is when["enterprises"] is None
+    assert when["points"] is when["freshness"] is when["enterprises"] is when["links"] is None
 
 
 def test_questions_about_one_unit_are_asked_with_its_scope(

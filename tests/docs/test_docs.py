@@ -24,8 +24,8 @@ PAPERS = sorted([*ROOT.glob("*.md"), *(file for room in OURS for file in (ROOT /
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 SECTIONS = ["Context", "Decision", "Alternatives", "Price", "Consequences"]
 TABLES = sorted((ROOT / "schemas" / "tables").glob("*.sql"))
-PARAMETERS = {"expected", "got", "limit", "point", "field", "delay_s"}
-LAYERS = {0: "mark", 1: "network", 2: "communication", 3: "business", 4: "mark"}
+PARAMETERS = {"expected", "got", "limit", "point", "field", "delay_s", "line", "meter", "code"}
+LAYERS = {0: "mark", 1: "network", 2: "communication", 3: "business", 4: "mark", 5: "collector"}
 STATES = ("done", "partly", "not")
 TC_ITEMS = """
 4.1.1:0 4.1.2:5 4.1.3:0 4.1.4:0 4.2.1:4 4.2.2:0 4.3.1:0 4.3.2:2 4.3.3:5 4.3.4:0 4.3.5:3 4.3.6:5 4.3.7:7
@@ -281,7 +281,8 @@ def test_message_byte_tables_add_up() -> None:
 def test_message_notices_listed_are_those_of_the_code() -> None:
     """Every kind of notice is described, and none that does not exist."""
     text = (ROOT / "schemas" / "messages.md").read_text(encoding="utf-8")
-    listed = {row[0].strip("`") for row in _rows(text.split("## 4 Kind 3")[1].split("\n## ")[0])[1:]}
+    section = text.split("## 4 Kind 3")[1].split("\n##")[0]
+    listed = {row[0].strip("`") for row in _rows(section)[1:]}
     classes = [kind for _, kind in inspect.getmembers(messages, inspect.isclass)]
     notices = [
         kind for kind in classes if issubclass(kind, msgspec.Struct) and kind.__name__.endswith("Notice")

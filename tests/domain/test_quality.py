@@ -11,7 +11,13 @@ from nengliu.domain.quality import Origin, Quality, Reason
 ROWS = list(
     csv.DictReader(resources.files("schemas").joinpath("codes/reasons.csv").read_text("utf-8").splitlines())
 )
-LAYERS = {"network": (100, 200), "communication": (200, 300), "business": (300, 400), "mark": (400, 500)}
+LAYERS = {
+    "network": (100, 200),
+    "communication": (200, 300),
+    "business": (300, 400),
+    "mark": (400, 500),
+    "collector": (500, 600),
+}
 
 
 def test_reasons_of_the_code_are_those_of_the_file() -> None:

@@ -49,3 +49,22 @@ def test_settings_variable_of_the_wrong_type_is_named() -> None:
     """A variable that is no number is refused, not ignored."""
     with pytest.raises(SettingsError, match="environment: partitions: expected int, got 'four'"):
         load({"NENGLIU_PARTITIONS": "four"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("BUS_SECURITY", "ssl", "bus_security: expected one of plaintext, tls, sasl, sasl_tls, got 'ssl'"),
+        ("BUS_REPLICAS", "0", "bus_replicas: expected at least 1, got '0'"),
+        ("LOG_DAYS", "14", "log_days: expected at least 15 days, got '14'"),
+    ],
+)
+def test_settings_of_the_bus_beyond_their_limits_are_named(name: str, value: str, said: str) -> None:
+    """A log kept shorter than a collector's buffer, or a way to the brokers that is none, is refused."""
+    with pytest.raises(SettingsError, match=said):
+        load({f"NENGLIU_{name}": value})
+
+
+def test_settings_shown_keep_the_password_to_themselves() -> None:
+    """Settings are printed by doctors and tests; the password of the bus is not."""
+    assert "a secret" not in repr(load({"NENGLIU_BUS_PASSWORD": "a secret"}))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -10,20 +15,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from broker.server import Broker
 from bytewax.dataflow import Dataflow
 from clickhouse_connect.driver.client import Client
-from factories import ENTERPRISE, make_frame, make_json, make_meter, make_point, make_schema
+from confluent_kafka.admin import AdminClient
+from factories import ENTERPRISE, make_frame, make_json, make_links, make_meter, make_point, make_schema
 
 from flows import embedded, ingest, rollups
 from flows.connectors import LogSource, StoreSink, StoreThenLogSink
 from nengliu.bus.open import open_log
 from nengliu.domain.books import shipped_factors
 from nengliu.domain.points import Enterprise
+from nengliu.domain.quality import Reason
 from nengliu.settings import Settings
 from nengliu.storage import Writer, connect, disconnect, migrate
 from nengliu.storage.client import dsn
-from schemas.messages import EnterpriseNotice, PointNotice, SchemaNotice, encode
-from schemas.topics import RAW, VALID
+from schemas.messages import EnterpriseNotice, Missed, PointNotice, SchemaNotice, encode
+from schemas.topics import RAW, TOPICS, VALID
 
 TABLES = (
     "reading",
@@ -33,10 +41,12 @@ TABLES = (
     "window_day",
     "window_month",
     "point",
+    "link_event",
+    "missed",
 )
 STEPS = Path(__file__).parent / "step_ids.json"
 POINTS = ("a", "b")
-Installation = Callable[[str], Settings]
+Installation = Callable[..., Settings]
 
 
 @pytest.fixture
@@ -44,9 +54,10 @@ def installation(store_settings: Settings, tmp_path: Path) -> Installation:
     """Make installations with logs and recovery stores of their own, over one store."""
     address = dsn(store_settings)
 
-    def make(name: str) -> Settings:
+    def make(name: str, bus: str = "") -> Settings:
         database = f"{store_settings.database}_{name}"
-        settings = Settings(home=tmp_path / name, store=address, database=database, partitions=2, epoch_s=1)
+        home = tmp_path / name
+        settings = Settings(home=home, store=address, database=database, partitions=2, epoch_s=1, bus=bus)
         client = connect(settings)
         migrate(client, database)
         disconnect(client)
@@ -56,7 +67,7 @@ def installation(store_settings: Settings, tmp_path: Path) -> Installation:
 
 
 def messages(seed: int = 1, frames: int = 40) -> list[tuple[str, bytes]]:
-    """Notices, then frames of two registers that grow; some come twice, one later than the next."""
+    """Notices, then frames of two registers that grow, and link notices; some come twice, one later than the next."""
     rng = np.random.default_rng(seed)
     meter = make_meter(modulus=100_000, multiplier=3)
     points = [PointNotice(make_point(name, meters=(meter,))) for name in POINTS]
@@ -71,6 +82,9 @@ def messages(seed: int = 1, frames: int = 40) -> list[tuple[str, bytes]]:
         found.append(
             make_frame((tuple(row.tolist()),), sequence=i + 1, read_at_ms=at, received_at_s=received)
         )
+        if i % 4 == 3:
+            lost = Missed(int(at[0]), int(at[0]), 1, Reason.TIMEOUT, POINTS)
+            found.append(make_links(missed=[lost], number=i + 1))
     found[5], found[6] = found[6], found[5]
     found.insert(9, found[8])
     return [(ENTERPRISE, encode(message)) for message in [*told, *found]]
@@ -105,6 +119,7 @@ def test_flow_in_one_process_and_two_flows_with_a_topic_between_store_the_same(
     rollups.run(apart, stop_at_end=True)
 
     assert contents(apart) == contents(chained)
+    assert contents(chained)["missed"][0] == 2 * 10
     assert contents(chained)["window_15min"][0] == 2 * 40  # 39 intervals, and the last reading itself
 
 
@@ -208,3 +223,63 @@ def test_steps_keep_their_ids(tmp_path: Path, client: Client) -> None:
     }
 
     assert found == json.loads(STEPS.read_text())
+
+
+@pytest.fixture
+def empty_kafka(kafka: Broker) -> Broker:
+    """The broker without topics of ours: generations begin at 1 as in a new file."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    ours = [name for name in admin.list_topics(timeout=10).topics if name.rpartition(".g")[0] in TOPICS]
+    for future in admin.delete_topics(ours).values() if ours else ():
+        future.result()
+    while set(ours) & set(admin.list_topics(timeout=10).topics):
+        time.sleep(0.05)
+    return kafka
+
+
+def start_flow(settings: Settings, which: str) -> subprocess.Popen[bytes]:
+    """Start a flow as a supervisor does."""
+    own = {name: str(getattr(settings, name)) for name in ("home", "store", "database", "partitions", "bus")}
+    environment = os.environ | {f"NENGLIU_{name.upper()}": value for name, value in own.items()}
+    environment["NENGLIU_EPOCH_S"] = "1"
+    return subprocess.Popen([sys.executable, "-P", "-m", "nengliu.cli", "flow", which], env=environment)
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("apart", [False, True], ids=["one process", "two flows"])
+def test_flow_over_kafka_stores_what_it_stores_over_the_file(
+    installation: Installation, empty_kafka: Broker, apart: bool
+) -> None:
+    """The bus changes no row, revision included (laws 2 and 7)."""
+    file, bus = installation("file"), installation("bus", empty_kafka.bootstrap)
+    for settings in (file, bus):
+        append(settings, messages())
+    embedded.run(file, stop_at_end=True)
+    for flow in (ingest, rollups) if apart else (embedded,):
+        flow.run(bus, stop_at_end=True)
+
+    assert contents(bus) == contents(file)
+
+
+@pytest.mark.broker
+def test_flows_over_kafka_killed_with_the_broker_store_the_same(
+    installation: Installation, empty_kafka: Broker
+) -> None:
+    """Flows of their own and the broker are killed at random while the log grows; no row differs in the end."""
+    file, bus = installation("file"), installation("bus", empty_kafka.bootstrap)
+    found, chance = messages(frames=120), random.Random(1)
+    append(file, found)
+    embedded.run(file, stop_at_end=True)
+    for start in range(0, len(found), 50):
+        append(bus, found[start : start + 50])
+        running = [start_flow(bus, which) for which in ("ingest", "rollups")]
+        time.sleep(chance.uniform(2, 5))
+        if start == 50:
+            empty_kafka.restart()  # under the flows' feet; they wait for it
+        for process in running:
+            process.kill()
+            process.wait()
+    for flow in (ingest, rollups):
+        flow.run(bus, stop_at_end=True)
+
+    assert contents(bus) == contents(file)

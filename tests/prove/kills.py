@@ -12,7 +12,7 @@ import numpy as np
 import rig
 import steel
 
-from nengliu.bus.sqlite import SqliteLog
+from nengliu.bus import Log
 from schemas.messages import RowsFrame, decode, encode
 from schemas.topics import RAW
 
@@ -38,7 +38,7 @@ def messages_of(installation: rig.Installation) -> list[tuple[str, bytes]]:
     return found
 
 
-def _records(log: SqliteLog, partition: int) -> list:
+def _records(log: Log, partition: int) -> list:
     return log.read(RAW, partition, 0, 10**9)
 
 

@@ -9,15 +9,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nengliu.bus import Log
 from nengliu.bus.open import open_log
-from nengliu.bus.sqlite import SqliteLog
 from nengliu.errors import StorageError
 from nengliu.settings import Settings
-from nengliu.storage import connect
+from nengliu.storage import await_store, connect
 
 PARTITIONS = 4
 KEPT = (
@@ -29,9 +28,9 @@ KEPT = (
 class Installation:
     """A home folder with its store and flow; `with` stops everything and removes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, bus: str = "") -> None:
         self.home = Path(tempfile.mkdtemp(prefix="nengliu-prove-"))
-        self.settings = Settings(home=self.home, partitions=PARTITIONS)
+        self.settings = Settings(home=self.home, partitions=PARTITIONS, bus=bus)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Installation:
@@ -54,6 +53,7 @@ class Installation:
             "NENGLIU_HOME": str(self.home),
             "NENGLIU_PARTITIONS": str(PARTITIONS),
             "NENGLIU_EPOCH_S": "1",
+            "NENGLIU_BUS": self.settings.bus,
         }
 
     def run(self, *words: str) -> str:
@@ -73,14 +73,11 @@ class Installation:
     def store(self) -> None:
         """Start the store and wait until it answers."""
         self.start("store", self.command("store"))
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            try:
-                connect(self.settings).close()
-                return
-            except StorageError:
-                time.sleep(0.05)
-        raise SystemExit(f"the store did not start: {(self.home / 'store.out').read_text()[-2000:]}")
+        try:
+            await_store(self.settings, alive=lambda: self.children["store"].poll() is None)
+        except StorageError as error:
+            said = (self.home / "store.out").read_text()[-2000:]
+            raise SystemExit(f"the store did not start: {said}") from error
 
     def kill(self, name: str) -> None:
         """Kill a part with signal 9."""
@@ -127,7 +124,7 @@ class Installation:
             return -1
         return int(count)
 
-    def log(self) -> SqliteLog:
+    def log(self) -> Log:
         """The installation's log."""
         return open_log(self.settings)
 

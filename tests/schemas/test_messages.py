@@ -39,8 +39,11 @@ from schemas.messages import (
     EnterpriseNotice,
     Frame,
     ImportNotice,
+    LinkEvent,
+    LinkNotice,
     Message,
     MessageKind,
+    Missed,
     PointNotice,
     RejectedNotice,
     RejectedRow,
@@ -48,6 +51,7 @@ from schemas.messages import (
     SchemaNotice,
     decode,
     encode,
+    mark_backfilled,
 )
 
 DAMAGE = {"TRUNCATED", "CORRUPT", "NOT_A_MESSAGE", "TOO_LARGE", "WRONG_VERSION", "BAD_FIELD"}
@@ -76,6 +80,15 @@ MESSAGES: dict[str, Message] = {
         ENTERPRISE, "a.csv", AT_S, (RejectedRow(3, 303, "e", "x,y", {"got": "y"}), RejectedRow(4, 315))
     ),
     "import": ImportNotice(ENTERPRISE, "d" * 64, AT_S << 32, "a.csv", AT_S, 9, 8, 1, 1),
+    "link": LinkNotice(
+        ENTERPRISE,
+        "采集器",
+        2**64 - 1,
+        AT_S,
+        (LinkEvent(AT_S * 1000, 22, "rs485-1", "m3", 501, 5, {"meter": "m3"}), LinkEvent(-1, 3)),
+        (Missed(AT_S * 1000, AT_S * 1000 + 900_000, 2, 501, ("e", "t"), {"meter": "m3"}),),
+    ),
+    "empty link": LinkNotice(ENTERPRISE, "", 0, 0),
     "valid": make_block(
         [{"at_ms": 5, "ticks": -7}, {"point": "b", "sequence": 2**64 - 1}], units=(("kWh", 2), ("GJ", 0))
     ),
@@ -294,6 +307,35 @@ def test_envelope_is_laid_out_as_the_page_says() -> None:
     assert (crc, size) == (zlib.crc32(value[16:]), len(value) - 16)
     assert struct.unpack_from("<IQq", value, 16) == (1, AT_S << 32 | 1, AT_S + 1800)
     assert value[50:68].decode() == ENTERPRISE
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_mark_of_a_frame_sent_after_a_break_survives_and_changes_nothing_else(compress: bool) -> None:
+    """The mark stands outside of body and checksum: packed or not, only `backfilled` differs; twice is once."""
+    frame = make_frame(((1, 2),))
+    value = encode(frame, compress=compress)
+    marked = mark_backfilled(value)
+
+    assert marked[6:] == value[6:]
+    assert mark_backfilled(marked) == marked
+    assert not decode(value).backfilled
+    assert same(decode(marked), replace(frame, backfilled=True))
+
+
+@pytest.mark.parametrize("name", [name for name in MESSAGES if "frame" not in name])
+def test_mark_on_other_kinds_is_not_seen(name: str) -> None:
+    """Notices, rows and blocks read the same with the mark."""
+    assert same(decode(mark_backfilled(encode(MESSAGES[name]))), MESSAGES[name])
+
+
+def test_mark_bits_of_tomorrow_are_not_read() -> None:
+    """Only bit 0 of the marks has a meaning; the others may get one later."""
+    value = bytearray(encode(make_frame()))
+    value[5] = 0xFE
+
+    assert not decode(bytes(value)).backfilled
+    assert decode(mark_backfilled(bytes(value))).backfilled
+    assert mark_backfilled(bytes(value))[5] == 0xFF
 
 
 i64 = st.integers(-(2**63), 2**63 - 1)

@@ -6,16 +6,15 @@ import pytest
 from factories import make_block, make_frame, make_point, make_rows
 
 from nengliu.errors import ContractError
-from schemas.messages import PointNotice
+from schemas.messages import LinkEvent, LinkNotice, PointNotice
 from schemas.passed import pack, unpack
 
 
 @pytest.mark.parametrize("position", [0, 1 << 48, 2**64 - 1])
 def test_passed_notice_keeps_the_position_it_had_in_the_raw_topic(position: int) -> None:
     """What follows from a notice has the same revision on either side of the hop (law 7)."""
-    notice = PointNotice(make_point())
-
-    assert unpack(pack(position, notice)) == (position, notice)
+    for notice in (PointNotice(make_point()), LinkNotice("e", "collector-1", 7, 8, (LinkEvent(9, 3),))):
+        assert unpack(pack(position, notice)) == (position, notice)
 
 
 def test_passed_block_comes_back_with_its_readings() -> None:

@@ -101,6 +101,34 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "quarantined": 1,
         "conflicts": 0,
     },
+    "link_event": {
+        "enterprise": NORTH,
+        "source": "collector",
+        "kind": 1,
+        "sequence": 1,
+        "item": 0,
+        "at": 1_514_736_000_000,
+        "line": "",
+        "meter": "",
+        "reason": 0,
+        "since": 0,
+        "parameters": "{}",
+        "received_at": RECEIVED,
+        "position": 8,
+    },
+    "missed": {
+        "enterprise": NORTH,
+        "point": "main",
+        "first_at": 1_514_736_000_000,
+        "last_at": 1_514_736_000_000,
+        "source": "collector",
+        "count": 1,
+        "reason": 501,
+        "parameters": "{}",
+        "sequence": 1,
+        "received_at": RECEIVED,
+        "position": 9,
+    },
     "window": {
         "enterprise": NORTH,
         "point": "main",
@@ -134,6 +162,8 @@ _WITH_POSITION = (
     "reading_superseded",
     "quarantine",
     "intake",
+    "link_event",
+    "missed",
 )
 _LEVELS = ("15min", "hour", "day", "month", "15min_history", "day_history")
 _COAL = {"coal_kgce": 0.184, "coal_equal_kgce": 0.45, "co2_kg": 0.9, "book": "d"}

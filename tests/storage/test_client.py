@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -11,7 +13,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from nengliu.domain.scope import SYSTEM
 from nengliu.errors import StorageError
 from nengliu.settings import Settings
-from nengliu.storage import ask, connect
+from nengliu.storage import ask, await_store, connect
 from nengliu.storage.client import explain, is_passing
 
 
@@ -92,3 +94,31 @@ def test_ask_before_the_first_migration_says_what_to_run(store_settings: Setting
     client = connect(Settings(home=store_settings.home, database="not_yet"))
     with pytest.raises(StorageError, match="nengliu migrate"):
         ask(client, "enterprises", SYSTEM)
+
+
+def test_store_that_starts_late_is_awaited(store_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever needs the store waits for it, and goes on as soon as it takes connections."""
+    tries: list[int] = []
+
+    def late(settings: Settings) -> Client:
+        tries.append(1)
+        if len(tries) < 3:
+            raise StorageError("not yet")
+        return connect(settings)
+
+    monkeypatch.setattr("nengliu.storage.client.connect", late)
+    await_store(store_settings, 10)
+
+    assert len(tries) == 3
+
+
+def test_store_that_cannot_come_is_given_up(tmp_path: Path) -> None:
+    """After its time, or as soon as its process is gone, the wait ends with what the last try said."""
+    settings = Settings(home=tmp_path)
+    with pytest.raises(StorageError, match="does not run"):
+        await_store(settings, 0.1)
+    began = time.monotonic()
+    with pytest.raises(StorageError, match="does not run"):
+        await_store(settings, 60, alive=lambda: False)
+
+    assert time.monotonic() - began < 5

@@ -69,6 +69,26 @@ PARTITION BY toYYYYMM(received_at)
 ORDER BY (enterprise, source, partition, position)
 SETTINGS index_granularity = 8192;
 
+CREATE TABLE link_event
+(
+    `enterprise` LowCardinality(String),
+    `source` LowCardinality(String),
+    `kind` UInt8 COMMENT 'nengliu.domain.links.LinkKind',
+    `sequence` UInt64 CODEC(DoubleDelta, ZSTD(1)),
+    `item` UInt32 COMMENT 'place within its message',
+    `at` DateTime64(3, 'Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `line` LowCardinality(String),
+    `meter` LowCardinality(String),
+    `reason` UInt16,
+    `since` DateTime64(3, 'Asia/Shanghai') COMMENT '1970: not known',
+    `parameters` String COMMENT 'evidence as JSON' CODEC(ZSTD(1)),
+    `received_at` DateTime('Asia/Shanghai') CODEC(Delta(4), ZSTD(1)),
+    `position` UInt64 CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(position)
+ORDER BY (enterprise, source, kind, sequence, item)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, index_granularity = 8192;
+
 CREATE TABLE migration
 (
     `name` String,
@@ -78,6 +98,25 @@ CREATE TABLE migration
 ENGINE = ReplacingMergeTree
 ORDER BY name
 SETTINGS index_granularity = 8192;
+
+CREATE TABLE missed
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `first_at` DateTime64(3, 'Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `last_at` DateTime64(3, 'Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `source` LowCardinality(String),
+    `count` UInt32 COMMENT 'readings due in between, evenly spaced' CODEC(ZSTD(1)),
+    `reason` UInt16 CODEC(ZSTD(1)),
+    `parameters` String COMMENT 'evidence as JSON' CODEC(ZSTD(1)),
+    `sequence` UInt64 CODEC(DoubleDelta, ZSTD(1)),
+    `received_at` DateTime('Asia/Shanghai') CODEC(Delta(4), ZSTD(1)),
+    `position` UInt64 CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(sequence)
+PARTITION BY toYYYYMM(first_at)
+ORDER BY (enterprise, point, first_at, last_at, source)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
 
 CREATE TABLE point
 (

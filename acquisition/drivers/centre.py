@@ -1,0 +1,148 @@
+"""What one centre still misses: its cursor into the buffer, and the gaps it left behind.
+
+*Live* is what lies above the cursor.  After a break what is pending becomes a *gap* and the
+cursor jumps to the head.  Everything here is durable when a method returns, or unchanged
+when it raised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from acquisition.drivers.buffer_file import BufferFile
+from schemas.messages import mark_backfilled
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message as it goes to the log; `at_ms` is when the collector put it [ms, UTC]."""
+
+    sequence: int
+    at_ms: int
+    key: str
+    value: bytes
+
+
+@dataclass(slots=True)
+class _Gap:
+    """Rows in (after, last] wait for a later sending; those up to `plain` were tried live."""
+
+    after: int
+    last: int
+    plain: int
+    rows: int
+
+
+class Centre:
+    """How far one centre is: has all live rows up to `live`, was tried up to `tried`; `rows` lie above `live`."""
+
+    def __init__(self, file: BufferFile, name: str, head: int) -> None:
+        """Find a centre; one never heard of is entered, durably, and misses everything that is held."""
+        self._file, self._name = file, name
+        with file.writing("enter a centre"):
+            file.execute("INSERT OR IGNORE INTO cursor VALUES (?, 0, 0)", name)
+            self._live, self._tried = file.execute(
+                "SELECT live, tried FROM cursor WHERE centre = ?", name
+            ).fetchone()
+            gaps = file.execute(
+                "SELECT after, last, plain FROM gap WHERE centre = ? ORDER BY last", name
+            ).fetchall()
+            self._gaps = [_Gap(*gap, self._count(gap[0], gap[1])) for gap in gaps]
+            self.rows = self._count(self._live, head)
+
+    def done(self) -> int:
+        """Give the sequence up to which this centre has everything."""
+        return min((gap.after for gap in self._gaps), default=self._live)
+
+    def missing(self) -> int:
+        """Count the rows of gaps."""
+        return sum(gap.rows for gap in self._gaps)
+
+    def pending(self, head: int, limit: int) -> list[Pending]:
+        """Give the oldest live rows."""
+        return self._read(self._live, head, limit)
+
+    def try_live(self, last_sequence: int) -> None:
+        """Note that live rows up to here are tried."""
+        if last_sequence <= self._tried:
+            return
+        with self._file.writing("note a try"):
+            self._file.execute("UPDATE cursor SET tried = ? WHERE centre = ?", last_sequence, self._name)
+        self._tried = last_sequence
+
+    def ack_live(self, last_sequence: int) -> None:
+        """Note that live rows up to here have arrived; ValueError if they were never tried."""
+        if last_sequence > self._tried:
+            raise ValueError(f"expected a sequence that was tried, up to {self._tried}; got {last_sequence}")
+        if last_sequence <= self._live:
+            return
+        with self._file.writing("note an acknowledgement"):
+            rows = self._count(self._live, last_sequence)
+            self._file.execute("UPDATE cursor SET live = ? WHERE centre = ?", last_sequence, self._name)
+        self._live, self.rows = last_sequence, self.rows - rows
+
+    def make_gap(self, head: int, before_ms: int) -> int:
+        """Turn the live rows up to the newest one put before `before_ms` into a gap; say how many."""
+        with self._file.writing("note a gap"):
+            found = self._file.execute(
+                "SELECT sequence FROM reading WHERE sequence > ? AND sequence <= ? AND at_ms < ? "
+                "ORDER BY sequence DESC LIMIT 1",
+                self._live,
+                head,
+                before_ms,
+            ).fetchone()
+            if found is None:
+                return 0
+            rows = self.rows - self._count(found[0], head)
+            gap = _Gap(self._live, found[0], max(self._live, self._tried), rows)
+            self._file.execute(
+                "INSERT INTO gap VALUES (?, ?, ?, ?)", self._name, gap.last, gap.after, gap.plain
+            )
+            self._file.execute("UPDATE cursor SET live = ? WHERE centre = ?", gap.last, self._name)
+        self._live, self.rows = gap.last, self.rows - rows
+        self._gaps.append(gap)
+        return rows
+
+    def backfill(self, limit: int) -> list[Pending]:
+        """Give the oldest rows of the gaps; marked, unless they were tried live."""
+        found: list[Pending] = []
+        for gap in self._gaps:
+            if len(found) == limit:
+                break
+            for row in self._read(gap.after, gap.last, limit - len(found)):
+                plain = row.sequence <= gap.plain
+                found.append(row if plain else replace(row, value=mark_backfilled(row.value)))
+        return found
+
+    def ack_backfill(self, last_sequence: int) -> None:
+        """Note that rows of gaps up to here have arrived."""
+        done = [gap for gap in self._gaps if gap.last <= last_sequence]
+        part = [gap for gap in self._gaps if gap.after < last_sequence < gap.last]
+        if not done and not part:
+            return
+        with self._file.writing("note an acknowledgement"):
+            for gap in done:
+                self._file.execute("DELETE FROM gap WHERE centre = ? AND last = ?", self._name, gap.last)
+            rows = [self._count(gap.after, last_sequence) for gap in part]
+            for gap in part:
+                statement = "UPDATE gap SET after = ? WHERE centre = ? AND last = ?"
+                self._file.execute(statement, last_sequence, self._name, gap.last)
+        for gap, sent in zip(part, rows, strict=True):
+            gap.after, gap.rows = last_sequence, gap.rows - sent
+        self._gaps = self._gaps[len(done) :]
+
+    def _read(self, after: int, last: int, limit: int) -> list[Pending]:
+        with self._file.explained("read"):
+            rows = self._file.execute(
+                "SELECT sequence, at_ms, key, value FROM reading WHERE sequence > ? AND sequence <= ? "
+                "ORDER BY sequence LIMIT ?",
+                after,
+                last,
+                limit,
+            ).fetchall()
+        return [Pending(*row) for row in rows]
+
+    def _count(self, after: int, last: int) -> int:
+        statement = "SELECT count(*) FROM reading WHERE sequence > ? AND sequence <= ?"
+        (found,) = self._file.execute(statement, after, last).fetchone()
+        return int(found)

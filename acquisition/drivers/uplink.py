@@ -1,0 +1,288 @@
+"""The uplink: takes what the buffer holds to one centre's log, live readings first.
+
+Delivery: at least once, in rising sequence within live and within backfill.  A message is
+durable in the buffer before it is sent and acknowledged after the log has it; whatever lies
+between is sent again, byte for byte the same.
+
+A batch the log refused is sent again, and nothing else, until the log takes it: so a break
+leaves one batch of which nobody knows whether it arrived, not everything that was tried
+meanwhile.  Then what has grown old waits as backfill, at a limited rate, behind what is new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from acquisition.drivers.buffer import Buffer, Pending
+from acquisition.drivers.clock import Clock
+from acquisition.drivers.errand import Errand
+from nengliu.bus import Log
+from nengliu.domain.links import LinkKind
+from nengliu.errors import LogError
+from schemas.messages import LinkEvent
+from schemas.topics import RAW
+
+BATCH_ROWS = 500
+BATCH_BYTES = 512 * 1024
+"""A batch stays below what brokers take in one request by default (1 MB)."""
+LONGEST_PAUSE_S = 60
+HIGH = 0.8
+"""Share of the buffer's room from which on it is told."""
+CALM = 0.7
+"""Below this share it may be told anew: trims and polls must not make it flap."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    rows: list[Pending]
+    live: bool
+
+
+@dataclass(eq=False)
+class Uplink:
+    """One collector's way to one centre.
+
+    Parameters
+    ----------
+    open_log
+        Opens the centre's log; called again after each failure, in a thread, as all calls of the log are.
+    late_s
+        Live rows that have waited longer become backfill; a log silent for longer counts as down [s].
+    backfill_per_s
+        How many rows of backfill go out per second, so that a province's collectors together do not
+        flood a log that has just come back (15 days of 64 meters take 8 minutes).
+    seed
+        Of the jitter in the pauses; differs from collector to collector.
+    on_event
+        Told of LOG_UP, LOG_DOWN, QUEUE_HIGH and BACKFILL_DONE, when they change; it puts them into the buffer.
+    """
+
+    buffer: Buffer
+    open_log: Callable[[], Log]
+    clock: Clock
+    _: KW_ONLY
+    on_event: Callable[[LinkEvent], None]
+    centre: str = "centre"
+    topic: str = RAW
+    late_s: int = 60
+    backfill_per_s: int = 200
+    seed: int = 0
+    last_error: LogError | None = field(default=None, init=False)
+    _errand: Errand = field(default_factory=Errand, init=False)
+    _log: Log | None = field(default=None, init=False)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _backfill_at_ms: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        """Draw the jitter from the seed, and make the centre known to the buffer from the start."""
+        self._jitter = np.random.default_rng(self.seed)
+        self.buffer.queued(self.centre)
+
+    @property
+    def in_flight(self) -> int:
+        """Count the calls of the log that have not returned: 0 or 1."""
+        return self._errand.in_flight
+
+    def wake(self) -> None:
+        """Say that the buffer was flushed; cheap, and never blocks."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Send for ever: until cancelled."""
+        while True:
+            self._woken.clear()
+            try:
+                self._watch_room()
+                batch = self._next()
+                if batch is None:
+                    await self._idle()
+                else:
+                    await self._deliver(batch)
+            except LogError as error:  # the buffer itself: no place to note anything but here
+                self.last_error = error
+                await self._sleep(LONGEST_PAUSE_S)
+
+    async def drain(self, patience_s: float) -> None:
+        """At a clean stop, after `run` was cancelled: send what is pending as long as the log answers."""
+        until_ms = self.clock.now_ms() + int(patience_s * 1000)
+        if not self._errand.in_flight or await self._until(self._errand.done(), until_ms):
+            with suppress(LogError):
+                await self._drain(until_ms)
+        if not self._errand.in_flight and self._log is not None:
+            await self._until(self._errand.run(self._close), until_ms)
+
+    async def _drain(self, until_ms: int) -> None:
+        while self.clock.now_ms() < until_ms:
+            if (batch := self._next()) is None:
+                if not sum(self.buffer.queued(self.centre)):
+                    return
+                await self.clock.sleep_until(min(self._backfill_at_ms, until_ms))
+                continue
+            answer = self._send(batch.rows)
+            if not await self._until(answer, until_ms) or answer.result() is not None:
+                return
+            self._acknowledge(batch)
+
+    # -- what is next -----------------------------------------------------------------------
+
+    def _next(self) -> _Batch | None:
+        """Choose what goes out now: live rows, else backfill if its time has come."""
+        self._set_late_aside()
+        now_ms = self.clock.now_ms()
+        if rows := _cut(self.buffer.live(self.centre, BATCH_ROWS)):
+            self.buffer.try_live(self.centre, rows[-1].sequence)
+            return _Batch(rows, live=True)
+        if now_ms < self._backfill_at_ms:
+            return None
+        rows = _cut(self.buffer.backfill(self.centre, min(BATCH_ROWS, self.backfill_per_s)))
+        self._backfill_at_ms = now_ms + 1000 * len(rows) // self.backfill_per_s
+        return _Batch(rows, live=False) if rows else None
+
+    def _set_late_aside(self) -> None:
+        """Let live rows that have waited too long become backfill."""
+        now_ms = self.clock.now_ms()
+        late_ms = now_ms - self.late_s * 1000
+        oldest = self.buffer.live(self.centre, 1)
+        if not oldest or oldest[0].at_ms >= late_ms:
+            return
+        rows = self.buffer.make_gap(self.centre, late_ms)
+        before, since_ms = self.buffer.state(f"backfill/{self.centre}") or ("", 0)
+        total = rows + int(before or 0)
+        self.buffer.put_state(f"backfill/{self.centre}", str(total), since_ms if before else now_ms)
+        self.buffer.flush()
+
+    async def _idle(self) -> None:
+        """Wait for new rows, or until more backfill may go."""
+        if self.buffer.queued(self.centre)[1]:
+            await self._until(self._woken.wait(), self._backfill_at_ms)
+        else:
+            await self._woken.wait()
+
+    # -- one batch --------------------------------------------------------------------------
+
+    async def _deliver(self, batch: _Batch) -> None:
+        """Send one batch until the log has it."""
+        pause_s = 1
+        while (error := await self._attempt(batch.rows)) is not None:
+            self.last_error = error
+            self._turn("DOWN")
+            await self._sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            self._watch_room()
+        self.last_error = None
+        self._acknowledge(batch)
+        self._turn("UP")
+        self._tell_backfill_done()
+
+    async def _attempt(self, rows: list[Pending]) -> LogError | None:
+        """Send once; however long the log takes, the room is watched and a silent log is told."""
+        if self._errand.in_flight:  # of a run that was cancelled
+            await self._errand.done()
+        answer = self._send(rows)
+        if not await self._until(answer, self.clock.now_ms() + self.late_s * 1000):
+            self._turn("DOWN")
+        while not answer.done():
+            self._woken.clear()
+            await _either(answer, self._woken.wait())
+            self._watch_room()
+        return answer.result()
+
+    def _send(self, rows: list[Pending]) -> asyncio.Future[LogError | None]:
+        return self._errand.run(lambda: self._append(rows))
+
+    def _append(self, rows: list[Pending]) -> LogError | None:
+        """Append in the errand's thread; a log that failed is opened anew the next time."""
+        try:
+            if self._log is None:
+                self._log = self.open_log()
+            self._log.append(self.topic, [(row.key, row.value) for row in rows])
+        except LogError as error:
+            self._close()
+            return error
+        return None
+
+    def _close(self) -> None:
+        log, self._log = self._log, None
+        if log is not None:
+            with suppress(LogError):
+                log.close()
+
+    def _acknowledge(self, batch: _Batch) -> None:
+        done = self.buffer.ack_live if batch.live else self.buffer.ack_backfill
+        done(self.centre, batch.rows[-1].sequence)
+
+    # -- what is told -----------------------------------------------------------------------
+
+    def _turn(self, to: str) -> None:
+        """Tell whether the log is up or down, if that is news; it holds over restarts."""
+        name = f"log/{self.centre}"
+        before, since_ms = self.buffer.state(name) or ("", 0)
+        if before != to:
+            self.buffer.put_state(name, to, self.clock.now_ms())
+            kind = LinkKind.LOG_UP if to == "UP" else LinkKind.LOG_DOWN
+            self._tell(kind, since_ms, queued=str(sum(self.buffer.queued(self.centre))))
+
+    def _tell_backfill_done(self) -> None:
+        """Tell when the last row of a backlog has arrived."""
+        rows, since_ms = self.buffer.state(f"backfill/{self.centre}") or ("", 0)
+        if rows and not self.buffer.queued(self.centre)[1]:
+            self.buffer.put_state(f"backfill/{self.centre}", "", self.clock.now_ms())
+            self._tell(LinkKind.BACKFILL_DONE, since_ms, rows=rows)
+
+    def _watch_room(self) -> None:
+        """Tell once when the buffer fills up."""
+        fill = self.buffer.fill()
+        told, since_ms = self.buffer.state("room") or ("", 0)
+        if fill >= HIGH and told != "HIGH":
+            self.buffer.put_state("room", "HIGH", self.clock.now_ms())
+            self._tell(LinkKind.QUEUE_HIGH, since_ms, percent=str(int(100 * fill)))
+        elif fill < CALM and told == "HIGH":
+            self.buffer.put_state("room", "", self.clock.now_ms())
+
+    def _tell(self, kind: LinkKind, since_ms: int, **parameters: str) -> None:
+        now_ms = self.clock.now_ms()
+        parameters["centre"] = self.centre
+        self.on_event(LinkEvent(now_ms, kind, since_ms=since_ms, parameters=parameters))
+        self.buffer.flush()  # state and event together, whoever calls
+
+    # -- waiting ----------------------------------------------------------------------------
+
+    async def _sleep(self, seconds: float) -> None:
+        """Pause up to a quarter less than asked for, so that many collectors do not come at once."""
+        await self.clock.sleep_until(
+            self.clock.now_ms() + int(1000 * seconds * self._jitter.uniform(0.75, 1))
+        )
+
+    async def _until(self, what: asyncio.Future[Any] | Coroutine[Any, Any, Any], at_ms: int) -> bool:
+        """Wait for `what`, at most until the clock shows `at_ms`; say whether it came."""
+        return await _either(what, self.clock.sleep_until(at_ms))
+
+
+async def _either(
+    what: asyncio.Future[Any] | Coroutine[Any, Any, Any], other: Coroutine[Any, Any, Any]
+) -> bool:
+    """Wait for the first of two; say whether it was `what`.  A future lives on, a coroutine is cancelled."""
+    tasks = [asyncio.ensure_future(what), asyncio.ensure_future(other)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].done()
+    finally:
+        for task in tasks:
+            if task is not what:
+                task.cancel()
+
+
+def _cut(rows: list[Pending]) -> list[Pending]:
+    """Take as many rows as fit into a batch of `BATCH_BYTES`, and one at least."""
+    size = 0
+    for at, row in enumerate(rows):
+        size += len(row.value)
+        if at and size > BATCH_BYTES:
+            return rows[:at]
+    return rows

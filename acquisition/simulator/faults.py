@@ -1,0 +1,199 @@
+"""Faults on order: what a meter, or a whole line, does wrong, and from when to when.
+
+A fault is data, so that a test, a file and a call while the fleet runs say the same thing.
+Some spoil what the register shows (a pure function of the instant, whoever asks), the
+others spoil the answer to a request.  Several may be in force at once.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from acquisition.simulator.wire import Answer, Refusal
+from nengliu.domain.points import FOREVER_MS
+from nengliu.errors import InputError
+
+
+class FaultKind(StrEnum):
+    """What goes wrong; the meaning of the fault's `value` stands behind each."""
+
+    STUCK = "stuck"  # the register stays where it was, and is right again afterwards
+    REVERSED = "reversed"  # the register counts backward; what it lost stays lost
+    JUMP = "jump"  # the register shows `value` steps more
+    ROLLOVER = "rollover"  # the register is `value` steps before its modulus when the fault begins
+    CLOCK = "clock"  # the meter's own clock is `value` seconds ahead
+    SILENT = "silent"  # no answer
+    LATE = "late"  # the answer comes `value` ms later, in real time
+    REFUSE = "refuse"  # the answer is exception `value` (4 without one)
+    OTHER = "other"  # the answer carries the unit id of the meter `value` (1) further
+    STALE = "stale"  # the answer carries a transaction id `value` (1) too small
+    DAMAGED = "damaged"  # the answer's header announces `value` (3) bytes too many
+    CUT = "cut"  # the connection is closed in the middle of the answer
+    DROP = "drop"  # every `value`-th (2nd) request gets no answer
+
+
+REGISTER = frozenset({FaultKind.STUCK, FaultKind.REVERSED, FaultKind.JUMP, FaultKind.ROLLOVER})
+"""Faults of what the counter shows."""
+_DEFAULTS = {
+    FaultKind.REFUSE: int(Refusal.DEVICE),
+    FaultKind.OTHER: 1,
+    FaultKind.STALE: 1,
+    FaultKind.DAMAGED: 3,
+    FaultKind.DROP: 2,
+}
+_NEED_VALUE = frozenset({FaultKind.JUMP, FaultKind.ROLLOVER, FaultKind.CLOCK, FaultKind.LATE})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault, in force in ``[from_ms, to_ms)`` [ms, UTC of the fleet's clock].
+
+    Parameters
+    ----------
+    line, meter
+        Whom it strikes: a meter of a line, with `meter` empty all of the line, with both
+        empty everybody.
+    value
+        How bad it is; `FaultKind` says in what.
+    """
+
+    kind: FaultKind
+    line: str = ""
+    meter: str = ""
+    from_ms: int = 0
+    to_ms: int = FOREVER_MS
+    value: int = 0
+
+    def strikes(self, line: str, meter: str) -> bool:
+        """Whether it is ordered for this meter."""
+        return self.line in ("", line) and self.meter in ("", meter)
+
+    def holds(self, at_ms: int) -> bool:
+        """Whether it is in force at an instant."""
+        return self.from_ms <= at_ms < self.to_ms
+
+
+def shown(counted: Callable[[int], int], faults: Sequence[Fault], modulus: int, at_ms: int) -> int:
+    """What the counter shows at an instant [steps], with the faults of its register laid on in order of time.
+
+    Parameters
+    ----------
+    counted
+        The register of the healthy meter before it is cut to its digits.
+    faults
+        Those of the meter, in force or not; faults of the answer are left aside.
+    """
+    for fault in sorted((f for f in faults if f.kind in REGISTER), key=lambda fault: fault.from_ms):
+        counted = _spoilt(counted, fault, modulus)
+    return counted(at_ms) % modulus
+
+
+def _spoilt(counted: Callable[[int], int], fault: Fault, modulus: int) -> Callable[[int], int]:
+    """Lay one fault over a register."""
+
+    def spoilt(at_ms: int) -> int:
+        if at_ms < fault.from_ms:
+            return counted(at_ms)
+        if fault.kind is FaultKind.REVERSED:
+            lost = counted(min(at_ms, fault.to_ms)) - counted(fault.from_ms)
+            return counted(at_ms) - 2 * lost
+        if at_ms >= fault.to_ms:
+            return counted(at_ms)
+        if fault.kind is FaultKind.STUCK:
+            return counted(fault.from_ms)
+        if fault.kind is FaultKind.JUMP:
+            return counted(at_ms) + fault.value
+        return counted(at_ms) - counted(fault.from_ms) + modulus - fault.value
+
+    return spoilt
+
+
+def spoil(answer: Answer, faults: Sequence[Fault], number: int) -> Answer:
+    """Lay the faults in force over the answer to a meter's request `number` (counted from 1)."""
+    for fault in faults:
+        value = fault.value or _DEFAULTS.get(fault.kind, 0)
+        if fault.kind is FaultKind.SILENT or (fault.kind is FaultKind.DROP and number % value == 0):
+            answer = replace(answer, silent=True)
+        elif fault.kind is FaultKind.LATE:
+            answer = replace(answer, delay_ms=answer.delay_ms + value)
+        elif fault.kind is FaultKind.REFUSE:
+            answer = replace(answer, words=Refusal(value))
+        elif fault.kind is FaultKind.CUT:
+            answer = replace(answer, cut=True)
+        else:
+            answer = _misheaded(answer, fault.kind, value)
+    return answer
+
+
+def _misheaded(answer: Answer, kind: FaultKind, value: int) -> Answer:
+    """Lay a fault of the header over an answer."""
+    if kind is FaultKind.OTHER:
+        return replace(answer, unit_by=answer.unit_by + value)
+    if kind is FaultKind.STALE:
+        return replace(answer, transaction_by=answer.transaction_by - value)
+    if kind is FaultKind.DAMAGED:
+        return replace(answer, length_by=answer.length_by + value)
+    return answer
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    """One ``[[faults]]`` of a file: the interval in ms since 1970, or in seconds since the fleet's start."""
+
+    kind: FaultKind
+    line: str = ""
+    meter: str = ""
+    value: int = 0
+    from_ms: int | None = None
+    to_ms: int | None = None
+    after_s: float | None = None
+    for_s: float | None = None
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    faults: list[_Told]
+
+
+def read_faults(file: Path, start_ms: int) -> tuple[Fault, ...]:
+    """Read faults from a TOML file.
+
+    Parameters
+    ----------
+    start_ms
+        Instant from which `after_s` counts [ms, UTC].
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is no TOML, or holds what no fault has.
+    """
+    try:
+        told = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _File)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise InputError(
+            f"{file}: expected TOML, [[faults]] with kind ({', '.join(FaultKind)}), line, meter, value and"
+            f" from_ms/to_ms or after_s/for_s; got {error}"
+        ) from error
+    return tuple(_fault(f"{file}: fault {n}", one, start_ms) for n, one in enumerate(told.faults, 1))
+
+
+def _fault(where: str, told: _Told, start_ms: int) -> Fault:
+    if told.kind in _NEED_VALUE and not told.value:
+        raise InputError(f"{where}: {told.kind} needs a value other than 0; say how bad it is")
+    if told.kind is FaultKind.REFUSE and told.value and told.value not in set(Refusal):
+        codes = ", ".join(str(int(code)) for code in Refusal)
+        raise InputError(f"{where}: expected the code of an exception, one of {codes}; got {told.value}")
+    from_ms = told.from_ms if told.from_ms is not None else 0
+    if told.after_s is not None:
+        from_ms = start_ms + round(told.after_s * 1000)
+    to_ms = told.to_ms if told.to_ms is not None else FOREVER_MS
+    if told.for_s is not None:
+        to_ms = max(from_ms, start_ms) + round(told.for_s * 1000)
+    if to_ms <= from_ms:
+        raise InputError(f"{where}: expected an end after the beginning, got {from_ms} to {to_ms} [ms]")
+    return Fault(told.kind, told.line, told.meter, from_ms, to_ms, told.value)

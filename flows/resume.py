@@ -1,0 +1,101 @@
+"""What the flows will never read again, so that a log may forget it.
+
+Each flow keeps ``resume.json`` beside its recovery store: per topic and partition the generation and offset of
+the snapshot *before* the last one. Bytewax gives out records of an epoch only when all earlier epochs
+are committed, so that snapshot's epoch is: no resume goes back behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from pathlib import Path
+
+from nengliu.bus.open import open_log
+from nengliu.settings import Settings
+
+NOTE_EVERY_S = 10.0
+"""Between two notes of a flow: a log is trimmed by the hour, and a note too old only keeps more [s]."""
+FILE = "resume.json"
+
+Places = dict[str, dict[str, tuple[int, int]]]
+"""Topic -> partition (as text) -> (generation, offset).  Stored data."""
+
+_log = logging.getLogger(__name__)
+
+
+class ResumeNotes:
+    """The note of one flow; its source parts of all worker threads write into it.
+
+    Parameters
+    ----------
+    file
+        Replaced as a whole, so that a reader sees the one or the other note.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._places: Places = {}
+        self._due_at = 0.0
+
+    def note(self, topic: str, partition: int, committed: tuple[int, int]) -> None:
+        """Keep where a resume would begin at the earliest: generation and offset; written now and then."""
+        with self._lock:
+            self._places.setdefault(topic, {})[str(partition)] = committed
+            if time.monotonic() >= self._due_at:
+                self.write()
+
+    def write(self) -> None:
+        """Write the note now; where that fails the old one stays, which keeps more of the log."""
+        self._due_at = time.monotonic() + NOTE_EVERY_S
+        beside = self._file.with_suffix(".new")
+        try:
+            beside.write_text(json.dumps(self._places, sort_keys=True), encoding="utf-8")
+            beside.replace(self._file)
+        except OSError as error:
+            _log.warning("%s: cannot note what was read (%s); free space on the disk", self._file, error)
+
+
+def resume_points(settings: Settings) -> dict[str, dict[int, int]]:
+    """First offset of each topic and partition that some flow may still read: what `trim_logs` must keep.
+
+    The minimum over all flows that have a recovery store, running or not. A partition that one of them has
+    not noted, or noted in another generation of the log, is kept from offset 0; if a
+    recovery store has no readable note at all nothing is named, so that everything stays.
+    """
+    notes = []
+    for folder in sorted(settings.recovery_path.glob("*/")):
+        if any(folder.glob("part-*.sqlite3")):
+            notes.append(_read(folder / FILE))
+    if not all(notes):
+        return {}
+    topics = {topic for places in notes for topic in places}
+    found: dict[str, dict[int, int]] = {}
+    with open_log(settings) as log:
+        for topic in sorted(topics):
+            readers = [places[topic] for places in notes if topic in places]
+            for partition in range(log.partitions(topic)):
+                generation = log.bounds(topic, partition).generation
+                offsets = [_offset(places.get(str(partition)), generation) for places in readers]
+                found.setdefault(topic, {})[partition] = min(offsets)
+    return found
+
+
+def _offset(noted: tuple[int, int] | None, generation: int) -> int:
+    """Offset noted for this generation of the log; 0 if the flow has yet to come to it."""
+    return noted[1] if noted is not None and noted[0] == generation else 0
+
+
+def _read(file: Path) -> Places:
+    """Read a note; empty if there is none, or a power cut left half of one."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            topic: {part: (int(at[0]), int(at[1])) for part, at in places.items()}
+            for topic, places in said.items()
+        }
+    except (OSError, ValueError, AttributeError, LookupError, TypeError):
+        return {}

@@ -1,0 +1,122 @@
+"""`nengliu collect`: read the meters of collector.toml into the buffer, and from there to the log."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from acquisition.drivers.clock import SystemClock
+from acquisition.drivers.collector import Collector, modbus_of, run_collector
+from acquisition.drivers.config import CollectorConfig, Meter, load_config
+from acquisition.drivers.line import LineTask
+from nengliu import settings, telemetry
+from nengliu.cli.imports import reason_text
+from nengliu.cli.language import examples, say
+from nengliu.cli.parts import _follow_supervisor
+from schemas.messages import LinkEvent, Missed, RejectedRow
+
+
+@click.command(help=say("command.collect"), epilog=examples("collect"))
+@click.option("--config", "file", type=click.Path(path_type=Path), default=None, help=say("option.collector"))
+@click.option("--check", is_flag=True, help=say("option.check"))
+@click.option("--once", is_flag=True, help=say("option.once_collect"))
+@click.pass_context
+def collect(ctx: click.Context, file: Path | None, *, check: bool, once: bool) -> None:
+    """Read meters."""
+    now = settings.load()
+    config = load_config(file or now.home / "collector.toml")
+    if check:
+        _show_plan(config)
+        return
+    if once:
+        asyncio.run(_show_once(config))
+        return
+    _follow_supervisor()
+    telemetry.configure(debug=bool(ctx.obj))
+    asyncio.run(run_collector(now, config, on_ready=_stop_on_signals))
+
+
+def _stop_on_signals(collector: Collector) -> None:
+    """Let Ctrl-C and the supervisor end a collector cleanly."""
+    loop = asyncio.get_running_loop()
+    stopping: set[asyncio.Task[None]] = set()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: stopping.add(loop.create_task(collector.stop())))
+
+
+def _show_plan(config: CollectorConfig) -> None:
+    """Print what would be read."""
+    table = Table(*say("collect.plan_columns").split("|"))
+    for line in config.lines:
+        for meter in line.meters:
+            blocks = " ".join(f"{one.function}:{one.address}+{one.count}" for one in meter.blocks())
+            cells = (meter.unit, meter.map.name, meter.interval_s, meter.schema, len(meter.registers), blocks)
+            table.add_row(f"{line.name} {line.host}:{line.port}", meter.name, *map(str, cells))
+    meters = [meter for line in config.lines for meter in line.meters]
+    Console().print(table)
+    requests = sum(len(meter.blocks()) for meter in meters)
+    readings = sum(len(meter.registers) for meter in meters)
+    counts = {"lines": len(config.lines), "meters": len(meters), "requests": requests, "readings": readings}
+    click.echo(say("collect.plan", name=config.name, **counts))
+
+
+@dataclass
+class _Shown:
+    """What one round brought, for the eye; writes nothing."""
+
+    values: dict[str, int] = field(default_factory=dict)
+    missed: dict[str, Missed] = field(default_factory=dict)
+    kept: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def row(self, meter: Meter, read_at_ms: int, values: Mapping[str, int]) -> None:
+        """Take the values of a meter."""
+        del meter, read_at_ms
+        self.values |= values
+
+    def miss(self, missed: Missed) -> None:
+        """Take readings that are missing."""
+        self.missed |= dict.fromkeys(missed.points, missed)
+
+    def tell(self, event: LinkEvent) -> None:
+        """Take a change of a link, which the reasons say as well."""
+
+    def polled(self) -> None:
+        """Count nothing."""
+
+    def put_state(self, name: str, value: str, since_ms: int) -> None:
+        """Keep a state for this one round."""
+        self.kept[name] = value, since_ms
+
+    def state(self, name: str) -> tuple[str, int] | None:
+        """Give a state of this one round."""
+        return self.kept.get(name)
+
+
+async def _show_once(config: CollectorConfig) -> None:
+    """Read every meter once and print what came."""
+    shown, clock = _Shown(), SystemClock()
+    lines = [LineTask(line, modbus_of(line), clock, shown, 0) for line in config.lines]
+    await asyncio.gather(*(line.once() for line in lines))
+    table = Table(*say("collect.once_columns").split("|"))
+    for line in config.lines:
+        for meter in line.meters:
+            for register, point in meter.registers:
+                place = (line.name, meter.name, register.name, point)
+                table.add_row(*place, *_cells(shown, point, register.decimals, register.unit))
+    Console().print(table)
+    click.echo(say("collect.once", values=len(shown.values), missed=len(shown.missed)))
+
+
+def _cells(shown: _Shown, point: str, decimals: int, unit: str) -> tuple[str, str, str]:
+    if point in shown.values:
+        return f"{Decimal(shown.values[point]).scaleb(-decimals):f}", unit, ""
+    missed = shown.missed[point]
+    return "", unit, reason_text(RejectedRow(0, missed.reason, point, parameters=missed.parameters))

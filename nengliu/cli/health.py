@@ -1,0 +1,161 @@
+"""`nengliu health PART`: is this part alive; asked by the supervisor and by a container's health check.
+
+Signs of life are what a part does anyway: the store and the page answer, a flow commits epochs to its
+recovery store and notes how far it got (so it is unhealthy while the store it writes to is away), a collector
+renews its status file with every heartbeat.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+import time
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+
+from nengliu import settings as settings_of
+from nengliu.cli.language import examples, say
+from nengliu.errors import InputError
+from nengliu.settings import Settings
+
+FLOWS = {"flow": "embedded", "ingest": "ingest", "rollups": "rollups"}
+"""Recovery store of each part that runs a flow."""
+FLOW_S = 30.0
+"""A flow that did not end an epoch for this long, and three epochs more, is stuck (a wide import may take seconds)."""
+COLLECTOR_S = 30.0
+"""A collector renews its status file with each heartbeat; this much later it is stuck."""
+
+
+@click.command(help=say("command.health"), epilog=examples("health"))
+@click.argument("part")
+def health(part: str) -> None:
+    """Exit 0 if the part is alive, 3 if not."""
+    settings = settings_of.load()
+    alive = lives(settings, part)
+    click.echo(say("health.alive" if alive else "health.dead", part=part))
+    if not alive:
+        sys.exit(3)
+
+
+def lives(settings: Settings, part: str, started_s: float = 0.0, host: str = "127.0.0.1") -> bool:
+    """Whether a part shows a sign of life later than `started_s` [s since 1970].
+
+    Raises
+    ------
+    InputError
+        There is no part of that name.
+    """
+    if part == "store":
+        return store_answers(settings)
+    if part == "dashboard":
+        return page_answers(settings.port, host)
+    if part in FLOWS:
+        return flow_lives(settings, part, started_s)
+    files = collectors(settings)
+    if part in files:
+        return collector_lives(settings, files[part], started_s)
+    known = ", ".join(["store", "dashboard", *FLOWS, *files])
+    raise InputError(say("error.no_part", part=part, known=known))
+
+
+def store_answers(settings: Settings) -> bool:
+    """Whether the store in force takes connections."""
+    if settings.store:
+        from nengliu.errors import StorageError
+        from nengliu.storage import await_store
+
+        try:
+            await_store(settings, 0.0)
+        except StorageError:
+            return False
+        return True
+    try:
+        return answers(int((settings.store_home / "port").read_text()), "/ping")
+    except (OSError, ValueError):
+        return False
+
+
+def page_answers(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether the page is there."""
+    return answers(port, "/_stcore/health", host)
+
+
+def flow_lives(settings: Settings, part: str, started_s: float = 0.0) -> bool:
+    """Whether a flow ended an epoch lately."""
+    return _is_fresh(epoch_ended_s(settings, part), started_s, FLOW_S + 3 * settings.epoch_s)
+
+
+def epoch_ended_s(settings: Settings, part: str) -> float:
+    """When a flow last ended an epoch [s since 1970]: it then notes how far it got; 0 if it never did."""
+    return _written_s(settings.recovery_path / FLOWS[part] / "resume.json")
+
+
+def collector_lives(settings: Settings, config: Path, started_s: float = 0.0) -> bool:
+    """Whether the process of a collector is there and renewed its status file with its last heartbeat."""
+    status = read_status(settings, config)
+    patience_s = float(status.get("heartbeat_s", 0)) + COLLECTOR_S
+    return process_lives(status) and _is_fresh(
+        _written_s(status_file(settings, config)), started_s, patience_s
+    )
+
+
+def process_lives(status: Mapping[str, Any]) -> bool:
+    """Whether the process that wrote a status file is there still."""
+    return bool(psutil.pid_exists(int(status.get("process", -1))))
+
+
+def collectors(settings: Settings) -> dict[str, Path]:
+    """Configuration of each collector of this installation, by the name of its part."""
+    return {file.stem: file for file in sorted(settings.home.glob("collector*.toml"))}
+
+
+def status_file(settings: Settings, config: Path) -> Path:
+    """File in which the collector of a configuration says how it is."""
+    try:
+        name = tomllib.loads(config.read_text(encoding="utf-8")).get("name", config.stem)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        name = config.stem
+    return settings.home / "collector" / f"{name}.json"
+
+
+def read_status(settings: Settings, config: Path) -> dict[str, Any]:
+    """Give what a collector last said of itself; empty if it never said anything."""
+    try:
+        found = json.loads(status_file(settings, config).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def reachable(host: str) -> str:
+    """Give the address under which this machine reaches a server that listens on `host`."""
+    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - nothing is bound here
+
+
+def answers(port: int, path: str, host: str = "127.0.0.1", timeout_s: float = 1.0) -> bool:
+    """Whether something on `host` answers `path` with 200."""
+    connection = http.client.HTTPConnection(reachable(host), port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _is_fresh(written_s: float, started_s: float, patience_s: float) -> bool:
+    return written_s > max(started_s, time.time() - patience_s)
+
+
+def _written_s(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,140 @@
+"""Virtual time: a clock that moves on only when the loop has nothing left to do.
+
+    clock = VirtualClock(start_ms)
+    with clock.ruling():            # in a running loop; counts thread jobs as work
+        await clock.sleep_until(...)
+
+A waiter is woken when no callback is ready, no exchange with a meter is under way
+(wrap the transport: `clock.watch(transport)`) and no job runs in a thread.  So two weeks of
+quarter-hours run in seconds, and in the same order every time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from acquisition.drivers.transport import Transport
+
+T = TypeVar("T")
+HANG_S = 0.25
+"""A job in a thread holds the time for so long at most: a log that hangs must not stop it."""
+QUIET_TURNS = 3
+"""Turns of the loop without another callback before time moves: an answer may be in the selector."""
+
+
+class VirtualClock:
+    """A clock (`acquisition.drivers.clock.Clock`) that shows the time it was last moved to."""
+
+    def __init__(self, start_ms: int, hang_s: float = HANG_S) -> None:
+        self._now_ms, self._hang_s = start_ms, hang_s
+        self._jobs: set[asyncio.Future[Any]] = set()
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+        self._busy = self._quiet = 0
+        self._looking = False
+
+    def now_ms(self) -> int:
+        """Give the time now [ms, UTC]."""
+        return self._now_ms
+
+    async def sleep_until(self, at_ms: int) -> None:
+        """Return when the clock shows `at_ms` or later."""
+        if at_ms <= self._now_ms:
+            await asyncio.sleep(0)
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiters, (at_ms, next(self._order), waiter))
+        self._look_soon()
+        await waiter
+
+    def set_back(self, by_ms: int) -> None:
+        """Set the clock back, as a person or a time server would; who sleeps looks anew."""
+        self._now_ms -= by_ms
+        waiters, self._waiters = self._waiters, []
+        for _, _, waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def working(self, what: Awaitable[T]) -> T:
+        """Wait for real work (a socket, a thread); time stands still until it is done."""
+        self._busy += 1
+        try:
+            return await what
+        finally:
+            self._busy -= 1
+            self._look_soon()
+
+    def watch(self, transport: Transport) -> Transport:
+        """Let the exchanges of a transport count as work."""
+        return _Watched(transport, self)
+
+    @contextmanager
+    def ruling(self) -> Iterator[VirtualClock]:
+        """Count jobs in threads as work, as long as the block lasts."""
+        loop: Any = asyncio.get_running_loop()
+        before = loop.run_in_executor
+
+        def run_in_executor(executor: Any, call: Any, *arguments: Any) -> Any:
+            job = before(executor, call, *arguments)
+            self._busy += 1
+            self._jobs.add(job)
+            loop.call_later(self._hang_s, self._done, job)
+            job.add_done_callback(self._done)
+            return job
+
+        loop.run_in_executor = run_in_executor
+        try:
+            yield self
+        finally:
+            loop.run_in_executor = before
+
+    def _done(self, job: asyncio.Future[Any]) -> None:
+        if job in self._jobs:
+            self._jobs.remove(job)
+            self._busy -= 1
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        self._quiet = 0
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        """Move on if the loop is quiet; else look again."""
+        loop: Any = asyncio.get_running_loop()
+        while self._waiters and self._waiters[0][2].done():  # cancelled
+            heapq.heappop(self._waiters)
+        if self._busy or not self._waiters:
+            self._looking = False
+            return
+        self._quiet = 0 if loop._ready else self._quiet + 1
+        if self._quiet >= QUIET_TURNS:
+            self._quiet = 0
+            self._now_ms = self._waiters[0][0]
+            while self._waiters and self._waiters[0][0] <= self._now_ms:
+                waiter = heapq.heappop(self._waiters)[2]
+                if not waiter.done():
+                    waiter.set_result(None)
+        loop.call_soon(self._look)
+
+
+class _Watched:
+    """A transport whose exchanges hold the time."""
+
+    def __init__(self, transport: Transport, clock: VirtualClock) -> None:
+        self._transport, self._clock = transport, clock
+
+    async def connect(self) -> None:
+        await self._clock.working(self._transport.connect())
+
+    async def read(self, unit: int, function: int, address: int, count: int) -> list[int]:
+        return await self._clock.working(self._transport.read(unit, function, address, count))
+
+    async def close(self) -> None:
+        await self._transport.close()

@@ -1,0 +1,79 @@
+"""`nengliu health PART`: 0 for a part that gives a sign of life, 3 for one that does not."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from nengliu.cli.health import answers, flow_lives, lives, page_answers
+from nengliu.cli.main import group
+from nengliu.errors import InputError
+from nengliu.settings import Settings
+from nengliu.storage.client import dsn
+
+
+def exit_code(part: str, **environment: str) -> int:
+    return CliRunner(env=environment).invoke(group(), ["health", part]).exit_code
+
+
+def note(settings: Settings, flow: str) -> Path:
+    """Write what a flow writes when it ends an epoch."""
+    file = settings.recovery_path / flow / "resume.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("{}")
+    return file
+
+
+def test_store_by_address_is_alive_if_it_takes_connections(store_settings: Settings, tmp_path: Path) -> None:
+    """The health of the store is that of the one in force, embedded or a server."""
+    assert exit_code("store", NENGLIU_HOME=str(store_settings.home), NENGLIU_STORE="") == 0
+    assert exit_code("store", NENGLIU_HOME=str(tmp_path), NENGLIU_STORE=dsn(store_settings)) == 0
+    assert exit_code("store", NENGLIU_HOME=str(tmp_path), NENGLIU_STORE="http://127.0.0.1:1") == 3
+    assert exit_code("store", NENGLIU_HOME=str(tmp_path), NENGLIU_STORE="") == 3
+
+
+def test_page_that_is_away_is_not_alive() -> None:
+    """Nothing listens, so nothing answers."""
+    assert not page_answers(1)
+    assert not answers(1, "/", host="0.0.0.0")
+
+
+def test_flow_is_alive_while_it_ends_epochs(tmp_path: Path) -> None:
+    """An epoch that ended lately is the sign of life; a longer epoch is given more time."""
+    settings = Settings(home=tmp_path, epoch_s=2)
+    assert not flow_lives(settings, "rollups")
+    file = note(settings, "rollups")
+    assert flow_lives(settings, "rollups")
+    then = time.time() - 60
+    os.utime(file, (then, then))
+
+    assert not flow_lives(settings, "rollups")
+    assert flow_lives(Settings(home=tmp_path, epoch_s=20), "rollups")
+
+
+def test_sign_of_a_predecessor_does_not_count(tmp_path: Path) -> None:
+    """A part that was started anew is alive by what it did itself."""
+    settings = Settings(home=tmp_path)
+    note(settings, "embedded")
+
+    assert lives(settings, "flow")
+    assert not lives(settings, "flow", started_s=time.time() + 1)
+
+
+def test_collector_without_a_status_is_not_alive(tmp_path: Path) -> None:
+    """A configuration alone reads no meter; a file that is no TOML is told by the doctor, not by a crash."""
+    (tmp_path / "collector.toml").write_text("name = ")
+
+    assert not lives(Settings(home=tmp_path), "collector")
+
+
+def test_unknown_part_is_an_error_with_the_known_ones(tmp_path: Path) -> None:
+    """A misspelt part in a health check is not taken for a sick one."""
+    (tmp_path / "collector-north.toml").touch()
+
+    with pytest.raises(InputError, match=r"flows.*ingest.*collector-north"):
+        lives(Settings(home=tmp_path), "flows")

@@ -1,0 +1,126 @@
+"""A collector of the product in virtual time, as a process of its own: it can be killed like the real one.
+
+All but the clock is what `nengliu collect` runs.  The clock goes on as soon as the collector has nothing left to
+do, as far as it is let, and shows its time in a file, so that the simulated meters count in the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import signal
+import struct
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "acquisition"))
+
+from virtual import VirtualClock
+
+from acquisition.drivers.collector import Collector, run_collector
+from acquisition.drivers.config import Line, load_config
+from acquisition.drivers.modbus import ModbusTcp
+from acquisition.drivers.transport import Transport
+from nengliu import settings, telemetry
+
+HANG_S = 0.25
+"""Real time for which an append to the log holds the virtual one; a log that hangs longer is left behind [s]."""
+_TIME = struct.Struct("<q")
+
+
+class SharedTime:
+    """Two numbers in a file that several processes see: the time, and how far it may go on [ms, UTC]."""
+
+    def __init__(self, file: Path) -> None:
+        if not file.exists():
+            file.write_bytes(bytes(2 * _TIME.size))
+        with file.open("r+b") as opened:
+            self._bytes = mmap.mmap(opened.fileno(), 2 * _TIME.size)
+
+    def __call__(self) -> int:
+        """Give the time."""
+        return int(_TIME.unpack_from(self._bytes)[0])
+
+    def set(self, at_ms: int) -> None:
+        """Set the time."""
+        _TIME.pack_into(self._bytes, 0, at_ms)
+
+    @property
+    def limit_ms(self) -> int:
+        """How far the time may go on."""
+        return int(_TIME.unpack_from(self._bytes, _TIME.size)[0])
+
+    @limit_ms.setter
+    def limit_ms(self, at_ms: int) -> None:
+        _TIME.pack_into(self._bytes, _TIME.size, at_ms)
+
+
+class SharedClock(VirtualClock):
+    """Virtual time that is shown in a file; an append to the log holds it for a moment."""
+
+    def __init__(self, shared: SharedTime) -> None:
+        self._shared = shared
+        self._append_began = 0.0
+        self.collector: Collector | None = None
+        super().__init__(shared())
+
+    @property
+    def _now_ms(self) -> int:
+        return self._shared()
+
+    @_now_ms.setter
+    def _now_ms(self, at_ms: int) -> None:
+        self._shared.set(at_ms)
+
+    def _look(self) -> None:
+        """Move on unless an append is under way; at the limit wait there."""
+        waiters = [at_ms for at_ms, _, waiter in self._waiters if not waiter.done()]
+        at_limit = min(waiters, default=self._shared()) > self._shared.limit_ms
+        if at_limit and not self._busy and not self._is_sending():
+            self._shared.set(max(self._shared(), self._shared.limit_ms))
+        if at_limit or self._is_sending():
+            self._looking = False
+        else:
+            super()._look()
+
+    def _is_sending(self) -> bool:
+        uplink = self.collector and self.collector.uplink
+        if not uplink or not uplink.in_flight:
+            self._append_began = 0.0
+            return False
+        self._append_began = self._append_began or time.monotonic()
+        return time.monotonic() - self._append_began < HANG_S
+
+    async def patrol(self) -> None:
+        """Look again every now and then: a thread that ends, or hangs, wakes nobody."""
+        while True:
+            await asyncio.sleep(0.002)
+            self._look_soon()
+
+
+async def main(config_file: Path, clock_file: Path) -> None:
+    """Collect until a signal comes."""
+    clock = SharedClock(SharedTime(clock_file))
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def ready(collector: Collector) -> None:
+        clock.collector = collector
+        loop.add_signal_handler(signal.SIGTERM, lambda: tasks.add(loop.create_task(collector.stop())))
+
+    def transport(line: Line) -> Transport:
+        return clock.watch(ModbusTcp(line.host, line.port, line.timeout_s))
+
+    def dump():
+        print('DUMP', clock.now_ms(), clock._shared.limit_ms, clock._busy, clock._looking, clock._quiet, [w[0]-clock.now_ms() for w in clock._waiters[:5]], clock._is_sending(), flush=True)
+        for t in asyncio.all_tasks(): t.print_stack(limit=8)
+        import faulthandler; faulthandler.dump_traceback()
+    loop.add_signal_handler(signal.SIGUSR1, dump)
+    tasks.add(loop.create_task(clock.patrol()))
+    await run_collector(settings.load(), load_config(config_file), clock, transport, ready)
+
+
+if __name__ == "__main__":
+    telemetry.configure()
+    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2])))
