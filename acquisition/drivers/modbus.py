@@ -59,7 +59,9 @@ class ModbusTcp:
             trace_connect=self._notice_loss,
         )
         client.set_max_no_responses(NEVER)
-        if not await client.connect():
+        connected = await client.connect()
+        _heed_cancel()
+        if not connected:
             client.close()
             raise self._lost(f"expected a connection within {self._timeout_s} s, got none")
         self._client = client
@@ -74,8 +76,9 @@ class ModbusTcp:
         try:
             answer = await client.ctx.execute(False, request)
         except ModbusException as error:
-            _let_cancel(error)
             raise self._silence(unit) from error
+        finally:
+            _heed_cancel()
         if answer.isError():
             raise _refusal(f"{self.where} unit {unit} register {address}", answer.exception_code)
         return list(answer.registers)
@@ -155,11 +158,14 @@ class ModbusTcp:
                 waiting.exception()  # nobody may be waiting any more: then it is no news
 
 
-def _let_cancel(error: ModbusException) -> None:
-    """Go on with a cancellation that pymodbus turned into an error of its own: whoever stops us must not wait."""
+def _heed_cancel() -> None:
+    """Let a cancellation through that was swallowed on the way: whoever stops us must not wait.
+
+    pymodbus makes an error of its own of it, and `asyncio.wait_for` (3.11) prefers an answer of the same moment.
+    """
     task = asyncio.current_task()
     if task is not None and task.cancelling():
-        raise asyncio.CancelledError from error
+        raise asyncio.CancelledError
 
 
 def _refusal(where: str, code: int) -> LinkError:
