@@ -3,7 +3,7 @@
 # DATA=... the folder of the data sets for `make prove-a`; SLOW=1 runs the slow tests too.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench prove-a wheel lock clean
+.PHONY: help run test check format bench prove-a prove-b wheel lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -37,6 +37,9 @@ bench: $(DEV_STAMP) ## Measure throughput beside a named peer
 
 prove-a: $(DEV_STAMP) ## Prove the laws on real data (DATA=folder of the data sets)
 	@$(PY) tests/prove/prove_a.py --data "$(DATA)" $(ARGS)
+
+prove-b: $(DEV_STAMP) ## Prove the live edge: Modbus, both buses, kills at every joint, cuts (needs a JVM and Maven)
+	@$(PY) tests/prove/prove_b.py $(ARGS)
 
 wheel: $(DEV_STAMP) ## Build the wheel into dist/
 	@$(PY) -m build --wheel --no-isolation --outdir dist .

@@ -24,7 +24,7 @@ from acquisition.drivers.modbus import ModbusTcp
 from acquisition.drivers.transport import Transport
 from nengliu import settings, telemetry
 
-HANG_S = 0.25
+HANG_S = 2.0
 """Real time for which an append to the log holds the virtual one; a log that hangs longer is left behind [s]."""
 _TIME = struct.Struct("<q")
 
@@ -112,11 +112,6 @@ async def main(config_file: Path, clock_file: Path) -> None:
     def transport(line: Line) -> Transport:
         return clock.watch(ModbusTcp(line.host, line.port, line.timeout_s))
 
-    def dump():
-        print('DUMP', clock.now_ms(), clock._shared.limit_ms, clock._busy, clock._looking, clock._quiet, [w[0]-clock.now_ms() for w in clock._waiters[:5]], clock._is_sending(), flush=True)
-        for t in asyncio.all_tasks(): t.print_stack(limit=8)
-        import faulthandler; faulthandler.dump_traceback()
-    loop.add_signal_handler(signal.SIGUSR1, dump)
     tasks.add(loop.create_task(clock.patrol()))
     await run_collector(settings.load(), load_config(config_file), clock, transport, ready)
 

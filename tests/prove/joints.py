@@ -78,7 +78,8 @@ def in_flight(one: edge.Edge) -> str:
     day = (one.plants.time() - one.plants.start_ms) / DAY_MS
     with one.installation.log() as log:
         messages = sum(log.bounds(RAW, part).end for part in range(rig.PARTITIONS))
-    return f"on day {day:5.2f}, {messages} messages in the log, {one.installation.stored()} readings stored, {one.status()}"
+    stored = one.installation.stored()
+    return f"on day {day:5.2f}, {messages} messages in the log, {stored} readings stored, {one.status()}"
 
 
 def judge(one: edge.Edge, report: rig.Report, rng: random.Random, done: Counter[str]) -> None:
@@ -91,8 +92,8 @@ def judge(one: edge.Edge, report: rig.Report, rng: random.Random, done: Counter[
     report.point("3 kills", f"{sum(done.values())}: {figure}", holds=sum(done.values()) >= KILLS)
     report.point(
         "3 nothing acknowledged is lost",
-        f"{len(told)} messages in the buffer, {len(told - unique)} not in the log, {len(unique - told)} in the log only, "
-        f"{len(sequences) - len(unique)} repetitions",
+        f"{len(told)} messages in the buffer, {len(told - unique)} not in the log, {len(unique - told)} in the log "
+        f"only, {len(sequences) - len(unique)} repetitions",
         holds=told == unique,
     )
     report.point(
@@ -123,13 +124,15 @@ def marked(one: edge.Edge, windows: edge.Windows, report: rig.Report) -> None:
     guessed = [
         key
         for key, (used, estimated, _) in unread.items()
-        if used != estimated or (used == 0 and edge.true_use(one.plants, key[0], key[1], key[1] + QUARTER_MS) > 20_000)
+        if used != estimated
+        or (used == 0 and edge.true_use(one.plants, key[0], key[1], key[1] + QUARTER_MS) > 20_000)
     ]
     client = connect(one.installation.settings)
     told = client.command(f"SELECT sum(count) FROM {one.installation.settings.database}.missed FINAL")
     client.close()
     report.point(
         "3 what nobody could read is marked, never guessed as zero",
-        f"{len(unread)} quarter-hours without a reading, {len(guessed)} not marked; {told} missing readings in the store",
+        f"{len(unread)} quarter-hours without a reading, {len(guessed)} not marked; {told} missing readings "
+        "in the store",
         holds=len(unread) > 0 and not guessed and int(told) == sum(edge.kept(one).missed.values()),
     )

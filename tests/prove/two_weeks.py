@@ -66,7 +66,9 @@ def judge(one: edge.Edge, bus: str, report: rig.Report, rng: random.Random) -> N
     report.point(f"2 {bus}: every reading arrives, none doubled", figure, holds=stored == what.readings)
     differ = edge.wrong_registers(one.plants, stored)
     report.point(
-        f"2 {bus}: each is what the meter showed", f"{len(differ)} differ", holds=not differ and len(stored) > 9000
+        f"2 {bus}: each is what the meter showed",
+        f"{len(differ)} differ",
+        holds=not differ and len(stored) > 9000,
     )
     done, wrong = edge.wrong_spans(one.plants, stored, windows, rng, SPANS)
     report.point(
@@ -88,7 +90,10 @@ def days(one: edge.Edge, bus: str, report: rig.Report) -> None:
     """Compare days by the product's own question with the truth of every day whose edges were read."""
     start_ms = one.plants.start_ms
     told = {"level": "day", "enterprise": edge.enterprise().enterprise}
-    first, last = (time.strftime("%Y-%m-%d", time.gmtime(ms // 1000 + 8 * 3600)) for ms in (start_ms, start_ms + DAYS * DAY_MS))
+    first, last = (
+        time.strftime("%Y-%m-%d", time.gmtime(ms // 1000 + 8 * 3600))
+        for ms in (start_ms, start_ms + DAYS * DAY_MS)
+    )
     rows = one.installation.ask("windows", **told, start=first, end=last)
     decimals = {channel.point: channel.decimals for channel in channels()}
     right = 0
@@ -98,4 +103,8 @@ def days(one: edge.Edge, bus: str, report: rig.Report) -> None:
             used = int(Decimal(str(row["used"])).scaleb(decimals[str(row["point"])]))
             right += used == edge.true_use(one.plants, str(row["point"]), at_ms, at_ms + DAY_MS)
     expected = DAYS * len(edge.counters())
-    report.point(f"2 {bus}: `nengliu query windows` by day equals the truth", f"{right} of {expected}", holds=right == expected)
+    report.point(
+        f"2 {bus}: `nengliu query windows` by day equals the truth",
+        f"{right} of {expected}",
+        holds=right == expected,
+    )
