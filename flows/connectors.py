@@ -15,7 +15,6 @@ gives the records since then again; what follows is keyed and carries its positi
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -26,8 +25,9 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from flows.resume import ResumeNotes
-from nengliu.bus import Log, Record, partition_of
-from nengliu.errors import LogError
+from nengliu import telemetry
+from nengliu.bus import OFFSET_BITS, Log, Record, partition_of
+from nengliu.errors import LogRefused
 from schemas.block import Rows
 
 BATCH_RECORDS = 256
@@ -44,7 +44,7 @@ Position = tuple[int, int]
 """What a source remembers: generation of the log, offset of the next record.  Stored data."""
 
 X = TypeVar("X")
-_log = logging.getLogger(__name__)
+_log = telemetry.logger.getChild(__name__)
 
 
 class StoreWriter(Protocol):
@@ -80,7 +80,7 @@ class LogSource(FixedPartitionedSource[tuple[str, list[Record]], Position]):
     -----
     `stop` ends the source at its next poll as if the log had ended: the flow drains,
     flushes and commits.  `flows.runner.run_flow` sets it on SIGTERM and SIGINT, and sets
-    `notes`, where the parts tell what they will never read again.
+    `notes`, where the parts tell what they will never read again: when they open, and at each epoch.
     """
 
     def __init__(
@@ -112,7 +112,10 @@ class LogSource(FixedPartitionedSource[tuple[str, list[Record]], Position]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: Position | None) -> LogSourcePart:
         """Open the log and go to where the last committed epoch ended."""
-        return LogSourcePart(self, int(for_part), resume_state)
+        part = LogSourcePart(self, int(for_part), resume_state)
+        flow, position = step_id.partition(".")[0], part.position
+        telemetry.emit(telemetry.FlowResumed(1, flow=flow, partition=int(for_part), position=position))
+        return part
 
 
 class LogSourcePart(StatefulSourcePartition[tuple[str, list[Record]], Position]):
@@ -130,6 +133,12 @@ class LogSourcePart(StatefulSourcePartition[tuple[str, list[Record]], Position])
         self._end = bounds.end if source.stop_at_end else None
         self._end_generation = bounds.generation
         self._last = self._generation, self._offset
+        self._note()
+
+    @property
+    def position(self) -> int:
+        """Position of the record that is read next."""
+        return self._generation << OFFSET_BITS | self._offset
 
     def next_batch(self) -> list[tuple[str, list[Record]]]:
         """Give what is there, at most one item."""
@@ -145,14 +154,18 @@ class LogSourcePart(StatefulSourcePartition[tuple[str, list[Record]], Position])
 
     def snapshot(self) -> Position:
         """Generation and offset of the next record to give; the one before this is committed by now."""
-        if self._source.notes is not None:
-            self._source.notes.note(self._source.topic, self._partition, self._last)
+        self._note()
         self._last = self._generation, self._offset
         return self._last
 
     def close(self) -> None:
         """Let go of the log."""
         self._log.close()
+
+    def _note(self) -> None:
+        """Tell where a resume would begin at the earliest."""
+        if self._source.notes is not None:
+            self._source.notes.note(self._source.topic, self._partition, self._last)
 
     def _at_end(self) -> bool:
         if self._end is None:
@@ -193,7 +206,7 @@ class LogSourcePart(StatefulSourcePartition[tuple[str, list[Record]], Position])
         if self._generation > bounds.generation or (
             self._generation == bounds.generation and self._offset > bounds.end
         ):
-            raise LogError(
+            raise LogRefused(
                 f"{where}: this flow has read up to {here}, but the log ends at generation "
                 f"{bounds.generation} offset {bounds.end}: it was lost or restored from an older copy, and "
                 f"positions would be given twice; renew the topic above generation {self._generation}"

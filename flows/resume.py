@@ -1,19 +1,20 @@
 """What the flows will never read again, so that a log may forget it.
 
-Each flow keeps ``resume.json`` beside its recovery store: per topic and partition the generation and offset of
-the snapshot *before* the last one. Bytewax gives out records of an epoch only when all earlier epochs
-are committed, so that snapshot's epoch is: no resume goes back behind it.
+Each flow keeps ``resume.json`` beside its recovery store. From the moment it resumes it says, per topic and
+partition, the generation and offset where it did, and later those of the snapshot *before* the last one.
+Bytewax gives out records of an epoch only when all earlier epochs are committed, so that snapshot's epoch is:
+no resume goes back behind it.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from pathlib import Path
 
-from nengliu.bus.open import open_log
+from nengliu import telemetry
+from nengliu.bus.open import connect_log
 from nengliu.settings import Settings
 
 NOTE_EVERY_S = 10.0
@@ -23,7 +24,7 @@ FILE = "resume.json"
 Places = dict[str, dict[str, tuple[int, int]]]
 """Topic -> partition (as text) -> (generation, offset).  Stored data."""
 
-_log = logging.getLogger(__name__)
+_log = telemetry.logger.getChild(__name__)
 
 
 class ResumeNotes:
@@ -74,7 +75,7 @@ def resume_points(settings: Settings) -> dict[str, dict[int, int]]:
         return {}
     topics = {topic for places in notes for topic in places}
     found: dict[str, dict[int, int]] = {}
-    with open_log(settings) as log:
+    with connect_log(settings) as log:
         for topic in sorted(topics):
             readers = [places[topic] for places in notes if topic in places]
             for partition in range(log.partitions(topic)):

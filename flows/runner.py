@@ -9,8 +9,10 @@ the epoch in work.
 from __future__ import annotations
 
 import fcntl
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -30,13 +32,17 @@ from bytewax.run import cli_main
 
 from flows.connectors import LogSource
 from flows.resume import FILE, ResumeNotes
+from nengliu import telemetry
 from nengliu.errors import LogError, NengliuError
 
 RECOVERY_PARTS = 1
 """One file: what is in it commits together.  Fixed at its creation, whatever the workers."""
 EPOCH_S = 5.0
 """Time between commits, and the most that a crash repeats; also the unit of back-pressure [s]."""
-
+STOP_S = 5.0
+"""A flow asked by SIGTERM to stop may finish its epoch for so long; if log or store are away it ends without [s]."""
+LOCK_S = 1.0
+"""How long to wait for the lock of a recovery store: who only looks whether it is held holds it for a moment [s]."""
 
 _Handler = Callable[[int, FrameType | None], object] | int | None
 _RECOVERY_ERRORS = (InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError)
@@ -131,10 +137,15 @@ def _lock(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise LogError(f"{folder}: no recovery store ({error}); give this user the right to write") from error
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LogError(f"{folder}: another process runs this flow; stop it first") from error
+        until = time.monotonic() + LOCK_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    raise LogError(f"{folder}: another process runs this flow; stop it first") from error
+                time.sleep(0.02)
         yield
 
 
@@ -142,6 +153,7 @@ def _lock(folder: Path) -> Iterator[None]:
 def _stopping(flow: Dataflow) -> Iterator[None]:
     """Let SIGTERM and SIGINT end the sources; the old handlers come back afterwards.
 
+    After SIGTERM the flow has `STOP_S`, because a supervisor kills what does not end.
     A second SIGINT interrupts at once: a person presses it twice when the store is away and
     the flush waits.  A second SIGTERM says nothing new (a supervisor repeats it).
     """
@@ -150,20 +162,34 @@ def _stopping(flow: Dataflow) -> Iterator[None]:
         return
     ending = sources(flow)
     before: dict[int, _Handler] = {}
+    abandon = threading.Timer(STOP_S, _abandon, [flow.flow_id])
+    abandon.daemon = True
 
     def stop(number: int, _frame: FrameType | None) -> None:
         for source in ending:
             source.stop.set()
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, before[signal.SIGINT])
+        elif not abandon.is_alive():
+            abandon.start()
 
     for handled in (signal.SIGTERM, signal.SIGINT):
         before[handled] = signal.signal(handled, stop)
     try:
         yield
     finally:
+        abandon.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _abandon(name: str) -> None:
+    """End the process in the midst of an epoch: its records will be read again, as after a kill."""
+    telemetry.logger.warning(
+        "%s: asked to stop, and the log or the store is away; ends without the last epoch, which the next run repeats",
+        name,
+    )
+    os._exit(LogError.exit_code)
 
 
 def _own_error(error: BaseException | None) -> NengliuError | KeyboardInterrupt | None:

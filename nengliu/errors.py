@@ -6,7 +6,10 @@
     ├── ContractError      a message, map or row breaks its schema
     ├── LinkError          a meter or the line to it gave no usable answer
     ├── LogError           the durable log cannot be read or written
-    ├── StorageError       the store cannot be reached or refuses
+    │   └── LogRefused     no repetition helps: log-in, rights, a damaged or foreign file
+    │       └── NoTopic    the log has no such topic
+    ├── StorageError       the store cannot be reached or is busy
+    │   ├── StorageRefused no repetition helps: user, password, statement, tables
     │   └── StoreLocked    another process owns the data folder
     └── BackPressure       the receiver asks to wait
 
@@ -76,12 +79,32 @@ class LogError(NengliuError):
     exit_code: ClassVar[int] = 3
 
 
+class LogRefused(LogError):
+    """The durable log, or what it holds, refuses: the same call will fail until a person changes something."""
+
+    code: ClassVar[str] = "LOG_REFUSED"
+    retry: ClassVar[bool] = False
+
+
+class NoTopic(LogRefused):
+    """The log has no topic of that name, or has it no more."""
+
+    code: ClassVar[str] = "NO_TOPIC"
+
+
 class StorageError(NengliuError):
     """The store cannot be reached, or refuses a statement."""
 
     code: ClassVar[str] = "STORAGE"
     retry: ClassVar[bool] = True
     exit_code: ClassVar[int] = 3
+
+
+class StorageRefused(StorageError):
+    """The store refuses: the same statement will fail until a person changes something."""
+
+    code: ClassVar[str] = "STORAGE_REFUSED"
+    retry: ClassVar[bool] = False
 
 
 class StoreLocked(StorageError):

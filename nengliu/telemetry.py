@@ -147,6 +147,14 @@ class LinkChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ClockNotSet(Event):
+    """The machine's clock shows a time before 2020: a collector waits until somebody, or NTP, sets it."""
+
+    metric: ClassVar[str] = "nengliu_drivers_unset_clocks_total"
+    level: ClassVar[int] = logging.WARNING
+
+
+@dataclass(frozen=True, slots=True)
 class BufferRefused(Event):
     """The disk took neither readings nor status; what came waits in memory for the next try."""
 

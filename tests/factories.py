@@ -191,3 +191,24 @@ def make_block(readings: Sequence[dict[str, int | str]], **given: Any) -> Block:
 def payload_of(text: str) -> bytes:
     """Bytes of a whole message as the quarantine keeps them."""
     return base64.b64decode(text)
+
+
+def collector_toml(port: int = 1) -> str:
+    """Write the configuration of a collector with one meter on one line."""
+    return f"""
+name = "workshop"
+[enterprise]
+enterprise = "91370200MA0DEM0PLD"
+[[lines]]
+name = "line"
+host = "127.0.0.1"
+port = {port}
+[[lines.meters]]
+name = "main"
+unit = 1
+map = "generic"
+interval_s = 60
+schema = 101
+[lines.meters.points]
+energy = "e-main"
+"""

@@ -47,7 +47,7 @@ class Centre:
             gaps = file.execute(
                 "SELECT after, last, plain FROM gap WHERE centre = ? ORDER BY last", name
             ).fetchall()
-            self._gaps = [_Gap(*gap, self._count(gap[0], gap[1])) for gap in gaps]
+            self._gaps = [_Gap(after, last, plain, self._count(after, last)) for after, last, plain in gaps]
             self.rows = self._count(self._live, head)
 
     def done(self) -> int:

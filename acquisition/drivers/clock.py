@@ -10,7 +10,10 @@ LONGEST_SLEEP_S = 1.0
 """A long sleep looks at the wall clock again this often: NTP may have moved it."""
 
 SET_BACK_MS = 2000
-"""A clock that shows so much less than a moment ago was set: who waits must look anew at what is due."""
+"""A clock that moves so much beside the steady time was set: who waits must look anew at what is due."""
+
+EARLIEST_MS = 1_577_836_800_000
+"""1 January 2020: a clock that shows less was never set, as on a board without a battery after a power cut."""
 
 
 class Clock(Protocol):
@@ -18,6 +21,9 @@ class Clock(Protocol):
 
     def now_ms(self) -> int:
         """Give the time now [ms, UTC]."""
+
+    def steady_ms(self) -> int:
+        """Give the time since some instant in the past, which nobody can set [ms]."""
 
     async def sleep_until(self, at_ms: int) -> None:
         """Return when the clock shows `at_ms` or later, or when somebody sets it back meanwhile."""
@@ -29,6 +35,10 @@ class SystemClock:
     def now_ms(self) -> int:
         """Give the time now [ms, UTC]."""
         return time.time_ns() // 1_000_000
+
+    def steady_ms(self) -> int:
+        """Give the time since some instant in the past, which nobody can set [ms]."""
+        return time.monotonic_ns() // 1_000_000
 
     async def sleep_until(self, at_ms: int) -> None:
         """Return when the clock shows `at_ms` or later, or when somebody sets it back meanwhile."""

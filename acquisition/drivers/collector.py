@@ -21,11 +21,11 @@ import msgspec
 import numpy as np
 
 from acquisition.drivers.buffer import Buffer
-from acquisition.drivers.clock import Clock, SystemClock
+from acquisition.drivers.clock import EARLIEST_MS, Clock, SystemClock
 from acquisition.drivers.config import CollectorConfig, Line, Meter
 from acquisition.drivers.line import LineTask
 from acquisition.drivers.modbus import ModbusTcp
-from acquisition.drivers.states import State
+from acquisition.drivers.status import count_meters, line_status, write_whole
 from acquisition.drivers.transport import Transport
 from acquisition.drivers.uplink import Uplink
 from nengliu import telemetry
@@ -88,18 +88,20 @@ class Collector:
 
     async def run(self) -> None:
         """Read until `stop`; raises what broke a part, after the rest was put away."""
-        tasks: list[asyncio.Task[Any]] = []
+        stop = asyncio.create_task(self._asked_to_stop.wait())
+        tasks: list[asyncio.Task[Any]] = [stop]
         up: list[asyncio.Task[None]] = []
         try:
+            if not await self._clock_is_set(stop):
+                return
             self._start()
             tasks += [asyncio.create_task(line.run(), name=line.line.name) for line in self.lines]
             tasks.append(asyncio.create_task(self._beat(), name="heartbeat"))
-            stop = asyncio.create_task(self._asked_to_stop.wait())
             if self.uplink is not None:
                 up.append(asyncio.create_task(self.uplink.run(), name="uplink"))
-            watched: list[asyncio.Future[Any]] = [*tasks, *up, stop, self._broken]
+            watched: list[asyncio.Future[Any]] = [*tasks, *up, self._broken]
             done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-            await _cancel([*tasks, stop])
+            await _cancel(tasks)
             await self._put_away(up)
             for ended in done - {stop}:
                 ended.result()
@@ -137,6 +139,8 @@ class Collector:
 
     def tell(self, event: LinkEvent) -> None:
         """Take a change of a link."""
+        if event.since_ms > event.at_ms:  # the clock was set back; what lies ahead would be refused
+            event = msgspec.structs.replace(event, since_ms=event.at_ms)
         self._events.append(event)
         self._changed = True
         if event.kind != LinkKind.HEARTBEAT:
@@ -211,6 +215,16 @@ class Collector:
 
     # -- from the start to the end ----------------------------------------------------------
 
+    async def _clock_is_set(self, stop: asyncio.Task[Any]) -> bool:
+        """Wait until the clock shows a time that can be; False if the collector is to stop before."""
+        if self.clock.now_ms() < EARLIEST_MS:
+            telemetry.emit(telemetry.ClockNotSet(1))
+        while self.clock.now_ms() < EARLIEST_MS and not stop.done():
+            sleep = asyncio.create_task(self.clock.sleep_until(EARLIEST_MS))
+            await asyncio.wait([sleep, stop], return_when=asyncio.FIRST_COMPLETED)
+            await _cancel([sleep])
+        return not stop.done()
+
     def _start(self) -> None:
         now_ms = self.clock.now_ms()
         self.buffer.boot(now_ms)
@@ -255,7 +269,7 @@ class Collector:
                     self.buffer.trim(now_ms)
 
     async def _put_away(self, up: list[asyncio.Task[None]]) -> None:
-        await asyncio.gather(*(line.transport.close() for line in self.lines))
+        await asyncio.gather(*(line.connection.close() for line in self.lines))
         self.tell(LinkEvent(self.clock.now_ms(), LinkKind.COLLECTOR_STOPPED))
         self._flush()
         await _cancel(up)
@@ -266,36 +280,30 @@ class Collector:
     # -- what is shown ----------------------------------------------------------------------
 
     def _counts(self) -> dict[str, int]:
-        devices = [device for line in self.lines for device in line.devices]
-        down = sum(
-            device.link.state is State.DOWN or line.link.state is State.DOWN
-            for line in self.lines
-            for device in line.devices
-        )
         live, backfill = (0, 0) if self.uplink is None else self.buffer.queued(self.uplink.centre)
-        return {"meters": len(devices), "down": down, "queued": live, "backfill": backfill}
+        return count_meters(self.lines) | {"queued": live, "backfill": backfill}
 
     def _write_status(self, *, stopped: bool = False) -> None:
         self._changed = False
         if self._status is None:
             return
+        try:
+            write_whole(self._status, self._shown(0 if stopped else os.getpid()))
+        except (OSError, LogError):  # a full disk: the buffer tells of it
+            telemetry.emit(telemetry.BufferRefused(1))
+
+    def _shown(self, process: int) -> dict[str, Any]:
         oldest = [] if self.uplink is None else self.buffer.live(self.uplink.centre, 1)
-        shown: dict[str, Any] = {
+        return {
             "name": self.config.name,
-            "process": 0 if stopped else os.getpid(),
+            "process": process,
             "at_ms": self.clock.now_ms(),
             "heartbeat_s": self.config.heartbeat_s,
             **self._counts(),
             "oldest_ms": oldest[0].at_ms if oldest else 0,
             "fill": self.buffer.fill(),
-            "lines": [_line_status(line) for line in self.lines],
+            "lines": [line_status(line) for line in self.lines],
         }
-        whole = self._status.with_suffix(".new")
-        try:
-            whole.write_bytes(msgspec.json.format(msgspec.json.encode(shown), indent=1))
-            whole.replace(self._status)
-        except OSError:  # a full disk: the buffer tells of it
-            telemetry.emit(telemetry.BufferRefused(1))
 
 
 def buffer_path(settings: Settings, name: str) -> Path:
@@ -347,7 +355,8 @@ async def run_collector(
     clock = clock or SystemClock()
     path = buffer_path(settings, config.name)
     with owned(path):
-        buffer = Buffer(path)
+        plan = config.buffer
+        buffer = Buffer(path, keep_days=plan.keep_days, room_bytes=plan.room_mb * 2**20)
         try:
             collector = Collector(
                 config, buffer, None, clock, transport_of or modbus_of, status=path.with_suffix(".json")
@@ -357,6 +366,8 @@ async def run_collector(
                 lambda: open_log(settings),
                 clock,
                 on_event=collector.tell_now,
+                late_s=plan.late_s,
+                backfill_per_s=plan.backfill_per_s,
                 seed=int.from_bytes(config.name.encode()),
             )
             if on_ready is not None:
@@ -375,19 +386,3 @@ async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _line_status(line: LineTask) -> dict[str, Any]:
-    meters = [
-        {
-            "name": device.meter.name,
-            "state": device.link.state,
-            "since_ms": device.link.since_ms,
-            "reason": device.link.reason,
-            "last_ms": device.last_ms,
-        }
-        for device in line.devices
-    ]
-    reason = "LINE_DOWN" if line.link.state is State.DOWN else ""
-    state = {"name": line.line.name, "state": line.link.state, "since_ms": line.link.since_ms}
-    return state | {"reason": reason, "meters": meters}

@@ -8,22 +8,20 @@ tries last, so that no meter without an answer is asked twice in a row and none 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 
 from acquisition.codecs.registers import ticks
-from acquisition.drivers.clock import Clock
-from acquisition.drivers.config import Block, Line, Meter
+from acquisition.drivers.clock import EARLIEST_MS, SET_BACK_MS, Clock
+from acquisition.drivers.config import Line, Meter
+from acquisition.drivers.connection import MUTE, Connection
+from acquisition.drivers.desk import Desk
+from acquisition.drivers.register_maps import Block
 from acquisition.drivers.states import (
     LONGEST_CONNECT_S,
-    LineLink,
     MeterLink,
     State,
-    line_connected,
-    line_refused,
     meter_answered,
     meter_silent,
 )
@@ -33,44 +31,33 @@ from nengliu.domain.quality import Reason
 from nengliu.errors import LinkError
 from schemas.messages import LinkEvent, Missed
 
-SILENT = ("TIMEOUT", "LINE_DOWN")
-"""Reasons of an exchange in which the meter said nothing at all."""
+SILENT = (*MUTE, "GATEWAY")
+"""Reasons of an exchange in which the meter said nothing at all, though a gateway may have said so."""
+LONGEST_SKIP_MS = 366 * 86_400_000
+"""More is never told as missing at a time: a clock that leapt further did not show the time before."""
 SPLITTING = ("2", "3", "4")
 """Exception codes that reading over a hole may bring: the block is read register by register from then on."""
-_meter_link, _line_link = msgspec.json.Decoder(MeterLink), msgspec.json.Decoder(LineLink)
-
-
-class Desk(Protocol):
-    """What a line hands in; all of one turn of the loop becomes durable together."""
-
-    def row(self, meter: Meter, read_at_ms: int, values: Mapping[str, int]) -> None:
-        """Take the values of a meter by point [ticks]."""
-
-    def miss(self, missed: Missed) -> None:
-        """Take due readings that are missing."""
-
-    def tell(self, event: LinkEvent) -> None:
-        """Take a change of a link."""
-
-    def polled(self) -> None:
-        """Count an exchange."""
-
-    def put_state(self, name: str, value: str, since_ms: int) -> None:
-        """Keep a state over restarts."""
-
-    def state(self, name: str) -> tuple[str, int] | None:
-        """Give a kept state."""
+_meter_link = msgspec.json.Decoder(MeterLink)
 
 
 @dataclass(eq=False)
 class Device:
-    """A meter with what the line knows of it; `slot_ms` is its next slot, `last_ms` its last reading [ms, UTC]."""
+    """A meter with what the line knows of it.
+
+    Parameters
+    ----------
+    slot_ms, last_ms
+        Its next slot and its last reading [ms, UTC].
+    skipped
+        First slot and end of the newest range the clock or a break leapt over [ms, UTC].
+    """
 
     meter: Meter
     link: MeterLink
     slot_ms: int
     blocks: list[Block]
     last_ms: int = 0
+    skipped: tuple[int, int] = (0, 0)
 
     @property
     def interval_ms(self) -> int:
@@ -112,35 +99,31 @@ class LineTask:
     """
 
     def __init__(self, line: Line, transport: Transport, clock: Clock, desk: Desk, align_ms: int) -> None:
-        self.line, self.transport, self.clock, self.desk = line, transport, clock, desk
+        self.line, self.clock, self.desk = line, clock, desk
         self.align_ms = align_ms
-        kept = desk.state(f"line/{line.name}")
-        self.link = _line_link.decode(kept[0]) if kept else LineLink()
+        self.connection = Connection(line, transport, clock, desk)
         self.devices = [self._device(meter) for meter in line.meters]
-        self._connected = self._fresh = self._answered = False
-        self._asked_ms = self._tried_ms = 0
+        self._lead_ms = clock.now_ms() - clock.steady_ms()
 
     async def run(self) -> None:
         """Ask the meters for ever: until cancelled."""
-        await self._connect()
+        await self.connection.open()
         while True:
-            await self.clock.sleep_until(self._next_ms())
+            leapt = await self._something_due()
             now_ms = self.clock.now_ms()
-            self._follow_clock(now_ms)
-            due = [self._poll(device, now_ms) for device in self.devices if device.slot_ms <= now_ms]
+            reason = "CLOCK_SET" if leapt else "OVERRUN"
+            due = [self._poll(device, now_ms, reason) for device in self.devices if device.slot_ms <= now_ms]
             seldom = any(poll.device.meter.interval_s >= LONGEST_CONNECT_S for poll in due)
-            rare = seldom and now_ms > self._tried_ms
-            if self.link.state is State.DOWN and (rare or self.link.may_connect(now_ms)):
-                await self._connect()  # no slot that comes seldom is lost to a pause that is nearly over
+            await self.connection.retry(seldom=seldom)
             if due:
                 await self._round(due)
 
     async def once(self) -> None:
         """Ask every meter once, now."""
-        await self._connect()
+        await self.connection.open()
         now_ms = self.clock.now_ms()
-        await self._round([self._poll(device, now_ms) for device in self.devices])
-        await self._hang_up()
+        await self._round([self._poll(device, now_ms, "OVERRUN") for device in self.devices])
+        await self.connection.close()
 
     # -- slots ------------------------------------------------------------------------------
 
@@ -151,49 +134,84 @@ class LineTask:
         device = Device(meter, link, -(-now_ms // interval_ms) * interval_ms, list(meter.blocks()))
         done = self.desk.state(f"slot/{self.line.name}/{meter.name}")
         if done is not None:
-            first_ms = done[1] // interval_ms * interval_ms + interval_ms
-            device.slot_ms = (
-                max(device.slot_ms, first_ms) if first_ms - now_ms <= interval_ms else device.slot_ms
-            )
-            self._skip(device, first_ms, device.slot_ms, "COLLECTOR_DOWN")
+            self._resume(device, now_ms, *done)
         return device
+
+    def _resume(self, device: Device, now_ms: int, skipped: str, done_ms: int) -> None:
+        """Go on after the slot that was done last, and tell what was slept through."""
+        if skipped:
+            first_ms, before_ms = map(int, skipped.split())
+            device.skipped = first_ms, before_ms
+        next_ms = done_ms // device.interval_ms * device.interval_ms + device.interval_ms
+        if next_ms - now_ms > device.interval_ms:
+            self._begin_anew(device, now_ms)
+        else:
+            device.slot_ms = max(device.slot_ms, next_ms)
+            self._skip(device, next_ms, device.slot_ms, "COLLECTOR_DOWN")
+
+    async def _something_due(self) -> bool:
+        """Wait until something is due by a clock that is set; say whether it was set forward meanwhile."""
+        leapt = False
+        while True:
+            now_ms = self.clock.now_ms()
+            lead_ms = now_ms - self.clock.steady_ms()
+            leapt |= lead_ms - self._lead_ms > SET_BACK_MS
+            self._lead_ms = lead_ms
+            if now_ms >= EARLIEST_MS:
+                self._follow_clock(now_ms)
+                if self._next_ms() <= now_ms:
+                    return leapt
+            await self.clock.sleep_until(max(self._next_ms(), EARLIEST_MS))
 
     def _next_ms(self) -> int:
         """When something is to be done next [ms, UTC]."""
         slot_ms = min(device.slot_ms for device in self.devices)
-        return min(slot_ms, self.link.retry_ms) if self.link.state is State.DOWN else slot_ms
+        return min(slot_ms, self.connection.retry_ms or slot_ms)
 
     def _follow_clock(self, now_ms: int) -> None:
         """Let nobody wait for the time from which somebody set the clock back."""
         for device in self.devices:
             if device.slot_ms - now_ms > device.interval_ms:
-                device.slot_ms = -(-now_ms // device.interval_ms) * device.interval_ms
-        if self.link.retry_ms - now_ms > 1000 * LONGEST_CONNECT_S:
-            self.link = msgspec.structs.replace(self.link, retry_ms=now_ms)
+                self._begin_anew(device, now_ms)
+        self.connection.follow_clock(now_ms)
 
-    def _poll(self, device: Device, now_ms: int) -> Poll:
-        """Take the slot that is due; what fell due before it while the line was busy is an overrun."""
+    def _begin_anew(self, device: Device, now_ms: int) -> None:
+        """Take up the next slot after the clock was set back.
+
+        A clock that was ahead leapt over slots that have fallen due since; the log refused to hear of them then.
+        """
+        device.slot_ms = -(-now_ms // device.interval_ms) * device.interval_ms
+        first_ms, before_ms = device.skipped
+        if device.slot_ms < before_ms:
+            self._skip(device, first_ms, device.slot_ms, "CLOCK_SET")
+
+    def _poll(self, device: Device, now_ms: int, reason: str) -> Poll:
+        """Take the slot that is due; what fell due before it is missing for `reason`."""
         slot_ms = now_ms // device.interval_ms * device.interval_ms
-        self._skip(device, device.slot_ms, slot_ms, "OVERRUN")
+        self._skip(device, device.slot_ms, slot_ms, reason)
         device.slot_ms = slot_ms + device.interval_ms
         return Poll(device, slot_ms, list(device.blocks))
 
     def _skip(self, device: Device, first_ms: int, before_ms: int, reason: str) -> None:
-        """Tell that the slots in [first, before) are missing."""
-        count = (before_ms - first_ms) // device.interval_ms
+        """Tell that the slots in [first, before) are missing, a year of them at most."""
+        count = min(before_ms - first_ms, LONGEST_SKIP_MS) // device.interval_ms
         if count <= 0:
             return
         last_ms = before_ms - device.interval_ms
+        first_ms = before_ms - count * device.interval_ms
+        if reason != "OVERRUN":
+            device.skipped = first_ms, before_ms
         self.desk.miss(Missed(first_ms, last_ms, count, Reason[reason], device.meter.points))
         self._keep_slot(device, last_ms)
 
     def _keep_slot(self, device: Device, slot_ms: int) -> None:
-        self.desk.put_state(f"slot/{self.line.name}/{device.meter.name}", "", slot_ms)
+        skipped = "{} {}".format(*device.skipped) if any(device.skipped) else ""
+        self.desk.put_state(f"slot/{self.line.name}/{device.meter.name}", skipped, slot_ms)
 
     # -- a round ----------------------------------------------------------------------------
 
     async def _round(self, due: list[Poll]) -> None:
-        self._fresh = self._answered = False
+        self.connection.begin_round()
         again: list[Poll] = []
         for poll in sorted(due, key=lambda poll: poll.device.link.state is State.DOWN):
             if not await self._try(poll):
@@ -221,12 +239,12 @@ class LineTask:
         """Ask block after block; the error if the meter says nothing."""
         meter = poll.device.meter
         while poll.blocks:
-            if not await self._ready():
+            if not await self.connection.ready():
                 poll.fail_rest(_named(LinkError("LINE_DOWN", "no connection"), self.line, meter))
                 break
             block = poll.blocks[0]
             try:
-                words = await self._exchange(meter.unit, block)
+                words = await self.connection.ask(meter.unit, block)
             except LinkError as error:
                 named = _named(error, self.line, meter)
                 if error.reason in SILENT:
@@ -256,10 +274,7 @@ class LineTask:
             poll.blocks[:1] = singles
             return
         poll.trouble = poll.trouble or error
-        if error.reason == "GATEWAY":
-            poll.fail_rest(error)
-        else:
-            poll.fail(poll.blocks.pop(0), error)
+        poll.fail(poll.blocks.pop(0), error)
 
     def _finish(self, poll: Poll) -> None:
         """Hand in what the slot gave."""
@@ -291,63 +306,6 @@ class LineTask:
             reason, since_ms = Reason[link.reason or "NONE"], before.since_ms
             place = self.line.name, device.meter.name
             self.desk.tell(LinkEvent(link.since_ms, kind, *place, reason, since_ms, link.parameters))
-
-    # -- the connection ---------------------------------------------------------------------
-
-    async def _exchange(self, unit: int, block: Block) -> list[int]:
-        """Read one block; a connection that the other end closed since the last round is opened anew."""
-        if self.line.pause_ms:
-            await self.clock.sleep_until(self._asked_ms + self.line.pause_ms)
-        try:
-            return await self._read(unit, block)
-        except LinkError as error:
-            if error.reason != "LINE_DOWN" or self._fresh or self._answered or not await self._ready():
-                raise
-            return await self._read(unit, block)
-
-    async def _read(self, unit: int, block: Block) -> list[int]:
-        try:
-            words = await self.transport.read(unit, block.function, block.address, block.count)
-        except LinkError as error:
-            silent = error.reason in SILENT
-            if error.reason in ("LINE_DOWN", "DAMAGED") or (silent and not self._answered):
-                await self._hang_up()  # lost, out of step, or perhaps dead without a word
-            self._answered |= not silent
-            raise
-        finally:
-            self._asked_ms = self.clock.now_ms()
-            self.desk.polled()
-        self._answered = True
-        return words
-
-    async def _ready(self) -> bool:
-        """Have a connection, if it is time to try; say whether there is one."""
-        if not self._connected and self.link.may_connect(self.clock.now_ms()):
-            await self._connect()
-        return self._connected
-
-    async def _connect(self) -> None:
-        now_ms = self._tried_ms = self.clock.now_ms()
-        try:
-            await self.transport.connect()
-        except LinkError:
-            self._connected, step = False, line_refused(self.link, now_ms)
-        else:
-            self._connected, step = True, line_connected(self.link, now_ms)
-        self._fresh, self._answered = self._connected, False
-        before, (self.link, kind) = self.link, step
-        if self.link != before:
-            value = msgspec.json.encode(self.link).decode()
-            self.desk.put_state(f"line/{self.line.name}", value, self.link.since_ms)
-        if kind is not None:
-            down = kind is LinkKind.LINE_DOWN
-            reason = Reason.LINE_DOWN if down else Reason.NONE
-            parameters = {"line": self.line.name} if down else {}
-            self.desk.tell(LinkEvent(now_ms, kind, self.line.name, "", reason, before.since_ms, parameters))
-
-    async def _hang_up(self) -> None:
-        self._connected = False
-        await self.transport.close()
 
 
 def _named(error: LinkError, line: Line, meter: Meter) -> LinkError:

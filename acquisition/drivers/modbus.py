@@ -59,10 +59,14 @@ class ModbusTcp:
             trace_connect=self._notice_loss,
         )
         client.set_max_no_responses(NEVER)
-        connected = await client.connect()
-        _heed_cancel()
+        connected = False
+        try:
+            connected = await client.connect()
+            _heed_cancel()
+        finally:
+            if not connected or _is_cancelled():
+                client.close()
         if not connected:
-            client.close()
             raise self._lost(f"expected a connection within {self._timeout_s} s, got none")
         self._client = client
 
@@ -80,7 +84,7 @@ class ModbusTcp:
         finally:
             _heed_cancel()
         if answer.isError():
-            raise _refusal(f"{self.where} unit {unit} register {address}", answer.exception_code)
+            raise self._refusal(answer.exception_code, address)
         return list(answer.registers)
 
     async def close(self) -> None:
@@ -100,6 +104,23 @@ class ModbusTcp:
         if self._got:
             return LinkError("DAMAGED", told, got=f"{self._got} bytes")
         return LinkError("TIMEOUT", f"{told}; see that the meter has power and its address is right")
+
+    def _refusal(self, code: int, address: int) -> LinkError:
+        """Say what an exception code means, and of a wrong map what it asked for."""
+        unit, function, _ = self._asked
+        told = f"{self.where} unit {unit}: expected a value, got exception code {code}"
+        if code in _CONFIG:
+            asked = f"function {function}, address {address} (counted from 0)"
+            return LinkError(
+                "CONFIG",
+                f"{told} for {asked}; correct the register map",
+                code=code,
+                function=function,
+                address=address,
+            )
+        if code in _GATEWAY:
+            return LinkError("GATEWAY", f"{told}; see that the meter behind it has power", code=code)
+        return LinkError("REFUSED", f"{told}; see the meter's manual", code=code)
 
     def _notice_loss(self, connected: bool) -> None:
         """End a wait at once when the other end hangs up."""
@@ -163,13 +184,10 @@ def _heed_cancel() -> None:
 
     pymodbus makes an error of its own of it, and `asyncio.wait_for` (3.11) prefers an answer of the same moment.
     """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+    if _is_cancelled():
         raise asyncio.CancelledError
 
 
-def _refusal(where: str, code: int) -> LinkError:
-    reason = "CONFIG" if code in _CONFIG else "GATEWAY" if code in _GATEWAY else "REFUSED"
-    cures = {"CONFIG": "check the register map", "GATEWAY": "see that the meter behind it has power"}
-    cure = cures.get(reason, "see the meter's manual")
-    return LinkError(reason, f"{where}: expected a value, got exception code {code}; {cure}", code=code)
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -110,24 +110,28 @@ class Uplink:
 
     async def drain(self, patience_s: float) -> None:
         """At a clean stop, after `run` was cancelled: send what is pending as long as the log answers."""
-        until_ms = self.clock.now_ms() + int(patience_s * 1000)
-        if not self._errand.in_flight or await self._until(self._errand.done(), until_ms):
-            with suppress(LogError):
-                await self._drain(until_ms)
-        if not self._errand.in_flight and self._log is not None:
-            await self._until(self._errand.run(self._close), until_ms)
+        sending = asyncio.create_task(self._drain())
+        if await self._within(sending, int(1000 * patience_s)):
+            sending.result()
+        else:
+            sending.cancel()
+            await asyncio.wait([sending])
 
-    async def _drain(self, until_ms: int) -> None:
-        while self.clock.now_ms() < until_ms:
-            if (batch := self._next()) is None:
-                if not sum(self.buffer.queued(self.centre)):
-                    return
-                await self.clock.sleep_until(min(self._backfill_at_ms, until_ms))
-                continue
-            answer = self._send(batch.rows)
-            if not await self._until(answer, until_ms) or answer.result() is not None:
-                return
-            self._acknowledge(batch)
+    async def _drain(self) -> None:
+        await self._errand.done()
+        with suppress(LogError):
+            while sum(self.buffer.queued(self.centre)):
+                self._woken.clear()
+                if (batch := self._next()) is None:
+                    await self._idle()
+                    continue
+                answer = self._send(batch.rows)
+                await asyncio.wait([answer])
+                if answer.result() is not None:
+                    break
+                self._acknowledge(batch)
+        if self._log is not None:
+            await asyncio.wait([self._errand.run(self._close)])
 
     # -- what is next -----------------------------------------------------------------------
 
@@ -138,7 +142,7 @@ class Uplink:
         if rows := _cut(self.buffer.live(self.centre, BATCH_ROWS)):
             self.buffer.try_live(self.centre, rows[-1].sequence)
             return _Batch(rows, live=True)
-        if now_ms < self._backfill_at_ms:
+        if 0 < self._backfill_at_ms - now_ms <= 1000:  # more: the clock was set back
             return None
         rows = _cut(self.buffer.backfill(self.centre, min(BATCH_ROWS, self.backfill_per_s)))
         self._backfill_at_ms = now_ms + 1000 * len(rows) // self.backfill_per_s
@@ -160,7 +164,7 @@ class Uplink:
     async def _idle(self) -> None:
         """Wait for new rows, or until more backfill may go."""
         if self.buffer.queued(self.centre)[1]:
-            await self._until(self._woken.wait(), self._backfill_at_ms)
+            await self._within(self._woken.wait(), self._backfill_at_ms - self.clock.now_ms())
         else:
             await self._woken.wait()
 
@@ -185,7 +189,7 @@ class Uplink:
         if self._errand.in_flight:  # of a run that was cancelled
             await self._errand.done()
         answer = self._send(rows)
-        if not await self._until(answer, self.clock.now_ms() + self.late_s * 1000):
+        if not await self._within(answer, 1000 * self.late_s):
             self._turn("DOWN")
         while not answer.done():
             self._woken.clear()
@@ -259,9 +263,17 @@ class Uplink:
             self.clock.now_ms() + int(1000 * seconds * self._jitter.uniform(0.75, 1))
         )
 
-    async def _until(self, what: asyncio.Future[Any] | Coroutine[Any, Any, Any], at_ms: int) -> bool:
-        """Wait for `what`, at most until the clock shows `at_ms`; say whether it came."""
-        return await _either(what, self.clock.sleep_until(at_ms))
+    async def _within(self, what: asyncio.Future[Any] | Coroutine[Any, Any, Any], patience_ms: int) -> bool:
+        """Wait for `what` for so long, whatever the clock is set to meanwhile; say whether it came."""
+        task = asyncio.ensure_future(what)
+        until_ms = self.clock.steady_ms() + patience_ms
+        try:
+            while not task.done() and (left_ms := until_ms - self.clock.steady_ms()) > 0:
+                await _either(task, self.clock.sleep_until(self.clock.now_ms() + left_ms))
+            return task.done()
+        finally:
+            if task is not what:
+                task.cancel()
 
 
 async def _either(

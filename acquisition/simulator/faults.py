@@ -61,6 +61,8 @@ class Fault:
         empty everybody.
     value
         How bad it is; `FaultKind` says in what.
+    every_ms, lasts_ms
+        With a period it is in force only for the first `lasts_ms` of each, counted from `from_ms`.
     """
 
     kind: FaultKind
@@ -69,6 +71,8 @@ class Fault:
     from_ms: int = 0
     to_ms: int = FOREVER_MS
     value: int = 0
+    every_ms: int = 0
+    lasts_ms: int = 0
 
     def strikes(self, line: str, meter: str) -> bool:
         """Whether it is ordered for this meter."""
@@ -76,7 +80,9 @@ class Fault:
 
     def holds(self, at_ms: int) -> bool:
         """Whether it is in force at an instant."""
-        return self.from_ms <= at_ms < self.to_ms
+        if not self.from_ms <= at_ms < self.to_ms:
+            return False
+        return not self.every_ms or (at_ms - self.from_ms) % self.every_ms < self.lasts_ms
 
 
 def shown(counted: Callable[[int], int], faults: Sequence[Fault], modulus: int, at_ms: int) -> int:
@@ -143,7 +149,10 @@ def _misheaded(answer: Answer, kind: FaultKind, value: int) -> Answer:
 
 
 class _Told(msgspec.Struct, forbid_unknown_fields=True):
-    """One ``[[faults]]`` of a file: the interval in ms since 1970, or in seconds since the fleet's start."""
+    """One ``[[faults]]`` of a file: the interval in ms since 1970, or in seconds since the fleet's start.
+
+    With `every_s` it comes back in each such period, and `for_s` is how long it lasts then.
+    """
 
     kind: FaultKind
     line: str = ""
@@ -153,6 +162,7 @@ class _Told(msgspec.Struct, forbid_unknown_fields=True):
     to_ms: int | None = None
     after_s: float | None = None
     for_s: float | None = None
+    every_s: float | None = None
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -176,8 +186,8 @@ def read_faults(file: Path, start_ms: int) -> tuple[Fault, ...]:
         told = msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _File)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise InputError(
-            f"{file}: expected TOML, [[faults]] with kind ({', '.join(FaultKind)}), line, meter, value and"
-            f" from_ms/to_ms or after_s/for_s; got {error}"
+            f"{file}: expected TOML, [[faults]] with kind ({', '.join(FaultKind)}), line, meter, value,"
+            f" from_ms/to_ms or after_s/for_s, and every_s; got {error}"
         ) from error
     return tuple(_fault(f"{file}: fault {n}", one, start_ms) for n, one in enumerate(told.faults, 1))
 
@@ -192,6 +202,14 @@ def _fault(where: str, told: _Told, start_ms: int) -> Fault:
     if told.after_s is not None:
         from_ms = start_ms + round(told.after_s * 1000)
     to_ms = told.to_ms if told.to_ms is not None else FOREVER_MS
+    if told.every_s is not None:
+        every_ms, lasts_ms = round(told.every_s * 1000), round((told.for_s or 0) * 1000)
+        if told.kind in REGISTER or not 0 < lasts_ms < every_ms:
+            raise InputError(
+                f"{where}: every_s needs a shorter for_s and a fault of the answer; got {told.kind},"
+                f" every {told.every_s} s for {told.for_s} s"
+            )
+        return Fault(told.kind, told.line, told.meter, from_ms, to_ms, told.value, every_ms, lasts_ms)
     if told.for_s is not None:
         to_ms = max(from_ms, start_ms) + round(told.for_s * 1000)
     if to_ms <= from_ms:

@@ -78,7 +78,7 @@ class Plant:
 
     @property
     def end_ms(self) -> int:
-        """Instant of the last reading of the history; live readings come after it."""
+        """Instant of the last reading of the history; what is read on the wire comes after it."""
         return self.start_ms + self.days * DAY_MS
 
     @property
@@ -145,23 +145,24 @@ def history(plant: Plant) -> Iterator[Frame]:
             yield frame
 
 
-def live(plant: Plant, after_ms: int, now_ms: int, boot_s: int, number: int) -> Frame | None:
-    """One frame of what a collector read since `after_ms`: each whole quarter-hour, and `now_ms` itself.
+def booked(plant: Plant, after_ms: int, now_ms: int, boot_s: int, number: int) -> Frame | None:
+    """One frame of the amounts that no meter shows: of the quarter-hours that ended since `after_ms`, if any did.
 
     Parameters
     ----------
     after_ms, now_ms
-        Readings are stamped in ``(after_ms, now_ms]`` [ms, UTC].
+        The quarter-hours ended in ``(after_ms, now_ms]`` and after the history [ms, UTC].
     boot_s, number
-        Second the collector started [s, UTC] and the number of the frame since then.
+        Second the telling began [s, UTC] and the number of the frame since then.
     """
-    first = max(after_ms // QUARTER_MS + 1, plant.end_ms // QUARTER_MS + 1)
-    stamps = np.arange(first, now_ms // QUARTER_MS + 1, dtype=np.int64) * QUARTER_MS
-    if now_ms > max(after_ms, plant.end_ms) and (not len(stamps) or stamps[-1] != now_ms):
-        stamps = np.append(stamps, now_ms)
-    if not len(stamps):
+    first = max(after_ms, plant.end_ms) // QUARTER_MS
+    starts = np.arange(first, now_ms // QUARTER_MS, dtype=np.int64) * QUARTER_MS
+    if not len(starts):
         return None
-    return _frame(stamps, _values(plant, stamps), boot_s << 32 | number, -(-now_ms // 1000))
+    values = _values(plant, starts + QUARTER_MS)
+    values[:, [channel.kind is not Kind.PERIOD for channel in channels()]] = MISSING
+    sequence, received_at_s = boot_s << 32 | number, -(-now_ms // 1000)
+    return Frame(enterprise().enterprise, SCHEMA, SOURCE, sequence, received_at_s, starts, values)
 
 
 def truth(plant: Plant) -> dict[str, dict[int, int]]:

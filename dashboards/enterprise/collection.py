@@ -91,8 +91,20 @@ def _block(text: Text, collector: Collector, at: datetime) -> str:
         facts.append(text("link.heard", at=_moment(row["last_at"], at)))
     spans = "".join(f"<span>{escape(fact)}</span>" for fact in facts)
     head = f"{_state(text, row)}<b>{escape(row['source'])}</b>{spans}"
-    lines = "".join(_cause(text, cause, children, at) for cause, children in collector.causes)
-    return f'<div class="nl-link"><div class="c">{head}</div>{lines}</div>'
+    causes = "".join(_cause(text, cause, children, at) for cause, children in collector.causes)
+    lines = _lines(text, collector) if row["state"] == "up" else ""
+    return f'<div class="nl-link"><div class="c">{head}</div>{lines}{causes}</div>'
+
+
+def _lines(text: Text, collector: Collector) -> str:
+    """Name the lines with how many of their meters answer; nothing where there is only one."""
+    if len(collector.lines) < 2:
+        return ""
+    told = [f"{name} {well} / {all_}" for name, well, all_ in collector.lines]
+    shown = text("list.join").join(told[:NAMED])
+    more = text("link.more", n=len(told) - NAMED) if len(told) > NAMED else ""
+    names = escape(text("link.lines", names=shown + more))
+    return f'<div class="d"><small title="{escape(text("list.join").join(told))}">{names}</small></div>'
 
 
 def _cause(text: Text, row: Row, children: tuple[Row, ...], at: datetime) -> str:

@@ -12,12 +12,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """A collector with what is wrong below it: each cause with the links it explains."""
+    """A collector with what is wrong below it: each cause with the links it explains.
+
+    `lines` are named in order, each with its meters that answer and with all of them.
+    """
 
     row: Row
     meters: int
     answering: int
     causes: tuple[tuple[Row, tuple[Row, ...]], ...]
+    lines: tuple[tuple[str, int, int], ...] = ()
 
 
 def collectors(rows: Sequence[Row]) -> list[Collector]:
@@ -37,8 +41,12 @@ def _collector(head: Row, rows: list[Row]) -> Collector:
             if row["state"] not in ("up", "unknown"):
                 own = [m for m in meters if not row["meter"] and m["line"] == row["line"]]
                 causes.append((row, tuple(own)))
-    answering = sum(row["state"] in ANSWERING for row in meters)
-    return Collector(head, len(meters), answering, tuple(causes))
+    answers = [(str(row["line"]), row["state"] in ANSWERING) for row in meters]
+    by_line = {
+        name: [well for line, well in answers if line == name] for name in sorted({n for n, _ in answers})
+    }
+    lines = tuple((name, sum(each), len(each)) for name, each in by_line.items())
+    return Collector(head, len(meters), sum(well for _, well in answers), tuple(causes), lines)
 
 
 def name_of(row: Row) -> str:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from nengliu.analysis.level_rows import FACTORS, SUMS, Maker
 from nengliu.analysis.reduce import QUARTERS
 from nengliu.analysis.sorted import Columns, Sorted, ranges
-from nengliu.analysis.windows import Grid
+from nengliu.analysis.windows import BY_GRAVITY, RANK, Grid
 from nengliu.domain.times import Level, day_of, day_start, next_period_ms, period_start_ms
 from schemas.block import Rows
 
@@ -22,6 +22,7 @@ The columns are those kept here, `index` into the points said back, and `period_
 """
 
 MAXIMA = ("reason", "known_at_s", "revision")
+"""Of the reason, its rank: `nengliu.analysis.windows.RANK`."""
 _DAY_BITS = 32
 _DTYPES = (
     dict.fromkeys(SUMS, "i8")
@@ -103,8 +104,10 @@ class Days:
         index, _ = ranges(first, last)
         starts = np.cumsum(last - first) - (last - first)
         folded: Columns = {}
-        for name, column in self.rows.columns.items():
+        kept = self.rows.columns | {"reason": RANK[self.rows.columns["reason"]]}
+        for name, column in kept.items():
             folded[name] = _reducer(name).reduceat(column[index], starts) if len(starts) else column[:0]
+        folded["reason"] = BY_GRAVITY[folded["reason"]]
         folded["last"] = self._last(first, last)
         folded["due"] = maker.due(owner, month, end)
         return maker.pack("window_month", owner, month, folded)

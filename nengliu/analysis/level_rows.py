@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nengliu.analysis.reduce import QUARTERS, Dirty
 from nengliu.analysis.sorted import compact
-from nengliu.analysis.windows import Grid
+from nengliu.analysis.windows import BY_GRAVITY, Grid
 from nengliu.domain.books import CO2, COAL, COAL_EQUAL, Book
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality
@@ -64,11 +64,11 @@ class Maker:
                 "low",
                 "high",
                 "last",
-                "reason",
                 "known_at_s",
                 "revision",
             )
         }
+        columns["reason"] = BY_GRAVITY[grid.gravity[index]]
         columns |= {name: counts[:, quality] for name, quality in CLASSES.items()}
         columns["substituted"] = columns["substituted"] + counts[:, Quality.ESTIMATED]  # neither is measured
         columns["received"] = counts.sum(1)

@@ -21,13 +21,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.sorted import starts_of
-from nengliu.domain.quality import Quality, Reason
+from nengliu.domain.quality import GRAVITY, Quality, Reason
 from nengliu.domain.times import QUARTER_MS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
+BY_GRAVITY = np.array(GRAVITY, np.uint16)
+RANK = np.zeros(2**16, np.uint8)
+"""Rank of each reason: the largest is the gravest, and a window bears that one."""
+RANK[BY_GRAVITY] = np.arange(len(BY_GRAVITY))
 ROLLOVER_FROM, ROLLOVER_TO = 0.9, 0.1
 """A register that falls from above 90 % to below 10 % of its modulus has rolled over (domain rule)."""
 
@@ -141,7 +145,7 @@ class Grid:
     high: Floats
     last: Floats
     counts: Ints  # (size, 8) readings by quality class
-    reason: npt.NDArray[np.uint16]
+    gravity: npt.NDArray[np.uint8]  # rank of the gravest reason
     known_at_s: Ints
     revision: npt.NDArray[np.uint64]
 
@@ -160,7 +164,7 @@ def empty_grid(size: int) -> Grid:
         high=nan.copy(),
         last=nan.copy(),
         counts=counts,
-        reason=np.zeros(size, np.uint16),
+        gravity=np.zeros(size, np.uint8),
         known_at_s=ints[3],
         revision=np.zeros(size, np.uint64),
     )
@@ -198,7 +202,7 @@ def pour_intervals(
         grid.used += _sums(group, share, size)
         grid.estimated += _sums(group[split], share[split], size)
         reason = np.where((reason == 0) & split, np.uint16(Reason.INTERPOLATED), reason)
-    np.maximum.at(grid.reason, group, reason)
+    np.maximum.at(grid.gravity, group, RANK[reason])
 
 
 def pour_readings(
@@ -210,7 +214,7 @@ def pour_readings(
     grid.counts += flat.reshape(size, len(Quality))
     _raise(grid, group, known_at_s, revision)
     marked = reason > 0
-    np.maximum.at(grid.reason, group[marked], reason[marked])
+    np.maximum.at(grid.gravity, group[marked], RANK[reason[marked]])
 
 
 def _sums(group: Ints, values: Ints, size: int) -> Ints:
@@ -238,7 +242,7 @@ def fold(grid: Grid, n: int) -> Grid:
         high=_fold(grid.high, n, np.fmax),
         last=_fold(grid.last, n, _later),
         counts=_fold(grid.counts, n, np.add),
-        reason=_fold(grid.reason, n, np.maximum),
+        gravity=_fold(grid.gravity, n, np.maximum),
         known_at_s=_fold(grid.known_at_s, n, np.maximum),
         revision=_fold(grid.revision, n, np.maximum),
     )

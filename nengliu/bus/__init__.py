@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from nengliu.errors import LogError
+from nengliu.errors import LogRefused
 
 OFFSET_BITS = 48
 
@@ -100,10 +100,10 @@ def check_partitions(topic: str, partitions: int) -> None:
 
     Raises
     ------
-    LogError
+    LogRefused
         It is not positive.
     """
     if partitions < 1:
-        raise LogError(
+        raise LogRefused(
             f"topic {topic}: expected at least 1 partition, got {partitions}; give a larger number"
         )

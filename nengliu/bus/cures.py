@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from nengliu.errors import LogError
+from nengliu.errors import LogError, LogRefused
 
 _CURES = {
     sqlite3.SQLITE_BUSY: ("it is locked by another process", "let that process finish, or stop it"),
@@ -19,6 +19,8 @@ _CURES = {
     sqlite3.SQLITE_IOERR: ("the disk failed or is full", "look at the system journal and at the space left"),
     sqlite3.SQLITE_TOOBIG: ("a message is too large", "split it: a value stays below 10**9 bytes"),
 }
+_PASSING = (0, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+"""Codes of states that may pass by themselves; 0 is what no code tells."""
 
 
 @contextmanager
@@ -35,7 +37,8 @@ def explained(path: Path, what: str, own: Mapping[int, tuple[str, str]]) -> Iter
     except (sqlite3.Error, OSError) as error:
         unknown = str(error), "look at the message above"
         reason, cure = own.get(code := primary(error)) or _CURES.get(code, unknown)
-        raise LogError(f"{path}: cannot {what}: {reason} ({error}); {cure}") from error
+        kind = LogError if code in _PASSING else LogRefused
+        raise kind(f"{path}: cannot {what}: {reason} ({error}); {cure}") from error
 
 
 def primary(error: Exception) -> int:

@@ -26,7 +26,7 @@ COMMON: dict[str, Any] = {
     "allow.auto.create.topics": False,
     "message.max.bytes": MAX_MESSAGE,
     "receive.message.max.bytes": 2 * MAX_MESSAGE,
-    "reconnect.backoff.max.ms": 1000,
+    "reconnect.backoff.max.ms": 500,
     "socket.keepalive.enable": True,
     "log_level": 2,  # an outage is told once, by the LogError, not by each client each second
     "topic.metadata.propagation.max.ms": 2000,

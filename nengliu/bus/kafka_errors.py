@@ -5,12 +5,7 @@ from __future__ import annotations
 
 from confluent_kafka import KafkaError
 
-from nengliu.errors import LogError
-
-
-class TopicGone(LogError):
-    """The topic is not on the brokers any more: it was laid anew by another process, or deleted."""
-
+from nengliu.errors import LogError, LogRefused, NoTopic
 
 TIMED_OUT, ALL_DOWN, GAVE_UP, UNPLACED, OUT_OF_RANGE = (
     KafkaError._TIMED_OUT,
@@ -29,6 +24,9 @@ AWAY = frozenset(
         KafkaError._MSG_TIMED_OUT,
         KafkaError._WAIT_COORD,
         KafkaError._RESOLVE,
+        KafkaError._DESTROY_BROKER,
+        KafkaError._UNKNOWN_BROKER,
+        KafkaError._NODE_UPDATE,
         KafkaError.REQUEST_TIMED_OUT,
         KafkaError.NETWORK_EXCEPTION,
         KafkaError.LEADER_NOT_AVAILABLE,
@@ -97,6 +95,14 @@ _CURES |= {
         "append again; the repetition is harmless",
     ),
 }
+_PASSING = (
+    UNPLACED,
+    GAVE_UP,
+    KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+    KafkaError.KAFKA_STORAGE_ERROR,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+)
 _AWAY = ("no broker answered in time", "check the address (bus), that the broker runs, and bus_security")
 _REFUSED = (
     "the broker refuses the log-in",
@@ -129,5 +135,6 @@ def explain(where: str, what: str, error: KafkaError, said: str = "") -> LogErro
     else:
         reason, cure = error.str(), "look at the broker's own log"
     told = said if said and code in AWAY else f"{error.name()}: {error.str()}"
-    kind = TopicGone if code in GONE else LogError
+    passing = code in AWAY or code in _PASSING or error.retriable()
+    kind = NoTopic if code in GONE else LogError if passing else LogRefused
     return kind(f"{where}: cannot {what}: {reason} ({told}); {cure}")

@@ -31,7 +31,7 @@ from typing import Literal, Self
 
 from nengliu.bus import OFFSET_BITS, Bounds, Record, check_partitions, partition_of
 from nengliu.bus.cures import explained, primary
-from nengliu.errors import LogError
+from nengliu.errors import LogError, LogRefused, NoTopic
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x4E4C4F47
@@ -115,7 +115,7 @@ class SqliteLog:
             if found is None:
                 self._lay(topic, partitions, 1)
             elif found[0] != partitions:
-                raise LogError(
+                raise LogRefused(
                     f"{self.path}: topic {topic} has {found[0]} partitions, {partitions} were asked for; a "
                     "topic keeps its number (it decides an enterprise's shard) until renew() lays it anew"
                 )
@@ -259,7 +259,7 @@ class SqliteLog:
         found = self._execute("SELECT partitions, generation FROM topic WHERE name = ?", topic).fetchone()
         if found is None:
             known = ", ".join(name for (name,) in self._execute("SELECT name FROM topic ORDER BY name"))
-            raise LogError(f"{self.path}: no topic {topic!r}; there are: {known or 'none'}; create it")
+            raise NoTopic(f"{self.path}: no topic {topic!r}; there are: {known or 'none'}; create it")
         return int(found[0]), int(found[1])
 
     def _lane(self, topic: str, partition: int) -> tuple[int, Bounds]:
@@ -271,7 +271,9 @@ class SqliteLog:
         ).fetchone()
         if found is None:
             partitions, _ = self._topic(topic)
-            raise LogError(f"{self.path}: {topic} has partitions 0 to {partitions - 1}, not {partition}")
+            raise LogRefused(
+                f"{self.path}: {topic} has partitions 0 to {partitions - 1}, not {partition}; check it"
+            )
         number, generation, first, end = found
         return int(number), Bounds(int(generation), int(first), int(end))
 
@@ -284,9 +286,9 @@ class SqliteLog:
             (version,) = self._execute("PRAGMA user_version").fetchone()
             (tables,) = self._execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if application not in (0, APPLICATION_ID) or (application == 0 and tables):
-            raise LogError(f"{self.path}: expected a Nengliu log, got another SQLite file; check the path")
+            raise LogRefused(f"{self.path}: expected a Nengliu log, got another SQLite file; check the path")
         if version > SCHEMA_VERSION:
-            raise LogError(
+            raise LogRefused(
                 f"{self.path}: its layout is version {version}, this program knows up to {SCHEMA_VERSION}; "
                 "install the newer program"
             )

@@ -24,15 +24,17 @@ from nengliu import __version__
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.intake import IngestShard
 from nengliu.analysis.rollup import WindowShard
-from nengliu.bus import Record
+from nengliu.bus import Log, Record
 from nengliu.bus.open import open_log
 from nengliu.cli.language import examples, say
 from nengliu.domain.points import Column, Enterprise, Kind, Meter, Point, Schema
+from nengliu.errors import InputError
 from nengliu.settings import Settings
+from nengliu.settings import load as load_settings
 from nengliu.storage import await_store, connect, disconnect, migrate
 from schemas.block import Block
 from schemas.messages import EnterpriseNotice, Frame, Message, PointNotice, SchemaNotice, encode
-from schemas.topics import RAW
+from schemas.topics import RAW, TOPICS
 
 START_MS = 1_735_660_800_000  # 2025-01-01 00:00 in China
 POINTS = 50
@@ -82,15 +84,19 @@ class Result:
 @click.option(
     "--write", "target", type=click.Path(path_type=Path), default=None, help=say("option.bench_write")
 )
-def bench(scale: float, target: Path | None) -> None:
+@click.option("--bus", default="", help=say("option.bench_bus"))
+def bench(scale: float, target: Path | None, bus: str) -> None:
     """Run the loads and the peer, print the table, write it if asked."""
     loads = [
         Load("one reading per window", 8, 900, 240 * scale),
         Load("15 readings per window", 8, 60, 16 * scale),
     ]
+    over_bus = measure(loads[-1], bus) if bus else None
     results = [measure(load) for load in loads]
     peer = stock_rate()
     text = table(results, peer)
+    if over_bus is not None:
+        text += "\n" + bus_table(results[-1], over_bus)
     click.echo(text)
     if target is not None:
         write(target, text)
@@ -124,22 +130,51 @@ def messages_of(load: Load, enterprise: str, seed: int) -> Iterator[Message]:
         yield Frame(enterprise, 1, "bench", 1 << 32 | first, now_s, at, values)
 
 
-def measure(load: Load) -> Result:
-    """Fill a log, run the product's flow over it, count the CPU of flow and store, check the sums."""
+def measure(load: Load, bus: str = "") -> Result:
+    """Fill a log, run the product's flow over it, count the CPU of flow and store, check the sums.
+
+    Parameters
+    ----------
+    bus
+        Kafka brokers, ``host:port``, with no readings on them; empty: a log in a file.
+
+    Raises
+    ------
+    InputError
+        There are readings on that bus.
+    """
     with tempfile.TemporaryDirectory(prefix="nengliu-bench-") as folder:
-        settings = Settings(home=Path(folder))
-        first, last = fill(settings, load)
-        with serving(settings) as store:
-            client = connect(settings)
-            migrate(client, settings.database)
-            before, children, start = sum(store.cpu_times()[:2]), _children_s(), time.monotonic()
-            _command(settings, "flow", "all", "--stop-at-end").wait()
-            wall_s, flow_s = time.monotonic() - start, _children_s() - children
-            rows = settle(client)
-            store_s = sum(store.cpu_times()[:2]) - before
-            check(client, load, first, last)
-            disconnect(client)
+        settings = load_settings(_environment(Path(folder), bus))
+        with emptied(settings):
+            first, last = fill(settings, load)
+            with serving(settings) as store:
+                client = connect(settings)
+                migrate(client, settings.database)
+                before, children, start = sum(store.cpu_times()[:2]), _children_s(), time.monotonic()
+                _command(settings, "flow", "all", "--stop-at-end").wait()
+                wall_s, flow_s = time.monotonic() - start, _children_s() - children
+                rows = settle(client)
+                store_s = sum(store.cpu_times()[:2]) - before
+                check(client, load, first, last)
+                disconnect(client)
     return Result(load, flow_s, store_s, wall_s, rows, shares(load, flow_s, store_s))
+
+
+@contextmanager
+def emptied(settings: Settings) -> Iterator[None]:
+    """Begin with an empty log and leave an empty one behind; refuse one that is in use (a file is our own)."""
+    if not settings.bus:
+        yield
+        return
+    with open_log(settings) as log:
+        if any(_is_used(log, partition) for partition in range(log.partitions(RAW))):
+            raise InputError(say("error.bench_bus", bus=settings.bus))
+    try:
+        yield
+    finally:
+        with open_log(settings) as log:
+            for topic in TOPICS:
+                log.renew(topic)
 
 
 def fill(settings: Settings, load: Load) -> tuple[int, int]:
@@ -263,6 +298,21 @@ def table(results: list[Result], peer: float) -> str:
     return "\n".join(lines)
 
 
+def bus_table(file: Result, bus: Result) -> str:
+    """The same load over a Kafka bus and over the file, as Markdown."""
+    lines = ["", f"The load “{file.load.name}” over either bus, the CPU of the brokers not counted:", ""]
+    lines += [
+        "| bus | readings/CPU-s | of the file's | readings/s | of the file's |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in (("file (SQLite)", file), ("Kafka", bus)):
+        wall, of_wall = one.load.readings / one.wall_s, file.wall_s / one.wall_s
+        lines.append(
+            f"| {name} | {one.rate:,.0f} | {one.rate / file.rate:.2f} | {wall:,.0f} | {of_wall:.2f} |"
+        )
+    return "\n".join(lines)
+
+
 def write(target: Path, text: str) -> None:
     """Replace the measured part of a Markdown file, between its two marks."""
     opening, closing = "<!-- bench -->", "<!-- /bench -->"
@@ -275,8 +325,18 @@ def write(target: Path, text: str) -> None:
 
 
 def _command(settings: Settings, *words: str) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"NENGLIU_HOME": str(settings.home), "NENGLIU_STORE": ""}
+    environment = _environment(settings.home, settings.bus)
     return subprocess.Popen([sys.executable, "-P", "-m", "nengliu.cli", *words], env=environment)
+
+
+def _environment(home: Path, bus: str) -> dict[str, str]:
+    """The caller's, but for an installation of its own."""
+    return os.environ | {"NENGLIU_HOME": str(home), "NENGLIU_STORE": "", "NENGLIU_BUS": bus}
+
+
+def _is_used(log: Log, partition: int) -> bool:
+    """Whether a partition ever held more than the book it begins with."""
+    return log.bounds(RAW, partition).end > 1
 
 
 def _number(client: Any, query: str) -> int:

@@ -14,13 +14,14 @@ from nengliu.cli.health import (
     FLOWS,
     collector_lives,
     collectors,
-    epoch_ended_s,
     flow_lives,
+    flow_noted_s,
+    flow_runs,
     process_lives,
     read_status,
 )
 from nengliu.cli.language import say
-from nengliu.errors import LogError, NengliuError
+from nengliu.errors import LogError, NengliuError, NoTopic
 from nengliu.settings import Settings
 from schemas.topics import RAW, TOPICS, VALID
 
@@ -101,10 +102,8 @@ def _has(log: Log, topic: str) -> bool:
     """Whether there is such a topic; a broker that does not answer is another matter."""
     try:
         log.partitions(topic)
-    except LogError as error:
-        if "no topic" in str(error):
-            return False
-        raise
+    except NoTopic:
+        return False
     return True
 
 
@@ -180,16 +179,16 @@ def _next(position: int | None, generation: int, first: int) -> int:
 
 
 def flow_checks(settings: Settings) -> Iterator[Check]:
-    """Examine the flows that ever ran in this folder: whether each ended an epoch lately."""
-    known = [part for part in FLOWS if epoch_ended_s(settings, part)]
-    stuck = [part for part in known if not flow_lives(settings, part)]
+    """Examine the flows that ever ran in this folder: whether each runs and ended an epoch lately."""
+    known = [part for part in FLOWS if flow_noted_s(settings, part)]
+    stopped = [part for part in known if not flow_runs(settings, part)]
+    stuck = [part for part in known if part not in stopped and not flow_lives(settings, part)]
+    told = {"doctor.not_running": stopped, "doctor.stuck": stuck}
+    if not stopped and not stuck:
+        told = {"doctor.flowing": known}
     if known:
-        found = (
-            say("doctor.stuck", names=", ".join(stuck))
-            if stuck
-            else say("doctor.flowing", names=", ".join(known))
-        )
-        yield Check("flows", not stuck, found, say("cure.flows"))
+        found = "; ".join(say(key, names=", ".join(names)) for key, names in told.items() if names)
+        yield Check("flows", not stopped and not stuck, found, say("cure.flows"))
 
 
 # -- collectors ------------------------------------------------------------------------------

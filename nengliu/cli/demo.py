@@ -1,12 +1,22 @@
-"""`nengliu demo`: a simulated plant with a year of history, live, in one command and without a network."""
+"""`nengliu demo`: a simulated plant with a year of history, live, in one command and without a network.
+
+The history is told into the log.  What comes after it is read on the wire: the simulated meters and a
+collector run as two more parts, on ports of the loopback.  Only the output has no meter; its amounts are
+booked as a plant does, after each quarter-hour.  While the demonstration is off nobody reads, and at the
+next start the collector says so; the story is not told afterwards in its place, because a gap with its
+reason is what the product must show well (and the registers lose nothing of it).
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
+import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +27,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nengliu.cli.facts import ask, facts, received
 from nengliu.cli.language import examples, say
-from nengliu.cli.supervise import TICK_S
-from nengliu.cli.up import Installation, running, watch
+from nengliu.cli.supervise import TICK_S, Part
+from nengliu.cli.up import Installation, is_free, parts_of, running, watch
+from nengliu.domain.times import QUARTER_MS
 from nengliu.errors import InputError, StorageError
 
 if TYPE_CHECKING:
@@ -28,16 +39,26 @@ if TYPE_CHECKING:
 
 SEED = 20170930
 """Day the document that ordered the monitoring was issued (NDRC-2017); any number would do."""
-LIVE_S = 20.0
-"""Seconds between live frames: a page that is looked at for a minute must have moved."""
+INTERVAL_S = 20
+"""Seconds between two readings of a meter: a page that is looked at for a minute must have moved."""
+FIRST_PORT, PORT_PAIRS = 15_020, 2_000
+"""Where the meters' two lines listen: below the ports that the system gives away by itself."""
+MARK = "# Written by `nengliu demo` at each start; changes are lost.\n"
+"""First line of the collector's configuration, by which we know our own from somebody else's."""
 BATCH = 500
 """Messages per append: at most this many are told twice if the demonstration is killed while it writes."""
 POLL_S = 1.0
+COLLECTOR = "collector"
+HOST = "127.0.0.1"
+"""The simulated meters answer this machine only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What of the plant's story lies in the log; kept in ``HOME/demo.json``, so nothing is told twice."""
+    """What of the plant's story lies in the log; kept in ``HOME/demo.json``, so nothing is told twice.
+
+    `last_ms` is the instant up to which the output was booked [ms, UTC]; older versions told all points up to it.
+    """
 
     seed: int
     start_ms: int
@@ -69,14 +90,17 @@ def demo(days: int, port: int | None, host: str, *, once: bool) -> None:
             installation.start("store")
         told = tell_history(installation, days, console)
         installation.store_ready()
-        installation.start_rest()
+        installation.start(*(part.name for part in installation.supervisor.parts if part.name != COLLECTOR))
         await_history(installation, told, console)
+        if not once:
+            go_live(installation, told)
         show_page(installation, console)
-        for number, fact in enumerate(facts(installation.settings, told.plant), 1):
+        found = [*facts(installation.settings, told.plant), say("fact.silent", seconds=INTERVAL_S)]
+        for number, fact in enumerate(found[: -1 if once else None], 1):
             console.print(f"  {number}. {fact}", highlight=False)
         if not once:
-            console.print(say("demo.live", seconds=int(LIVE_S)))
-            live(installation, told)
+            console.print(say("demo.live", seconds=INTERVAL_S))
+            book(installation, told)
 
 
 def tell_history(installation: Installation, days: int, console: Console) -> Told:
@@ -160,25 +184,69 @@ def show_page(installation: Installation, console: Console) -> None:
     console.print(Panel.fit(f"[bold]{installation.address}[/bold]", title=say("demo.page"), padding=(1, 4)))
 
 
-def live(installation: Installation, told: Told) -> None:
-    """Let the plant run on: what was missed since the last start, then a frame every few seconds."""
-    from acquisition.simulator.plant import live as read
+def go_live(installation: Installation, told: Told) -> None:
+    """Start the meters and their collector as parts of this installation, on ports that are free now."""
+    port = free_ports(HOST)
+    write_config(installation.settings.home / "collector.toml", told, port)
+    simulator = Part("simulator", simulator_command(port), lambda _started_s: not is_free(port, HOST))
+    parts = parts_of(installation.settings, installation.host)
+    at = [part.name for part in parts].index(COLLECTOR)
+    installation.supervisor.parts = [*parts[:at], simulator, *parts[at:]]
+    installation.start_rest()
+
+
+def simulator_command(port: int) -> tuple[str, ...]:
+    """Give the command that serves the plant's meters from a port on, with the fault that the facts speak of."""
+    faults = resources.files("acquisition.simulator").joinpath("demo_faults.toml")
+    words = ("simulate", "--host", HOST, "--port", str(port), "--faults", str(faults))
+    return (sys.executable, "-P", "-m", "nengliu.cli", *words)
+
+
+def free_ports(host: str) -> int:
+    """Give a free port with a free one after it; two demonstrations that start together look at different ones."""
+    for n in range(PORT_PAIRS):
+        port = FIRST_PORT + 2 * ((os.getpid() + n) % PORT_PAIRS)
+        if is_free(port, host) and is_free(port + 1, host):
+            return port
+    raise InputError(say("error.no_ports", first=FIRST_PORT, last=FIRST_PORT + 2 * PORT_PAIRS - 1))
+
+
+def write_config(file: Path, told: Told, port: int) -> None:
+    """Write the collector's configuration for the plant whose lines listen from a port on.
+
+    Raises
+    ------
+    InputError
+        The file there is somebody else's.
+    """
+    from acquisition.simulator.config import plant_config
+    from acquisition.simulator.fleet import Fleet, plant_lines
+
+    if file.exists() and not file.read_text(encoding="utf-8").startswith(MARK):
+        raise InputError(say("error.other_config", file=file))
+    fleet = Fleet(plant_lines(told.plant), lambda: told.plant.end_ms, host=HOST)
+    fleet.ports |= {line.name: port + n for n, line in enumerate(fleet.lines)}
+    file.write_text(MARK + plant_config(fleet, told.plant, INTERVAL_S, None, host=HOST), encoding="utf-8")
+
+
+def book(installation: Installation, told: Told) -> None:
+    """Watch over the parts, and book the output of each quarter-hour that ends."""
+    from acquisition.simulator.plant import booked
     from nengliu.bus.open import open_log
 
     file = installation.settings.home / "demo.json"
     log = open_log(installation.settings)
-    boot_s, numbers, due_at = int(time.time()), itertools.count(1), 0.0
+    boot_s, numbers = int(time.time()), itertools.count(1)
 
     def step() -> bool:
-        nonlocal told, due_at
-        if time.monotonic() >= due_at:
-            now_ms = time.time_ns() // 1_000_000 // 1000 * 1000
-            frame = read(told.plant, told.last_ms, now_ms, boot_s, next(numbers))
+        nonlocal told
+        now_ms = time.time_ns() // 1_000_000
+        if now_ms // QUARTER_MS > told.last_ms // QUARTER_MS:
+            frame = booked(told.plant, told.last_ms, now_ms, boot_s, next(numbers))
             if frame is not None:
                 append(log, [frame])
-                told = replace(told, last_ms=now_ms)
-                write_told(file, told)
-            due_at = time.monotonic() + LIVE_S
+            told = replace(told, last_ms=now_ms)
+            write_told(file, told)
         return False
 
     try:

@@ -1,12 +1,13 @@
 """`nengliu health PART`: is this part alive; asked by the supervisor and by a container's health check.
 
-Signs of life are what a part does anyway: the store and the page answer, a flow commits epochs to its
-recovery store and notes how far it got (so it is unhealthy while the store it writes to is away), a collector
-renews its status file with every heartbeat.
+Signs of life are what a part does anyway: the store and the page answer, a flow holds its recovery store and
+notes where it resumed and then, with the epochs it ends, how far it got (so it is unhealthy while the log or the
+store is away), a collector renews its status file with every heartbeat.
 """
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import sys
@@ -87,12 +88,25 @@ def page_answers(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def flow_lives(settings: Settings, part: str, started_s: float = 0.0) -> bool:
-    """Whether a flow ended an epoch lately."""
-    return _is_fresh(epoch_ended_s(settings, part), started_s, FLOW_S + 3 * settings.epoch_s)
+    """Whether the process of a flow is there, and resumed or ended an epoch lately."""
+    patience_s = FLOW_S + 3 * settings.epoch_s
+    return flow_runs(settings, part) and _is_fresh(flow_noted_s(settings, part), started_s, patience_s)
 
 
-def epoch_ended_s(settings: Settings, part: str) -> float:
-    """When a flow last ended an epoch [s since 1970]: it then notes how far it got; 0 if it never did."""
+def flow_runs(settings: Settings, part: str) -> bool:
+    """Whether a process holds the recovery store of a flow; the system lets go of it however that process ends."""
+    try:
+        with (settings.recovery_path / FLOWS[part] / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def flow_noted_s(settings: Settings, part: str) -> float:
+    """When a flow last noted how far it is, as it does when it resumes and with its epochs [s since 1970]; 0: never."""
     return _written_s(settings.recovery_path / FLOWS[part] / "resume.json")
 
 

@@ -31,8 +31,9 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 """Pause before a dead part is started again: doubled each time, because a part that cannot start (a full
 disk, a port taken) must not eat the machine, and capped, because the cause may pass at night."""
-HEALTHY_S = 60.0
-"""A part that lived this long died of something new: its pause starts small again."""
+HEALTHY_S = 20.0
+"""A part that lived this long died of something new, or of a service that stayed away as long as its patience (30 s
+with a broker): its pause starts small again, so that it works soon after that service is back."""
 TICK_S = 0.2
 LOOK_AGAIN_S = 5.0
 """A ready part is asked again this often: one that hangs without dying is shown as not ready."""

@@ -87,3 +87,9 @@ class Reason(IntEnum):
     NO_DATA = 509
     BAD_BCD = 510
     OVERRUN = 511
+    CLOCK_SET = 512
+
+
+_OF_THE_WAY = (Reason.CLOCK_REPAIRED, Reason.ARRIVED_LATE, Reason.BACKFILLED)
+GRAVITY = tuple(sorted(Reason, key=lambda reason: (reason not in (Reason.NONE, *_OF_THE_WAY), reason)))
+"""All reasons, the gravest last: how a value came to us never hides what is wrong with it."""

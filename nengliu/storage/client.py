@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 from clickhouse_connect.driver.httputil import default_pool_manager
 
-from nengliu.errors import StorageError
+from nengliu.errors import StorageError, StorageRefused
 from nengliu.settings import Settings
 
 for _chatty in ("clickhouse_connect", "urllib3.connectionpool"):
@@ -79,14 +79,14 @@ def await_store(
     Raises
     ------
     StorageError
-        It did not answer within `timeout_s` [s], or `alive` gave it up; the message is that of the last try.
+        It refuses us, did not answer within `timeout_s` [s], or `alive` gave it up; the last try's message.
     """
     until = time.monotonic() + timeout_s
     while True:
         try:
             disconnect(connect(settings))
-        except StorageError:
-            if time.monotonic() > until or not alive():
+        except StorageError as error:
+            if not error.retry or time.monotonic() > until or not alive():
                 raise
             time.sleep(AWAIT_S)
         else:
@@ -139,12 +139,15 @@ def explain(error: ClickHouseError, where: str) -> StorageError:
     if code in _DISK_FULL or "No space left on device" in str(error):
         return StorageError(f"{place}: the disk of the store is full; make room, writing goes on by itself")
     if code in _REFUSED:
-        return StorageError(f"{place}: the store refuses this user; check user and password in NENGLIU_STORE")
+        return StorageRefused(
+            f"{place}: the store refuses this user; check user and password in NENGLIU_STORE"
+        )
     if code in _NO_SCHEMA:
-        return StorageError(f"{place}: the tables are not there ({said}); run `nengliu migrate`")
+        return StorageRefused(f"{place}: the tables are not there ({said}); run `nengliu migrate`")
     if code is None and _is_transport(error):
         return StorageError(f"{place}: the store does not answer; {_START}")
-    return StorageError(f"{place}: the store refuses: {said}")
+    kind = StorageError if is_passing(error) else StorageRefused
+    return kind(f"{place}: the store refuses: {said}; look at the store's own log")
 
 
 def is_passing(error: ClickHouseError) -> bool:

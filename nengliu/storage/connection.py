@@ -11,7 +11,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from nengliu.errors import StorageError
 from nengliu.settings import Settings
-from nengliu.storage.client import connect, disconnect, dsn, explain, is_passing
+from nengliu.storage.client import connect, disconnect, dsn, explain
 
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 2.0
@@ -49,9 +49,9 @@ class Connection:
             try:
                 return step(self._open())
             except (ClickHouseError, StorageError) as error:
-                failure, passing = self._judge(error)
+                failure = explain(error, self._where()) if isinstance(error, ClickHouseError) else error
             self.close()
-            if not passing:
+            if not failure.retry:
                 raise failure
             if time.monotonic() + wait > until:
                 raise StorageError(f"{failure} (gave up after {self.patience_s:g} s)") from failure
@@ -68,13 +68,6 @@ class Connection:
         if self._client is None:
             self._client = connect(self.settings)
         return self._client
-
-    def _judge(self, error: ClickHouseError | StorageError) -> tuple[StorageError, bool]:
-        """The error in our words, and whether waiting can help."""
-        if isinstance(error, ClickHouseError):
-            return explain(error, self._where()), is_passing(error)
-        cause = error.__cause__  # without one of the driver's: the embedded store does not run (yet)
-        return error, not isinstance(cause, ClickHouseError) or is_passing(cause)
 
     def _where(self) -> str:
         try:

@@ -6,6 +6,7 @@ of an instant are summed from quarter-hours, months from days, by the rules of t
 
 from __future__ import annotations
 
+from nengliu.domain.quality import GRAVITY
 from nengliu.domain.times import Level
 
 _BASE = {
@@ -30,6 +31,7 @@ _OF_VALUES = """
                 if(countIf(isFinite(b.last)) = 0, nan,
                     argMaxIf(b.last, b.period_start, isFinite(b.last))) AS last"""
 """Of a gauge: periods without a value do not speak, and without any the result is NaN."""
+_GRAVEST = f"argMax(b.reason, indexOf({[*map(int, GRAVITY)]}, toInt64(b.reason)))"
 
 
 def source(level: Level, as_of: bool, predicate: str) -> str:
@@ -69,7 +71,7 @@ def _summed(level: Level, known: str, predicate: str) -> str:
         FROM (
             SELECT enterprise, point, {_PERIOD[level]} AS start_of, any(b.decimals) AS decimals,
                 {sums},{_OF_VALUES},
-                toUInt32(sum(b.due)) AS due_below, max(b.reason) AS reason,
+                toUInt32(sum(b.due)) AS due_below, {_GRAVEST} AS reason,
                 argMax(b.book, b.revision) AS book,
                 max(b.known_at) AS known_at, max(b.revision) AS revision
             FROM {known} AS b

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -13,8 +13,9 @@ from factories import ENTERPRISE
 from virtual import VirtualClock
 
 from acquisition.codecs.registers import Register, RegisterType
-from acquisition.drivers.config import CollectorConfig, Line, Meter, RegisterMap
+from acquisition.drivers.config import BufferPlan, CollectorConfig, Line, Meter
 from acquisition.drivers.line import LineTask
+from acquisition.drivers.register_maps import RegisterMap
 from nengliu.domain.links import LinkKind
 from nengliu.domain.quality import Reason
 from nengliu.errors import LinkError
@@ -23,6 +24,27 @@ from schemas.messages import LinkEvent, Missed
 START_MS = 1_700_000_000_000 // 900_000 * 900_000
 MINUTE = 60_000
 Manners = Callable[[int, int], list[int]]
+FILE = """
+name = "c1"
+[enterprise]
+enterprise = "{enterprise}"
+[[lines]]
+name = "north"
+host = "127.0.0.1"
+port = {port}
+timeout_s = {timeout_s}
+"""
+METER = """
+[[lines.meters]]
+name = "m{unit}"
+unit = {unit}
+map = "generic"
+interval_s = 1
+schema = {unit}
+[lines.meters.points]
+voltage_a = "u{unit}"
+frequency = "f{unit}"
+"""
 
 
 def make_meter(unit: int = 1, interval_s: int = 60, registers: int = 2, gap: int = 0, **given: Any) -> Meter:
@@ -63,8 +85,15 @@ def make_config(*lines: Line, **given: Any) -> CollectorConfig:
         "heartbeat_s": 60,
         "enterprise": None,
         "points": (),
+        "buffer": BufferPlan(),
     }
     return CollectorConfig(**(fixed | {"lines": lines or (make_line(),)} | given))
+
+
+def make_toml(port: int, units: Sequence[int], timeout_s: float = 0.4) -> str:
+    """Write a collector.toml of one line whose meters are due every second."""
+    head = FILE.format(enterprise=ENTERPRISE, port=port, timeout_s=timeout_s)
+    return head + "".join(METER.format(unit=unit) for unit in units)
 
 
 def raises(reason: str, **parameters: object) -> Manners:

@@ -23,6 +23,7 @@ from acquisition.drivers.transport import Transport
 T = TypeVar("T")
 HANG_S = 0.25
 """A job in a thread holds the time for so long at most: a log that hangs must not stop it."""
+FOR_EVER_MS = 2**63
 QUIET_TURNS = 3
 """Turns of the loop without another callback before time moves: an answer may be in the selector."""
 
@@ -32,6 +33,7 @@ class VirtualClock:
 
     def __init__(self, start_ms: int, hang_s: float = HANG_S) -> None:
         self._now_ms, self._hang_s = start_ms, hang_s
+        self._set_ms = 0
         self._jobs: set[asyncio.Future[Any]] = set()
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
@@ -42,23 +44,32 @@ class VirtualClock:
         """Give the time now [ms, UTC]."""
         return self._now_ms
 
+    def steady_ms(self) -> int:
+        """Give the time as it would be if nobody had ever set the clock [ms]."""
+        return self._now_ms - self._set_ms
+
     async def sleep_until(self, at_ms: int) -> None:
         """Return when the clock shows `at_ms` or later."""
         if at_ms <= self._now_ms:
             await asyncio.sleep(0)
-            return
+        else:
+            await self._wait(at_ms)
+
+    async def _wait(self, at_ms: int) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (at_ms, next(self._order), waiter))
         self._look_soon()
         await waiter
 
-    def set_back(self, by_ms: int) -> None:
-        """Set the clock back, as a person or a time server would; who sleeps looks anew."""
-        self._now_ms -= by_ms
-        waiters, self._waiters = self._waiters, []
-        for _, _, waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+    def set_by(self, by_ms: int) -> None:
+        """Set the clock, as a person or a time server would; who sleeps looks anew if it is set back."""
+        self._now_ms += by_ms
+        self._set_ms += by_ms
+        self._wake(FOR_EVER_MS if by_ms < 0 else self._now_ms)
+
+    async def quiet(self) -> None:
+        """Return when nobody has anything left to do at this instant."""
+        await self._wait(self._now_ms)
 
     async def working(self, what: Awaitable[T]) -> T:
         """Wait for real work (a socket, a thread); time stands still until it is done."""
@@ -116,12 +127,15 @@ class VirtualClock:
         self._quiet = 0 if loop._ready else self._quiet + 1
         if self._quiet >= QUIET_TURNS:
             self._quiet = 0
-            self._now_ms = self._waiters[0][0]
-            while self._waiters and self._waiters[0][0] <= self._now_ms:
-                waiter = heapq.heappop(self._waiters)[2]
-                if not waiter.done():
-                    waiter.set_result(None)
+            self._now_ms = max(self._now_ms, self._waiters[0][0])
+            self._wake(self._now_ms)
         loop.call_soon(self._look)
+
+    def _wake(self, until_ms: int) -> None:
+        while self._waiters and self._waiters[0][0] <= until_ms:
+            waiter = heapq.heappop(self._waiters)[2]
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class _Watched:

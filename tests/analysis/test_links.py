@@ -188,6 +188,23 @@ def test_windows_take_no_notice_of_missing_readings() -> None:
     assert sum(row["received"] for row in quarters) == 3
 
 
+def test_backfilled_reading_does_not_hide_a_register_that_ran_backward() -> None:
+    """A window bears the gravest reason: how a value came is less than what is wrong with it."""
+    rollups = WindowShard()
+    for position, notice in enumerate(make_notices(make_point())):
+        rollups.take(notice, position)
+    late = {"quality": Quality.LATE, "reason": Reason.BACKFILLED}
+    reads = ((100, 0), (90, 1000), (95, 2000))
+    block = make_block(
+        [late | {"at_ms": AT_MS + ms, "ticks": ticks, "sequence": i} for i, (ticks, ms) in enumerate(reads)]
+    )
+    rows = [row for r in rollups.add(block) for row in table_rows(r)]
+
+    assert {row["table"]: row["reason"] for row in rows} == dict.fromkeys(
+        ("window_15min", "window_hour", "window_day", "window_month"), Reason.REGISTER_BACKWARD
+    )
+
+
 def table_rows(rows: Rows) -> list[dict[str, Any]]:
     """Rows as dictionaries that can be compared: NaN equals itself as a text."""
     plain = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -131,8 +133,9 @@ def test_read_without_the_right_is_said(cluster: MockCluster, log: KafkaLog) -> 
     """A denied question names the right."""
     cluster.fail(LIST_OFFSETS, KafkaError.TOPIC_AUTHORIZATION_FAILED, 9)
 
-    with pytest.raises(LogError, match="denies this user the right"):
+    with pytest.raises(LogError, match="denies this user the right") as caught:
         log.bounds("t", 0)
+    assert not caught.value.retry
     cluster.heal(LIST_OFFSETS)
     assert log.bounds("t", 0).end == 1
 
@@ -152,6 +155,27 @@ def test_broker_away_is_said_by_every_call_and_all_go_on_with_it(cluster: MockCl
     log.append("t", [("a", b"next")])
 
     assert values(log)[-1] == b"next"
+
+
+def test_broker_that_goes_and_comes_back_is_told_in_two_lines(
+    cluster: MockCluster, log: KafkaLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for all logs of the process, whatever the library meets meanwhile; the topic is not said to be gone."""
+    caplog.set_level(logging.INFO)
+    cluster.up(is_up=False)
+    with KafkaLog(Access(cluster.bootstrap), timeout_s=3) as other:
+        for one, number in itertools.product((log, other), range(2)):
+            with pytest.raises(LogError) as caught:
+                one.bounds("t", 0) if number else one.append("t", [("a", b"")])
+            assert caught.value.retry
+        cluster.up(is_up=True)
+        assert other.bounds("t", 0).end >= 1
+        assert log.bounds("t", 0).end >= 1
+
+    (away, back) = caplog.records
+    assert (away.levelname, back.levelname) == ("WARNING", "WARNING")
+    assert f"{cluster.bootstrap}: no broker answers" in away.getMessage()
+    assert back.getMessage() == f"{cluster.bootstrap}: a broker answers again"
 
 
 def test_slow_answers_within_the_patience_are_waited_for(cluster: MockCluster, log: KafkaLog) -> None:

@@ -8,36 +8,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import collector_toml
 
+from flows.runner import _recovery
 from nengliu.bus.open import open_log
 from nengliu.cli import checks
 from nengliu.cli.checks import Check, collector_checks, flow_checks, log_checks
-from nengliu.cli.health import collector_lives, epoch_ended_s
+from nengliu.cli.health import collector_lives
 from nengliu.settings import Settings
 from schemas.topics import RAW, VALID
-
-COLLECTOR = """
-name = "workshop"
-[enterprise]
-enterprise = "91370200MA0DEM0PLD"
-[[lines]]
-name = "line"
-host = "127.0.0.1"
-port = 1
-[[lines.meters]]
-name = "main"
-unit = 1
-map = "generic"
-interval_s = 60
-schema = 101
-[lines.meters.points]
-energy = "e-main"
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +45,7 @@ def one(found: Iterator[Check], name: str) -> Check:
 
 def collector(settings: Settings, name: str, **status: object) -> Check:
     """What the doctor says of a collector with that status."""
-    (settings.home / "collector.toml").write_text(COLLECTOR)
+    (settings.home / "collector.toml").write_text(collector_toml())
     file = settings.home / "collector" / "workshop.json"
     file.parent.mkdir(exist_ok=True)
     told: Mapping[str, object] = {"process": os.getpid(), "heartbeat_s": 60, "meters": 1, **status}
@@ -163,22 +148,25 @@ def test_topics_that_are_not_laid_are_named(settings: Settings) -> None:
 def test_flow_that_ended_no_epoch_lately_is_a_fault(settings: Settings) -> None:
     """A flow that ran once and does not now is named; one that never ran here is no business of this folder."""
     assert list(flow_checks(settings)) == []
-    for name in ("ingest", "rollups"):
-        (settings.recovery_path / name).mkdir(parents=True)
-        (settings.recovery_path / name / "resume.json").write_text("{}")
-    assert one(flow_checks(settings), "flows").ok
-    os.utime(settings.recovery_path / "rollups" / "resume.json", (1, 1))
-    check = one(flow_checks(settings), "flows")
+    folders = {name: settings.recovery_path / name for name in ("ingest", "rollups")}
+    with ExitStack() as held:
+        for folder in folders.values():
+            held.enter_context(_recovery(folder))
+            (folder / "resume.json").write_text("{}")
+        assert one(flow_checks(settings), "flows").ok
+        os.utime(folders["rollups"] / "resume.json", (1, 1))
+        check = one(flow_checks(settings), "flows")
 
-    assert epoch_ended_s(settings, "rollups") == 1
-    assert not check.ok
-    assert "rollups" in check.found
-    assert "ingest" not in check.found
+        assert (check.ok, check.found) == (False, "no epoch ended lately: rollups")
+    check = one(flow_checks(settings), "flows")
+    assert (check.ok, check.found) == (False, "not running: ingest, rollups")
 
 
 def test_broken_configuration_of_a_collector_is_told_with_its_file(settings: Settings) -> None:
     """Also offline: a file that cannot be used is found before the collector is started."""
-    (settings.home / "collector.toml").write_text(COLLECTOR.replace('map = "generic"', 'map = "generik"'))
+    (settings.home / "collector.toml").write_text(
+        collector_toml().replace('map = "generic"', 'map = "generik"')
+    )
     check = one(collector_checks(settings, offline=True), "collector_config")
 
     assert not check.ok
@@ -229,7 +217,7 @@ def test_backlog_is_a_fault_when_its_oldest_message_waits_long(settings: Setting
 
 def test_real_collector_with_a_dead_line_is_examined(settings: Settings) -> None:
     """The doctor reads what a running collector really writes: it runs, its meter does not answer."""
-    (settings.home / "collector.toml").write_text(COLLECTOR)
+    (settings.home / "collector.toml").write_text(collector_toml())
     environment = os.environ | {"NENGLIU_HOME": str(settings.home), "NENGLIU_PARTITIONS": "2"}
     command = [sys.executable, "-P", "-m", "nengliu.cli", "collect"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)

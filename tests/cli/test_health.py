@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from nengliu.cli.health import answers, flow_lives, lives, page_answers
+from flows.runner import _recovery
+from nengliu.cli.health import answers, flow_lives, flow_runs, lives, page_answers
 from nengliu.cli.main import group
 from nengliu.errors import InputError
 from nengliu.settings import Settings
@@ -47,21 +49,46 @@ def test_flow_is_alive_while_it_ends_epochs(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, epoch_s=2)
     assert not flow_lives(settings, "rollups")
     file = note(settings, "rollups")
-    assert flow_lives(settings, "rollups")
-    then = time.time() - 60
-    os.utime(file, (then, then))
+    with _recovery(file.parent):
+        assert flow_lives(settings, "rollups")
+        then = time.time() - 60
+        os.utime(file, (then, then))
 
+        assert not flow_lives(settings, "rollups")
+        assert flow_lives(Settings(home=tmp_path, epoch_s=20), "rollups")
+
+
+def test_flow_that_ended_is_not_alive_however_fresh_its_note(tmp_path: Path) -> None:
+    """The lock of the recovery store tells whether a process runs; looking does not hinder one that starts."""
+    settings = Settings(home=tmp_path)
+    folder = note(settings, "rollups").parent
     assert not flow_lives(settings, "rollups")
-    assert flow_lives(Settings(home=tmp_path, epoch_s=20), "rollups")
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            flow_runs(settings, "rollups")
+
+    looking = [threading.Thread(target=look) for _ in range(2)]
+    for thread in looking:
+        thread.start()
+    try:
+        for _ in range(50):
+            with _recovery(folder):
+                assert flow_runs(settings, "rollups")
+    finally:
+        ended.set()
+        for thread in looking:
+            thread.join()
+    assert not flow_runs(settings, "rollups")
 
 
 def test_sign_of_a_predecessor_does_not_count(tmp_path: Path) -> None:
     """A part that was started anew is alive by what it did itself."""
     settings = Settings(home=tmp_path)
-    note(settings, "embedded")
-
-    assert lives(settings, "flow")
-    assert not lives(settings, "flow", started_s=time.time() + 1)
+    with _recovery(note(settings, "embedded").parent):
+        assert lives(settings, "flow")
+        assert not lives(settings, "flow", started_s=time.time() + 1)
 
 
 def test_collector_without_a_status_is_not_alive(tmp_path: Path) -> None:

@@ -38,6 +38,13 @@ def test_meter_that_refuses_answers_all_the_same() -> None:
     assert (found.answering, found.meters, len(found.causes)) == (2, 3, 2)
 
 
+def test_lines_tell_how_many_of_their_meters_answer() -> None:
+    """Each line stands with its own meters, one that is down with none."""
+    rows = [row("up"), row("down", "b"), row("unknown", "b", "1"), row("up", "a", "1"), row("down", "a", "2")]
+    (found,) = collectors(rows)
+    assert found.lines == (("a", 1, 2), ("b", 0, 1))
+
+
 def test_collectors_of_a_unit_are_counted_with_their_causes() -> None:
     """Equal names below different collectors do not mix."""
     rows = [

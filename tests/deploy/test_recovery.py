@@ -14,29 +14,13 @@ from dataclasses import replace
 
 import psutil
 import pytest
+from factories import collector_toml
 
 from nengliu.cli.health import lives
 from nengliu.settings import Profile, Settings
 
 pytestmark = pytest.mark.slow
 RESUME_S = 3.0
-COLLECTOR = """
-name = "workshop"
-[enterprise]
-enterprise = "91370200MA0DEM0PLD"
-[[lines]]
-name = "line"
-host = "127.0.0.1"
-port = {port}
-[[lines.meters]]
-name = "main"
-unit = 1
-map = "generic"
-interval_s = 60
-schema = 101
-[lines.meters.points]
-energy = "e-main"
-"""
 
 
 def free_port() -> int:
@@ -58,7 +42,7 @@ def until(condition: Callable[[], object], timeout_s: float = 60) -> float:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of an installation that runs, with a collector whose only meter is dead."""
     home = tmp_path_factory.mktemp("centre")
-    (home / "collector.toml").write_text(COLLECTOR.format(port=free_port()))
+    (home / "collector.toml").write_text(collector_toml(free_port()))
     found = replace(Settings(home=home), profile=Profile.PROVINCE, port=free_port())
     environment = os.environ | {
         "NENGLIU_HOME": str(home),
@@ -90,7 +74,7 @@ def process(settings: Settings, part: str) -> int:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_killed_part_resumes_within_three_seconds_of_its_restart(settings: Settings, part: str) -> None:
-    """Kill -9: another process takes over, and shows a sign of life of its own (a flow: its first epoch ended)."""
+    """Kill -9: another process takes over, and shows a sign of life of its own (a flow: its sources are open)."""
     before = process(settings, part)
     os.kill(before, signal.SIGKILL)
     restarted_s = until(lambda: process(settings, part) not in (0, before))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from factories import collector_toml
 
 from nengliu.settings import Settings
 from nengliu.storage.client import dsn
@@ -22,23 +23,6 @@ compose_file = pytest.importorskip("compose_file", reason="needs PyYAML (require
 if not compose_file.FILE.is_file():
     pytest.skip("the compose file lies beside the sources", allow_module_level=True)
 
-COLLECTOR = """
-name = "workshop"
-[enterprise]
-enterprise = "91370200MA0DEM0PLD"
-[[lines]]
-name = "line"
-host = "127.0.0.1"
-port = 1
-[[lines.meters]]
-name = "main"
-unit = 1
-map = "generic"
-interval_s = 60
-schema = 101
-[lines.meters.points]
-energy = "e-main"
-"""
 NENGLIU = [sys.executable, "-P", "-m", "nengliu.cli"]
 
 
@@ -152,7 +136,7 @@ def test_service_becomes_healthy_and_stops_cleanly(embedded: Services, name: str
 def test_collector_is_healthy_though_no_meter_answers(embedded: Services) -> None:
     """A dead meter is a fault of the plant, not of the collector."""
     pytest.importorskip("nengliu.cli.collect")
-    (embedded.folder("collector") / "collector.toml").write_text(COLLECTOR)
+    (embedded.folder("collector") / "collector.toml").write_text(collector_toml())
     embedded.prove("collector")
 
 
@@ -171,5 +155,5 @@ def test_flow_is_not_healthy_while_its_store_is_away(embedded: Services) -> None
 def test_service_becomes_healthy_over_a_real_broker(brokered: Services, name: str) -> None:
     """The same over Kafka with SCRAM, each service in a folder of its own."""
     if name == "collector":
-        (brokered.folder("collector") / "collector.toml").write_text(COLLECTOR)
+        (brokered.folder("collector") / "collector.toml").write_text(collector_toml())
     brokered.prove(name)

@@ -24,7 +24,19 @@ PAPERS = sorted([*ROOT.glob("*.md"), *(file for room in OURS for file in (ROOT /
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 SECTIONS = ["Context", "Decision", "Alternatives", "Price", "Consequences"]
 TABLES = sorted((ROOT / "schemas" / "tables").glob("*.sql"))
-PARAMETERS = {"expected", "got", "limit", "point", "field", "delay_s", "line", "meter", "code"}
+PARAMETERS = {
+    "expected",
+    "got",
+    "limit",
+    "point",
+    "field",
+    "delay_s",
+    "line",
+    "meter",
+    "code",
+    "function",
+    "address",
+}
 LAYERS = {0: "mark", 1: "network", 2: "communication", 3: "business", 4: "mark", 5: "collector"}
 STATES = ("done", "partly", "not")
 TC_ITEMS = """

@@ -6,7 +6,7 @@ import csv
 import re
 from importlib import resources
 
-from nengliu.domain.quality import Origin, Quality, Reason
+from nengliu.domain.quality import GRAVITY, Origin, Quality, Reason
 
 ROWS = list(
     csv.DictReader(resources.files("schemas").joinpath("codes/reasons.csv").read_text("utf-8").splitlines())
@@ -45,3 +45,9 @@ def test_codes_fit_the_width_they_are_stored_in() -> None:
     assert max(Origin) < 2**3
     assert max(Quality) < 2**8
     assert max(Reason) < 2**16
+
+
+def test_gravity_puts_what_is_said_of_the_way_below_what_is_said_of_the_value() -> None:
+    """Late, repaired or kept during a break: no such mark is graver than one that doubts the value."""
+    assert GRAVITY[:4] == (Reason.NONE, Reason.CLOCK_REPAIRED, Reason.ARRIVED_LATE, Reason.BACKFILLED)
+    assert sorted(GRAVITY) == list(Reason)

@@ -1,7 +1,7 @@
 """A flow to be killed: copies topic ``in`` to ``out`` and writes a row per record to a file.
 
 Run as ``python copying.py FOLDER EPOCH_S WORKERS [--to-end]``; prints ``on`` when the first
-records pass.
+records pass.  The log is a file of FOLDER, or the brokers that the environment names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from bytewax.dataflow import Dataflow
 from flows import resume
 from flows.connectors import LogSource, Message, StoreThenLogSink
 from flows.runner import run_flow
-from nengliu.bus import Record
+from nengliu.bus import Log, Record
+from nengliu.bus.kafka import Access, KafkaLog
 from nengliu.bus.sqlite import SqliteLog
 from schemas.block import Rows
 
@@ -58,8 +59,9 @@ def copied(item: tuple[str, list[Record]]) -> list[tuple[str, Rows | Message]]:
 def build(folder: Path, *, to_end: bool) -> Dataflow:
     """Wire source, copy and sink."""
 
-    def open_log() -> SqliteLog:
-        return SqliteLog(folder / "log.sqlite")
+    def open_log() -> Log:
+        brokers = os.environ.get("BROKERS")
+        return KafkaLog(Access(brokers)) if brokers else SqliteLog(folder / "log.sqlite")
 
     flow = Dataflow("copying")
     items = op.input(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from flows.connectors import LogSink, LogSource, LogSourcePart, Position, StoreSink, StoreThenLogSink
 from flows.runner import run_flow
+from nengliu import telemetry
 from nengliu.bus import Record, partition_of
 from nengliu.bus.sqlite import SqliteLog
 from nengliu.errors import LogError, StorageError
@@ -207,6 +208,18 @@ class TestLogSource:
 
         assert found == list(range(count))
 
+    def test_source_that_takes_up_its_work_says_where(
+        self, log: SqliteLog, part: Callable[..., LogSourcePart], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Each partition is told as it is opened, by flow and position, and counted."""
+        caplog.set_level(logging.INFO, "nengliu")
+        telemetry.reset()
+        fill(log, 5)
+        part((1, 3))
+
+        assert f"FlowResumed count=1 flow=flow partition={PART} position={1 << 48 | 3}" in caplog.text
+        assert telemetry.snapshot() == {"nengliu_flows_resumed_partitions_total{flow=flow}": 1}
+
     def test_resume_behind_a_trim_starts_at_the_first_and_says_so(
         self, log: SqliteLog, part: Callable[..., LogSourcePart], caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -219,7 +232,7 @@ class TestLogSource:
         assert numbers(drain(source)) == [5, 6]
         assert source.snapshot() == (1, 7)
         ((name, level, message),) = caplog.record_tuples
-        assert (name, level) == ("flows.connectors", logging.ERROR)
+        assert (name, level) == ("nengliu.flows.connectors", logging.ERROR)
         assert message.startswith(f"in[{PART}]: 3 records after generation 1 offset 2 were trimmed")
 
     def test_trim_under_a_running_source_is_said_too(

@@ -15,6 +15,7 @@ import pytest
 
 from flows.connectors import LogSource
 from flows.resume import FILE, ResumeNotes, resume_points
+from nengliu.bus import partition_of
 from nengliu.bus.open import open_log, trim_logs
 from nengliu.bus.sqlite import SqliteLog
 from nengliu.settings import Settings
@@ -42,25 +43,24 @@ def settings(tmp_path: Path) -> Settings:
     return found
 
 
-def test_snapshot_notes_the_one_before(
+def test_opening_notes_the_resume_and_a_snapshot_the_one_before(
     log: SqliteLog, open_log: Callable[[], SqliteLog], tmp_path: Path
 ) -> None:
-    """The last snapshot may not be committed yet, so the one before it is noted."""
+    """A note is there at once; the last snapshot may not be committed yet, so the one before it is noted."""
     log.append("in", [("a", b"")] * 5)
     source = LogSource(open_log, "in", batch_records=2)
     source.notes = notes = ResumeNotes(tmp_path / FILE)
-    part = source.build_part("flow.in", "0", None)
-    if not part.next_batch():  # whichever partition "a" falls into
-        part = next(p for i in range(1, 4) if (p := source.build_part("flow.in", str(i), None)).next_batch())
-    said = []
+    name = str(partition_of("a", log.partitions("in")))
+    part = source.build_part("flow.in", name, None)
+    said = [json.loads((tmp_path / FILE).read_text())["in"][name]]
+    part.next_batch()
     for _ in range(3):
         part.snapshot()
         notes.write()
-        ((place,),) = (list(places.values()) for places in json.loads((tmp_path / FILE).read_text()).values())
-        said.append(place)
+        said.append(json.loads((tmp_path / FILE).read_text())["in"][name])
         part.next_batch()
 
-    assert said == [[1, 0], [1, 2], [1, 4]]
+    assert said == [[1, 0], [1, 0], [1, 2], [1, 4]]
 
 
 def test_note_that_cannot_be_written_stops_no_flow(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from broker.server import Broker
+from confluent_kafka.admin import AdminClient
 
 from flows.connectors import LogSource, LogSourcePart
 from nengliu.bus.kafka import Access, KafkaLog
@@ -118,7 +120,7 @@ def test_source_behind_a_trim_says_what_is_lost(
     log: KafkaLog, kafka_topic: str, build: Build, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Records that the broker forgot before they were read are counted aloud."""
-    caplog.set_level(logging.ERROR, "flows.connectors")
+    caplog.set_level(logging.ERROR, "nengliu.flows.connectors")
     fill(log, kafka_topic, range(5))
     log.trim(kafka_topic, 2**32)
     fill(log, kafka_topic, range(5, 7))
@@ -136,3 +138,22 @@ def test_source_ahead_of_the_log_refused(
 
     with pytest.raises(LogError, match="renew the topic above generation"):
         build(resume)
+
+
+def test_topic_laid_by_hand_under_a_running_source_is_refused(
+    kafka: Broker, log: KafkaLog, kafka_topic: str, build: Build
+) -> None:
+    """Deleted and created again with the same name its offsets begin anew: positions would be given twice."""
+    fill(log, kafka_topic, range(5))
+    part = build()
+    drain(part)
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    (deleted,) = admin.delete_topics([f"{kafka_topic}.g1"]).values()
+    deleted.result()
+    time.sleep(0.5)
+    log.create(kafka_topic, 1)
+    fill(log, kafka_topic, range(2))
+
+    with pytest.raises(LogError, match="renew the topic above generation") as caught:
+        drain(part)
+    assert not caught.value.retry

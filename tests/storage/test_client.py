@@ -14,7 +14,7 @@ from nengliu.domain.scope import SYSTEM
 from nengliu.errors import StorageError
 from nengliu.settings import Settings
 from nengliu.storage import ask, await_store, connect
-from nengliu.storage.client import explain, is_passing
+from nengliu.storage.client import dsn, explain, is_passing
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,7 @@ def test_error_of_the_engine_becomes_a_sentence_with_a_cure(code: int, cure: str
     error = DatabaseError(f"x: Code: {code}. DB::Exception: Syntax error: here. (version 26.9)", code=code)
     assert cure in str(explain(error, "http://u:secret@host:8123"))
     assert is_passing(error) is passing
+    assert explain(error, "http://host").retry is passing
 
 
 def test_error_names_the_place_without_its_password() -> None:
@@ -122,3 +123,15 @@ def test_store_that_cannot_come_is_given_up(tmp_path: Path) -> None:
         await_store(settings, 60, alive=lambda: False)
 
     assert time.monotonic() - began < 5
+
+
+def test_await_store_that_refuses_us_does_not_wait(store_settings: Settings) -> None:
+    """A wrong user or password does not get better with time: it is said at once, without the password."""
+    address = dsn(store_settings).replace("default@", "nobody:wrong-word@")
+    started = time.monotonic()
+
+    with pytest.raises(StorageError, match="refuses this user; check user and password") as caught:
+        await_store(Settings(store=address), 60)
+    assert time.monotonic() - started < 5
+    assert not caught.value.retry
+    assert "wrong-word" not in str(caught.value)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from nengliu.domain.quality import Reason
 from nengliu.domain.scope import SYSTEM, Scope
 from nengliu.errors import InputError
 from nengliu.storage import Asker, Writer, ask
@@ -260,11 +261,12 @@ def test_windows_as_of_of_everything_known_equal_the_stored_ones(
             used=list(range(n)),
             mean=mean,
             low=low,
+            reason=[Reason.BACKFILLED, Reason.REGISTER_BACKWARD, *[Reason.ARRIVED_LATE] * (n - 2)],
             revision=list(range(n)),
         )
     )
     total = {"used": sum(range(n)), "mean": 1.0, "low": 0.0, "revision": n - 1, "received": n, "due": 2 * n}
-    total |= {"covered_s": 900 * n, "good": n}
+    total |= {"covered_s": 900 * n, "good": n, "reason": Reason.REGISTER_BACKWARD}
     if level == "month":
         total |= {"coal_kgce": 0.184 * n, "coal_equal_kgce": 0.45 * n, "co2_kg": 0.9 * n}
     writer.write(rows(f"window_{level}", period_start=start, **total))

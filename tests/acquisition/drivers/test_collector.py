@@ -97,7 +97,7 @@ def live(
     async def script(session: Session) -> None:
         await session.clock.sleep_until(START_MS + round((at + minutes) * MINUTE))
 
-    asyncio.run(session.live(given.get("script", script), clean=given.get("clean", True)))
+    asyncio.run(session.live(given.get("script", script), clean=clean))
     return session
 
 
@@ -305,6 +305,39 @@ def test_memory_that_is_full_ends_the_collector(tmp_path: Path, monkeypatch: pyt
     assert slots(messages) == [0, 1, 7]
     (missed,) = [one for notice in notices(messages) for one in notice.missed]
     assert missed.count == 5
+
+
+def test_clock_that_was_never_set_is_waited_for(tmp_path: Path) -> None:
+    """At a start in January 1970 nothing is read or told; when the clock is right, the life begins."""
+    config = make_config()
+
+    async def script(session: Session) -> None:
+        await session.clock.sleep_until(30 * MINUTE)
+        session.clock.set_by(START_MS - 30 * MINUTE)
+        await session.clock.sleep_until(START_MS + 2 * MINUTE + 1)
+
+    live(tmp_path, 0, config, at=-START_MS / MINUTE, script=script)
+
+    messages = told(tmp_path)
+    assert slots(messages) == [0, 1, 2]
+    assert all(event.at_ms >= START_MS for notice in notices(messages) for event in notice.events)
+
+
+def test_clock_set_back_leaves_no_event_in_the_future(tmp_path: Path) -> None:
+    """A log refuses a notice that speaks of tomorrow, with all that is in it."""
+
+    async def script(session: Session) -> None:
+        session.meters["line"].manners[1] = raises("TIMEOUT")
+        await session.clock.sleep_until(START_MS + 90_000)
+        session.clock.set_by(-1440 * MINUTE)
+        session.meters["line"].manners.clear()
+        await session.clock.sleep_until(START_MS - 1430 * MINUTE)
+
+    live(tmp_path, 0, make_config(make_line(make_meter(1), make_meter(2))), script=script)
+
+    told_events = [event for notice in notices(told(tmp_path)) for event in notice.events]
+    assert any(event.kind == LinkKind.METER_UP and event.at_ms < START_MS for event in told_events)
+    assert all(event.since_ms <= event.at_ms for event in told_events)
 
 
 def test_days_of_quarter_hours_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from factories import ENTERPRISE
-from peers import peer, silent
+from meters import make_toml
+from peers import peer, refuses, silent
 
 from acquisition.drivers.config import load_config
 from nengliu.bus.open import open_log
@@ -28,28 +28,6 @@ from nengliu.settings import Settings
 from schemas.messages import Frame, LinkNotice, decode
 from schemas.topics import RAW
 
-FILE = """
-name = "c1"
-[enterprise]
-enterprise = "{enterprise}"
-[[lines]]
-name = "north"
-host = "127.0.0.1"
-port = {port}
-timeout_s = 0.4
-"""
-METER = """
-[[lines.meters]]
-name = "m{unit}"
-unit = {unit}
-map = "generic"
-interval_s = 1
-schema = {unit}
-[lines.meters.points]
-voltage_a = "u{unit}"
-frequency = "f{unit}"
-"""
-
 
 @pytest.fixture(autouse=True)
 def _english(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -59,14 +37,14 @@ def _english(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @contextmanager
-def meters() -> Iterator[int]:
-    """Run meters in a thread: unit 2 is silent, the others answer with their addresses."""
+def served() -> Iterator[int]:
+    """Run meters in a thread: unit 2 is silent, unit 3 refuses, the others answer with their addresses."""
     ready, port = threading.Event(), [0]
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with peer({2: silent}) as other:
+        async with peer({2: silent, 3: refuses(2)}) as other:
             port[0] = other.port
             ready.set()
             await stop.wait()
@@ -87,8 +65,7 @@ def meters() -> Iterator[int]:
 
 def write(home: Path, port: int, units: tuple[int, ...] = (1, 2)) -> Path:
     file = home / "collector.toml"
-    meters = "".join(METER.format(unit=unit) for unit in units)
-    file.write_text(FILE.format(enterprise=ENTERPRISE, port=port) + meters, encoding="utf-8")
+    file.write_text(make_toml(port, units), encoding="utf-8")
     return file
 
 
@@ -117,7 +94,7 @@ def test_check_names_the_fault(tmp_path: Path) -> None:
 
 def test_once_shows_values_and_reasons_and_writes_nothing(tmp_path: Path) -> None:
     """Each register has its value or why there is none."""
-    with meters() as port:
+    with served() as port:
         file = write(tmp_path, port)
         result = CliRunner().invoke(group(), ["collect", "--once", "--config", str(file)])
 
@@ -129,9 +106,19 @@ def test_once_shows_values_and_reasons_and_writes_nothing(tmp_path: Path) -> Non
     assert [file.name for file in tmp_path.iterdir()] == ["collector.toml"]
 
 
+def test_once_tells_what_to_change_in_a_map(tmp_path: Path) -> None:
+    """A register the meter does not have is named with function and address."""
+    with served() as port:
+        file = write(tmp_path, port, units=(3,))
+        result = CliRunner().invoke(group(), ["collect", "--once", "--config", str(file)])
+
+    assert result.exit_code == 0, result.output
+    assert "it refuses function 3, address 32 (from 0; exception code 2)" in result.output
+
+
 def test_collector_runs_until_it_is_asked_to_stop(tmp_path: Path) -> None:
     """A real process reads, tells its state, and at SIGTERM puts everything into the log and ends with 0."""
-    with meters() as port:
+    with served() as port:
         write(tmp_path, port)
         command = [sys.executable, "-m", "nengliu.cli", "collect"]
         environment = os.environ | {"NENGLIU_HOME": str(tmp_path)}

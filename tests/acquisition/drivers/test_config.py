@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acquisition.codecs.registers import Register, RegisterType
-from acquisition.drivers.config import CollectorConfig, load_config, load_map, merge, shipped_maps
+from acquisition.drivers.config import CollectorConfig, load_config
+from acquisition.drivers.register_maps import load_map, merge, shipped_maps
 from nengliu.domain.points import Kind, Meter
 from nengliu.domain.units import dimension
 from nengliu.errors import InputError
@@ -118,6 +119,11 @@ def test_enterprise_without_a_name_is_only_a_code(tmp_path: Path) -> None:
         ("timeout_s = 0.5", "port = 70000", r"port: expected 1 to 65535, got 70000"),
         ("timeout_s = 0.5", "pause_ms = -1", r"pause_ms"),
         ('name = "c1"', 'name = "a/b"', r"name: expected letters"),
+        ('name = "c1"', 'name = "c1"\nbuffer = { keep_days = 14 }', r"keep_days: expected 15 .*, got 14"),
+        ('name = "c1"', 'name = "c1"\nbuffer = { room_mb = 1 }', r"\[buffer\]: room_mb: expected 16 to"),
+        ('name = "c1"', 'name = "c1"\nbuffer = { late_s = 0 }', r"late_s: expected 1 to 3600, got 0"),
+        ('name = "c1"', 'name = "c1"\nbuffer = { backfill_per_s = 0 }', r"backfill_per_s: expected"),
+        ('name = "c1"', 'name = "c1"\nbuffer = { days = 20 }', r"days.*nearest: keep_days"),
         (ENTERPRISE, "123", r"enterprise: expected 18 characters, got '123'"),
         ('"p-main"', '"e-main"', r"every point that is read once, got e-main twice"),
         ("scale = 0.01, decimals = 2", "scale = 0.001, decimals = 2", r"decimals: expected enough decimals"),

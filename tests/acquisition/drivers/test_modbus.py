@@ -54,7 +54,10 @@ def test_real_server_answers_both_functions() -> None:
         assert await way.read(2, 4, 0, 125) == list(range(2, 127))
         with pytest.raises(LinkError) as told:
             await way.read(1, 3, 199, 5)
-        assert (told.value.reason, told.value.parameters) == ("CONFIG", {"code": "2"})
+        assert (told.value.reason, told.value.parameters) == (
+            "CONFIG",
+            {"code": "2", "function": "3", "address": "199"},
+        )
         assert await way.read(1, 3, 0, 1) == [1]
 
         await way.close()
@@ -72,9 +75,9 @@ def test_real_server_answers_both_functions() -> None:
         (says(function=4), "MISMATCH", {}),
         (number_of(1), "MISMATCH", {}),
         (says(number=0), "MISMATCH", {}),
-        (refuses(1), "CONFIG", {"code": "1"}),
-        (refuses(2), "CONFIG", {"code": "2"}),
-        (refuses(3), "CONFIG", {"code": "3"}),
+        (refuses(1), "CONFIG", {"code": "1", "function": "3", "address": "10"}),
+        (refuses(2), "CONFIG", {"code": "2", "function": "3", "address": "10"}),
+        (refuses(3), "CONFIG", {"code": "3", "function": "3", "address": "10"}),
         (refuses(4), "REFUSED", {"code": "4"}),
         (refuses(6), "REFUSED", {"code": "6"}),
         (refuses(10), "GATEWAY", {"code": "10"}),

@@ -38,7 +38,7 @@ DOWN = MeterLink(State.DOWN, 5, "TIMEOUT", {}, 3, AT)
         (REFUSES, "", State.UP, LinkKind.METER_UP),
         (UP, "CONFIG", State.UP, LinkKind.METER_REFUSES),
         (REFUSES, "CONFIG", State.UP, None),
-        (REFUSES, "GATEWAY", State.UP, LinkKind.METER_REFUSES),
+        (REFUSES, "REFUSED", State.UP, LinkKind.METER_REFUSES),
         (REFUSES, "DAMAGED", State.UP, LinkKind.ANSWER_DAMAGED),
         (DOWN, "MISMATCH", State.UP, LinkKind.ANSWER_DAMAGED),
         (MeterLink(), "REFUSED", State.UP, LinkKind.METER_REFUSES),

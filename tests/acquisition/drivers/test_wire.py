@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 from meters import MINUTE, START_MS, Desk, make_line, make_meter
-from peers import Answer, Peer, Request, cut, frame, hangs_up, number_of, peer, refuses, says, silent
+from peers import Answer, Peer, Request, cut, frame, hangs_up, number_of, peer, refusal, refuses, says, silent
 from proxy import Proxy
 from virtual import VirtualClock
 
@@ -53,7 +53,7 @@ async def with_bad_second(answer: Answer, minutes: float = 3.5) -> tuple[Desk, P
         (number_of(1), "MISMATCH", "ANSWER_DAMAGED"),
         (refuses(2), "CONFIG", "METER_REFUSES"),
         (refuses(6), "REFUSED", "METER_REFUSES"),
-        (refuses(11), "GATEWAY", "METER_REFUSES"),
+        (refuses(11), "GATEWAY", "METER_DOWN"),
         (says(bytes=2), "DAMAGED", "ANSWER_DAMAGED"),
         (cut(8), "DAMAGED", "ANSWER_DAMAGED"),
     ],
@@ -112,6 +112,61 @@ def test_every_third_packet_lost_is_made_good_by_second_tries() -> None:
     assert [name for name, _, _ in desk.rows].count("m1") == 6
     assert [name for name, _, _ in desk.rows].count("m2") == 6
     assert desk.missed == []
+
+
+def test_every_third_packet_lost_on_the_way_is_made_good_by_second_tries() -> None:
+    """The same behind a converter that drops packets without a word, over a real connection."""
+    desk = Desk()
+
+    async def work() -> None:
+        async with peer({}) as other:
+            with Proxy("127.0.0.1", other.port) as way:
+                way.drop_every = 3
+                line = make_line(make_meter(1), make_meter(2), port=way.port, timeout_s=TIMEOUT_S)
+                await read_line(line, desk, 5.5)
+
+    asyncio.run(work())
+
+    assert sorted(name for name, _, _ in desk.rows) == ["m1"] * 6 + ["m2"] * 6
+    assert desk.missed == []
+
+
+@pytest.mark.parametrize(
+    ("function", "lost", "parameters"),
+    [
+        (4, {"m2-r0", "m2-r1"}, {"code": "1", "function": "4", "address": "0"}),
+        (3, {"m2-r1"}, {"code": "2", "function": "3", "address": "1"}),
+    ],
+    ids=["wrong function", "beyond the device"],
+)
+def test_map_that_does_not_fit_says_what_it_asked_for(
+    function: int, lost: set[str], parameters: dict[str, str]
+) -> None:
+    """Told once with function and address; the registers that are there and the neighbours are read."""
+    desk = Desk()
+
+    async def strict(request: Request, writer: asyncio.StreamWriter) -> bytes | None:
+        if request.function != 3:
+            return refusal(request, 1)
+        return refusal(request, 2) if request.address + request.count > 1 else frame(request)
+
+    async def work() -> None:
+        async with peer({2: strict}) as other:
+            line = three(other.port)
+            first, second, third = line.meters
+            registers = tuple((replace(one, function=function), point) for one, point in second.registers)
+            await read_line(
+                replace(line, meters=(first, replace(second, registers=registers), third)), desk, 3.5
+            )
+
+    asyncio.run(work())
+
+    assert {name for name, _ in desk.lost()} == lost
+    assert set(desk.lost().values()) == {4}
+    (told,) = [event for event in desk.events if event.meter == "m2"]
+    assert told.parameters == parameters
+    assert [one.parameters for one in desk.missed] == [parameters] * 4
+    assert [name for name, _, _ in desk.rows].count("m3") == 4
 
 
 def test_half_open_connection_ends_in_a_new_one() -> None:

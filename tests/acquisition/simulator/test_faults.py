@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,23 @@ def test_registers_faults_in_force_together_are_laid_on_in_order_of_time() -> No
     stuck = Fault(FaultKind.STUCK, from_ms=15, to_ms=25)
 
     assert registers(stuck, back) == registers(back, stuck) == [100, 110, 105, 105, 110]
+
+
+def test_fault_with_a_period_comes_back_in_each() -> None:
+    """From its beginning to its end it is in force at the head of every period."""
+    fault = Fault(FaultKind.SILENT, from_ms=3_000, to_ms=22_000, every_ms=10_000, lasts_ms=2_000)
+
+    assert [s for s in range(30) if fault.holds(1000 * s)] == [3, 4, 13, 14]
+
+
+def test_fault_of_the_demonstration_spares_the_edges_of_the_quarters() -> None:
+    """Its meter is silent in every quarter-hour, and well when a window begins."""
+    file = Path(str(resources.files("acquisition.simulator").joinpath("demo_faults.toml")))
+    (fault,) = read_faults(file, NOW_MS)
+    minutes = [m for m in range(60) if fault.holds(NOW_MS // 3_600_000 * 3_600_000 + 60_000 * m)]
+
+    assert fault.strikes("media", "water")
+    assert minutes == [15 * quarter + m for quarter in range(4) for m in (3, 4, 5, 6)]
 
 
 @given(
@@ -174,7 +192,8 @@ def test_faults_file_is_read_with_times_of_either_kind(tmp_path: Path) -> None:
     file.write_text(
         '[[faults]]\nkind = "silent"\nline = "a"\nafter_s = 60\nfor_s = 30\n'
         '[[faults]]\nkind = "late"\nvalue = 700\nfrom_ms = 5\nto_ms = 9\n'
-        '[[faults]]\nkind = "drop"\n',
+        '[[faults]]\nkind = "drop"\n'
+        '[[faults]]\nkind = "cut"\nfrom_ms = 5\nevery_s = 60\nfor_s = 0.5\n',
         encoding="utf-8",
     )
 
@@ -182,6 +201,7 @@ def test_faults_file_is_read_with_times_of_either_kind(tmp_path: Path) -> None:
         Fault(FaultKind.SILENT, "a", "", 1_060_000, 1_090_000),
         Fault(FaultKind.LATE, "", "", 5, 9, 700),
         Fault(FaultKind.DROP, "", "", 0, FOREVER_MS),
+        Fault(FaultKind.CUT, "", "", 5, FOREVER_MS, 0, 60_000, 500),
     )
 
 
@@ -193,6 +213,9 @@ def test_faults_file_is_read_with_times_of_either_kind(tmp_path: Path) -> None:
         ('[[faults]]\nkind = "late"', "needs a value"),
         ('[[faults]]\nkind = "refuse"\nvalue = 9', "one of 1, 2, 3, 4, 10, 11"),
         ('[[faults]]\nkind = "silent"\nfrom_ms = 9\nto_ms = 9', "end after the beginning"),
+        ('[[faults]]\nkind = "silent"\nevery_s = 60\nfor_s = 60', "shorter for_s"),
+        ('[[faults]]\nkind = "silent"\nevery_s = 60', "shorter for_s"),
+        ('[[faults]]\nkind = "stuck"\nevery_s = 60\nfor_s = 30', "fault of the answer"),
         ("faults = 3", "faults"),
         ("[[faults", "expected TOML"),
     ],

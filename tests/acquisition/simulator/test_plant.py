@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from acquisition.simulator import plant as simulated
-from acquisition.simulator.plant import Plant, channels, history, live, notices, truth, year
+from acquisition.simulator.plant import Plant, booked, channels, history, notices, truth, year
 from nengliu.domain.points import Kind
 from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS
 from schemas.messages import MISSING, EnterpriseNotice, Frame, PointNotice, SchemaNotice, decode, encode
@@ -167,43 +167,31 @@ def test_plant_rests_on_sundays_and_at_spring_festival() -> None:
     assert monday < 0.3 * friday
 
 
-def test_live_goes_on_where_the_history_ended() -> None:
-    """The first live registers follow the last ones of the history without a step."""
-    last = readings(list(history(MONTH)), "grid")[1][-1]
-    frame = live(MONTH, MONTH.end_ms, MONTH.end_ms + 60_000, 5, 1)
+def test_output_of_a_quarter_is_booked_when_it_is_over() -> None:
+    """It is stamped at the start of its quarter-hour, and no reading of a meter stands beside it."""
+    end = MONTH.end_ms + QUARTER_MS
+    frame = booked(MONTH, MONTH.end_ms, end, 5, 2)
     assert frame is not None
 
-    assert frame.read_at_ms.tolist() == [MONTH.end_ms + 60_000]
-    assert 0 <= frame.values[0, column("grid")] - last < 50
-    assert frame.sequence == 5 << 32 | 1
+    assert booked(MONTH, MONTH.end_ms, end - 1, 5, 2) is None
+    assert frame.read_at_ms.tolist() == [MONTH.end_ms]
+    assert [c.point for c, value in zip(channels(), frame.values[0], strict=True) if value != MISSING] == [
+        "output"
+    ]
+    assert (frame.sequence, frame.received_at_s) == (5 << 32 | 2, -(-end // 1000))
 
 
-def test_live_after_a_pause_sends_every_missed_quarter() -> None:
-    """A demonstration that was closed for hours sends what the collector's buffer would have kept."""
-    end = MONTH.end_ms + 3 * HOUR_MS + 5_000
-    frame = live(MONTH, MONTH.end_ms + 20_000, end, 5, 1)
-    assert frame is not None
-    grid = frame.values[:, column("grid")]
-    output = frame.values[:, column("output")]
+def test_output_after_a_pause_is_booked_for_every_quarter_once() -> None:
+    """Amounts that were told in parts are those told at once, and none is told twice."""
+    stop = MONTH.end_ms + 3 * HOUR_MS + 5_000
+    cut = MONTH.end_ms + HOUR_MS + 20_000
+    parts = [booked(MONTH, MONTH.end_ms, cut, 5, 1), booked(MONTH, cut, stop, 5, 2)]
+    whole = booked(MONTH, MONTH.end_ms - DAY_MS, stop, 5, 1)
+    assert whole is not None
 
-    assert (grid != MISSING).sum() == 13
-    assert (np.diff(grid[grid != MISSING]) >= 0).all()
-    assert (output != MISSING).sum() == 12
-
-
-def test_live_without_time_gone_by_sends_nothing() -> None:
-    """No reading is made up when there is nothing new to read."""
-    assert live(MONTH, MONTH.end_ms + 5, MONTH.end_ms + 5, 5, 1) is None
-
-
-def test_live_amount_of_a_quarter_comes_when_it_is_over() -> None:
-    """Output is stamped at the start of its quarter-hour and known at its end."""
-    frame = live(MONTH, MONTH.end_ms + QUARTER_MS - 10_000, MONTH.end_ms + QUARTER_MS, 5, 2)
-    assert frame is not None
-
-    assert frame.read_at_ms.tolist() == [MONTH.end_ms, MONTH.end_ms + QUARTER_MS]
-    assert frame.values[0, column("output")] != MISSING
-    assert frame.values[1, column("output")] == MISSING
+    assert [len(part.read_at_ms) for part in parts if part] == [4, 8]
+    assert np.concatenate([part.values for part in parts if part]).tolist() == whole.values.tolist()
+    assert booked(MONTH, stop, stop + 20_000, 5, 3) is None
 
 
 def test_short_history_leaves_out_what_it_cannot_hold() -> None:

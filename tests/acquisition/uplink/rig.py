@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import count
 from pathlib import Path
 
 import numpy as np
+from virtual import VirtualClock
 
 from acquisition.drivers.buffer import Buffer
 from acquisition.drivers.uplink import Uplink
@@ -22,46 +21,6 @@ from schemas.topics import RAW
 START_MS = 1_700_000_000_000
 HOUR_S = 3600
 EVERY_S = 10
-
-
-class VirtualClock:
-    """Time that stands still until nobody has anything left to do."""
-
-    def __init__(self) -> None:
-        self.ms = START_MS
-        self.busy: Callable[[], bool] = lambda: False
-        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._number = count()
-
-    def now_ms(self) -> int:
-        """Give the virtual time."""
-        return self.ms
-
-    async def sleep_until(self, at_ms: int) -> None:
-        """Sleep until `advance` has come to `at_ms`."""
-        if at_ms > self.ms:
-            future = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._sleepers, (at_ms, next(self._number), future))
-            await future
-
-    async def quiet(self) -> None:
-        """Let everybody run until all of them sleep, threads too."""
-        for _ in range(12):
-            await asyncio.sleep(0)
-            while self.busy():
-                await asyncio.sleep(0.0002)
-
-    async def advance(self, seconds: float) -> None:
-        """Move on, stopping at every moment somebody waits for."""
-        until_ms = self.ms + int(1000 * seconds)
-        await self.quiet()
-        while self._sleepers and self._sleepers[0][0] <= until_ms:
-            at_ms, _, future = heapq.heappop(self._sleepers)
-            if not future.done():
-                self.ms = at_ms
-                future.set_result(None)
-                await self.quiet()
-        self.ms = until_ms
 
 
 class Weather:
@@ -104,7 +63,7 @@ class Rig:
 
     def __init__(self, folder: Path, **uplink: int) -> None:
         self.folder, self.settings = folder, uplink
-        self.clock, self.weather = VirtualClock(), Weather()
+        self.clock, self.weather = VirtualClock(START_MS), Weather()
         self.log = SqliteLog(folder / "log.sqlite", synchronous="OFF")
         self.log.create(RAW, 1)
         self.events: list[LinkEvent] = []
@@ -123,7 +82,6 @@ class Rig:
             on_event=self.on_event,
             **self.settings,
         )
-        self.clock.busy = lambda: self.uplink.in_flight > 0 and self.weather.slow is None
         self.task = asyncio.ensure_future(self.uplink.run())
 
     async def stop(self) -> None:
@@ -159,7 +117,12 @@ class Rig:
         """Poll for so long."""
         for _ in range(seconds // every_s):
             self.poll()
-            await self.clock.advance(every_s)
+            await self.advance(every_s)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, and everybody do what it brings."""
+        await self.clock.sleep_until(self.clock.now_ms() + int(1000 * seconds))
+        await self.clock.quiet()
 
     def records(self) -> list[Record]:
         """Read the whole log."""
@@ -179,14 +142,15 @@ def play(folder: Path, story: Callable[[Rig], Awaitable[None]], **uplink: int) -
 
     async def main() -> Rig:
         rig = Rig(folder, **uplink)
-        try:
-            await story(rig)
-        finally:
-            if rig.weather.slow is not None:
-                rig.weather.slow.set()
-                rig.weather.slow = None
-            await rig.clock.quiet()
-            await rig.die()
+        with rig.clock.ruling():
+            try:
+                await story(rig)
+            finally:
+                if rig.weather.slow is not None:
+                    rig.weather.slow.set()
+                    rig.weather.slow = None
+                await rig.clock.quiet()
+                await rig.die()
         return rig
 
     return asyncio.run(main())

@@ -48,7 +48,7 @@ class TestFair:
                 sequence = rig.poll()
                 await rig.clock.quiet()
                 assert rig.frames()[-1].sequence == sequence
-                await rig.clock.advance(10)
+                await rig.advance(10)
 
         rig = play(tmp_path, story)
         assert not any(frame.backfilled for frame in rig.frames())
@@ -144,7 +144,7 @@ class TestBreak:
                 await rig.clock.quiet()
                 assert sequence in {frame.sequence for frame in rig.frames()}
                 assert rig.buffer.queued("centre")[1] > 0
-                await rig.clock.advance(10)
+                await rig.advance(10)
 
         play(tmp_path, story, backfill_per_s=1)
 
@@ -244,7 +244,7 @@ class TestRestart:
             rig.poll()
             await rig.clock.quiet()
             await rig.die()
-            await rig.clock.advance(5 * HOUR_S)
+            await rig.advance(5 * HOUR_S)
             rig.weather.ack_lost = False
             rig.start()
             await rig.go(60)
@@ -291,6 +291,7 @@ class TestSilence:
             assert rig.buffer.queued("centre")[0] > HOUR_S // 10 - 2
             rig.weather.slow = None
             slow.set()
+            await rig.clock.working(rig.uplink._errand.done())  # time had gone on without it
             await rig.go(200)
 
         rig = play(tmp_path, story)
@@ -304,13 +305,68 @@ class TestSilence:
         async def story(rig: Rig) -> None:
             rig.weather.slow = threading.Event()
             rig.poll()
-            await rig.clock.advance(5)
+            await rig.advance(5)
             await rig.stop()
             before_ms = rig.clock.now_ms()
             drain = asyncio.ensure_future(rig.uplink.drain(3))
-            await rig.clock.advance(10)
+            await rig.advance(10)
             assert drain.done()
             assert rig.clock.now_ms() - before_ms == 10_000
+
+        play(tmp_path, story)
+
+
+class TestClock:
+    """Somebody sets the collector's clock."""
+
+    @pytest.mark.parametrize("by_s", [-HOUR_S, HOUR_S])
+    def test_run_clock_set_while_an_append_is_on_its_way_is_no_silence(
+        self, tmp_path: Path, by_s: int
+    ) -> None:
+        """A log is down after a minute of true waiting, not because the clock says that an hour has passed."""
+
+        async def story(rig: Rig) -> None:
+            await rig.go(30)
+            slow = rig.weather.slow = threading.Event()
+            rig.poll()
+            await rig.advance(20)
+            rig.clock.set_by(1000 * by_s)
+            await rig.advance(20)
+            assert rig.kinds() == [LinkKind.LOG_UP]
+            await rig.advance(30)
+            assert rig.kinds() == [LinkKind.LOG_UP, LinkKind.LOG_DOWN]
+            slow.set()
+
+        play(tmp_path, story)
+
+    def test_run_clock_set_back_in_a_backlog_does_not_hold_it_up(self, tmp_path: Path) -> None:
+        """The pace of the backfill is no appointment at an hour that now lies a day ahead."""
+
+        async def story(rig: Rig) -> None:
+            rig.weather.down = True
+            await rig.go(HOUR_S)
+            rig.weather.down = False
+            await rig.go(150)
+            assert rig.buffer.queued("centre")[1] > 100
+            rig.clock.set_by(-24 * HOUR_S * 1000)
+            await rig.go(600)
+            assert rig.buffer.queued("centre")[1] == 0
+
+        assert_whole(play(tmp_path, story, backfill_per_s=1))
+
+    def test_drain_clock_set_back_keeps_its_patience(self, tmp_path: Path) -> None:
+        """A stop waits as long as it was told, not an hour longer."""
+
+        async def story(rig: Rig) -> None:
+            rig.weather.slow = threading.Event()
+            rig.poll()
+            await rig.advance(5)
+            await rig.stop()
+            drain = asyncio.ensure_future(rig.uplink.drain(3))
+            await rig.advance(1)
+            rig.clock.set_by(-HOUR_S * 1000)
+            await rig.advance(3)
+            assert drain.done()
 
         play(tmp_path, story)
 

@@ -1,0 +1,51 @@
+"""The state now, as HOME/collector/<name>.json shows it to people and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from acquisition.drivers.line import LineTask
+from acquisition.drivers.states import State
+
+
+def write_whole(file: Path, shown: Mapping[str, Any]) -> None:
+    """Write the file so that nobody ever reads half of it."""
+    whole = file.with_suffix(".new")
+    whole.write_bytes(msgspec.json.format(msgspec.json.encode(shown), indent=1))
+    whole.replace(file)
+
+
+def count_meters(lines: Sequence[LineTask]) -> dict[str, int]:
+    """Count the meters, and those that cannot be read because they or their line are down."""
+    down = [
+        State.DOWN in (device.link.state, line.connection.link.state)
+        for line in lines
+        for device in line.devices
+    ]
+    return {"meters": len(down), "down": sum(down)}
+
+
+def line_status(line: LineTask) -> dict[str, Any]:
+    """Give the state of a line and of its meters."""
+    link = line.connection.link
+    meters = [
+        {
+            "name": device.meter.name,
+            "state": device.link.state,
+            "since_ms": device.link.since_ms,
+            "reason": device.link.reason,
+            "last_ms": device.last_ms,
+        }
+        for device in line.devices
+    ]
+    reason = "LINE_DOWN" if link.state is State.DOWN else ""
+    state = {
+        "name": line.line.name,
+        "state": link.state,
+        "since_ms": link.since_ms,
+    }
+    return state | {"reason": reason, "meters": meters}
