@@ -6,10 +6,14 @@ Register with ``pytest_plugins = ["broker.fixture_kafka"]`` in the top conftest;
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 
 import pytest
 from broker.server import Broker, classpath, why_no_broker
+from confluent_kafka.admin import AdminClient
+
+from schemas.topics import TOPICS
 
 _numbers = itertools.count()
 
@@ -38,3 +42,15 @@ def kafka(broker_parts: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def kafka_topic() -> str:
     """Name a topic that no other test uses."""
     return f"readings.test{next(_numbers)}"
+
+
+@pytest.fixture
+def empty_kafka(kafka: Broker) -> Broker:
+    """The broker without topics of ours: generations begin at 1 as in a new file."""
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    ours = [name for name in admin.list_topics(timeout=10).topics if name.rpartition(".g")[0] in TOPICS]
+    for future in admin.delete_topics(ours).values() if ours else ():
+        future.result()
+    while set(ours) & set(admin.list_topics(timeout=10).topics):
+        time.sleep(0.05)
+    return kafka

@@ -11,7 +11,7 @@ from nengliu.bus.open import open_log
 from nengliu.cli.bench import Load, Result, bus_table, emptied
 from nengliu.errors import InputError
 from nengliu.settings import Settings
-from schemas.topics import RAW, TOPICS
+from schemas.topics import RAW
 
 
 def test_bus_table_shows_rates_as_parts_of_the_file() -> None:
@@ -23,33 +23,26 @@ def test_bus_table_shows_rates_as_parts_of_the_file() -> None:
 
 
 @pytest.mark.broker
-def test_bus_in_use_is_refused_and_keeps_its_readings(kafka: Broker, tmp_path: Path) -> None:
+def test_bus_in_use_is_refused_and_keeps_its_readings(empty_kafka: Broker, tmp_path: Path) -> None:
     """Brokers that hold messages beyond the book are not measured on, and lose nothing."""
-    settings = _laid_anew(Settings(home=tmp_path, bus=kafka.bootstrap))
+    settings = Settings(home=tmp_path, bus=empty_kafka.bootstrap)
     with open_log(settings) as log:
         log.append(RAW, [("key", b"1"), ("key", b"2")])
         held = _held(settings)
 
-    with pytest.raises(InputError, match=kafka.bootstrap), emptied(settings):
+    with pytest.raises(InputError, match=empty_kafka.bootstrap), emptied(settings):
         pytest.fail("it began to measure")
     assert _held(settings) == held
 
 
 @pytest.mark.broker
-def test_measured_bus_is_left_empty(kafka: Broker, tmp_path: Path) -> None:
+def test_measured_bus_is_left_empty(empty_kafka: Broker, tmp_path: Path) -> None:
     """After the measurement the topics hold the book at most, so that it can be repeated."""
-    settings = _laid_anew(Settings(home=tmp_path, bus=kafka.bootstrap))
+    settings = Settings(home=tmp_path, bus=empty_kafka.bootstrap)
     with emptied(settings), open_log(settings) as log:
         log.append(RAW, [("key", b"1")] * 10)
 
     assert max(_held(settings)) <= 1
-
-
-def _laid_anew(settings: Settings) -> Settings:
-    with open_log(settings) as log:
-        for topic in TOPICS:
-            log.renew(topic)
-    return settings
 
 
 def _held(settings: Settings) -> list[int]:

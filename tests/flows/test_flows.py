@@ -18,7 +18,6 @@ import pytest
 from broker.server import Broker
 from bytewax.dataflow import Dataflow
 from clickhouse_connect.driver.client import Client
-from confluent_kafka.admin import AdminClient
 from factories import ENTERPRISE, make_frame, make_json, make_links, make_meter, make_point, make_schema
 
 from flows import embedded, ingest, rollups
@@ -31,7 +30,7 @@ from nengliu.settings import Settings
 from nengliu.storage import Writer, connect, disconnect, migrate
 from nengliu.storage.client import dsn
 from schemas.messages import EnterpriseNotice, Missed, PointNotice, SchemaNotice, encode
-from schemas.topics import RAW, TOPICS, VALID
+from schemas.topics import RAW, VALID
 
 TABLES = (
     "reading",
@@ -223,18 +222,6 @@ def test_steps_keep_their_ids(tmp_path: Path, client: Client) -> None:
     }
 
     assert found == json.loads(STEPS.read_text())
-
-
-@pytest.fixture
-def empty_kafka(kafka: Broker) -> Broker:
-    """The broker without topics of ours: generations begin at 1 as in a new file."""
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    ours = [name for name in admin.list_topics(timeout=10).topics if name.rpartition(".g")[0] in TOPICS]
-    for future in admin.delete_topics(ours).values() if ours else ():
-        future.result()
-    while set(ours) & set(admin.list_topics(timeout=10).topics):
-        time.sleep(0.05)
-    return kafka
 
 
 def start_flow(settings: Settings, which: str) -> subprocess.Popen[bytes]:
