@@ -226,15 +226,17 @@ def _meters(part: str, status: Mapping[str, Any]) -> Check:
     """Which meters give no answer, and why."""
     silent = []
     for line in status.get("lines", []):
+        if str(line.get("state", "")).upper() == "DOWN":  # it explains its meters
+            silent.append(f"{line['name']} ({line.get('reason') or 'LINE_DOWN'})")
+            continue
         for meter in line.get("meters", []):
-            if "DOWN" in {str(line.get("state", "")).upper(), str(meter.get("state", "")).upper()}:
-                reason = line.get("reason") or meter.get("reason") or "?"
-                silent.append(f"{line['name']}/{meter['name']} ({reason})")
+            if str(meter.get("state", "")).upper() == "DOWN":
+                silent.append(f"{line['name']}/{meter['name']} ({meter.get('reason') or '?'})")
     count = int(status.get("meters", 0))
     if not silent:
         return Check("meters", ok=True, found=say("doctor.meters_up", name=part, count=count))
     names = ", ".join(silent[:_SOME]) + (" …" if len(silent) > _SOME else "")
-    found = say("doctor.meters_down", name=part, down=len(silent), count=count, names=names)
+    found = say("doctor.meters_down", name=part, down=status.get("down", len(silent)), count=count, names=names)
     return Check("meters", ok=False, found=found, cure=say("cure.meters"))
 
 

@@ -14,8 +14,10 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import click
 import psutil
@@ -38,10 +40,19 @@ COLLECTOR_S = 30.0
 def health(part: str) -> None:
     """Exit 0 if the part is alive, 3 if not."""
     settings = settings_of.load()
-    alive = lives(settings, part)
+    alive = lives(replace(settings, port=_noted_port(settings)), part)
     click.echo(say("health.alive" if alive else "health.dead", part=part))
     if not alive:
         sys.exit(3)
+
+
+def _noted_port(settings: Settings) -> int:
+    """Port of the page as the supervisor noted it (`up --port`), else that of the settings."""
+    try:
+        noted = json.loads((settings.home / "up.lock").read_text(encoding="utf-8") or "{}")
+        return urlparse(str(noted["address"])).port or settings.port
+    except (OSError, ValueError, KeyError, TypeError):
+        return settings.port
 
 
 def lives(settings: Settings, part: str, started_s: float = 0.0, host: str = "127.0.0.1") -> bool:

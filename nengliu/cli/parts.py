@@ -7,6 +7,8 @@ import os
 import platform
 import signal
 import sys
+import threading
+import time
 from dataclasses import replace
 
 import click
@@ -16,6 +18,8 @@ from nengliu.cli.language import examples, say
 
 SUPERVISOR = "NENGLIU_SUPERVISOR"
 """Process id of the supervisor in the environment of its parts: a part ends when its supervisor is killed."""
+LEFT_S = 10.0
+"""Time a part has to end by itself after its supervisor died [s]."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -95,3 +99,15 @@ def _follow_supervisor(number: int = signal.SIGTERM) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number))
     if os.getppid() != int(supervisor):  # it died before we could ask
         sys.exit(1)
+    threading.Thread(target=_end_after, args=(int(supervisor),), daemon=True).start()
+
+
+def _end_after(supervisor: int) -> None:
+    """End this process as a kill does if it still runs `LEFT_S` after its supervisor died.
+
+    The store was seen to sleep through its signal, once in many kills; what it acknowledged is on the disk.
+    """
+    while os.getppid() == supervisor:
+        time.sleep(1)
+    time.sleep(LEFT_S)
+    os.kill(os.getpid(), signal.SIGKILL)

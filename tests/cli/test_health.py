@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.runner import _recovery
-from nengliu.cli.health import answers, flow_lives, flow_runs, lives, page_answers
+from nengliu.cli.health import _noted_port, answers, flow_lives, flow_runs, lives, page_answers
 from nengliu.cli.main import group
 from nengliu.errors import InputError
 from nengliu.settings import Settings
@@ -42,6 +42,16 @@ def test_page_that_is_away_is_not_alive() -> None:
     """Nothing listens, so nothing answers."""
     assert not page_answers(1)
     assert not answers(1, "/", host="0.0.0.0")
+
+
+def test_page_is_looked_for_where_the_supervisor_put_it(tmp_path: Path) -> None:
+    """A page started with `up --port` is found; without a supervisor the settings say where it is."""
+    settings = Settings(home=tmp_path, port=8501)
+    assert _noted_port(settings) == 8501
+    (tmp_path / "up.lock").write_text('{"address": "http://127.0.0.1:8600"}')
+    assert _noted_port(settings) == 8600
+    (tmp_path / "up.lock").write_text("")
+    assert _noted_port(settings) == 8501
 
 
 def test_flow_is_alive_while_it_ends_epochs(tmp_path: Path) -> None:
