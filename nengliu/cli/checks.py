@@ -236,7 +236,9 @@ def _meters(part: str, status: Mapping[str, Any]) -> Check:
     if not silent:
         return Check("meters", ok=True, found=say("doctor.meters_up", name=part, count=count))
     names = ", ".join(silent[:_SOME]) + (" …" if len(silent) > _SOME else "")
-    found = say("doctor.meters_down", name=part, down=status.get("down", len(silent)), count=count, names=names)
+    found = say(
+        "doctor.meters_down", name=part, down=status.get("down", len(silent)), count=count, names=names
+    )
     return Check("meters", ok=False, found=found, cure=say("cure.meters"))
 
 
