@@ -88,13 +88,13 @@ def test_broker_that_is_away_is_a_fault_told_at_once(settings: Settings) -> None
 
 
 @pytest.mark.broker
-def test_broker_is_examined_from_login_to_topics(settings: Settings, kafka: Any) -> None:
+def test_broker_is_examined_from_login_to_topics(settings: Settings, empty_kafka: Any) -> None:
     """A wrong password and another number of partitions are told as what they are."""
     from broker.server import PASSWORD, USER
 
     known = replace(
         settings,
-        bus=kafka.address("sasl"),
+        bus=empty_kafka.address("sasl"),
         bus_security="sasl",
         bus_user=USER,
         bus_password=PASSWORD,

@@ -110,13 +110,13 @@ def embedded(tmp_path: Path, store_settings: Settings) -> Services:
 
 
 @pytest.fixture
-def brokered(tmp_path: Path, store_settings: Settings, kafka: Any) -> Services:
+def brokered(tmp_path: Path, store_settings: Settings, empty_kafka: Any) -> Services:
     """Services over a real broker that asks for a password, as the file's does."""
-    if "sasl" not in kafka.secured:
+    if "sasl" not in empty_kafka.secured:
         pytest.skip("this broker asks for no password")
     from broker.server import PASSWORD, USER
 
-    bus = {"NENGLIU_BUS": kafka.address("sasl"), "NENGLIU_BUS_USER": USER, "NENGLIU_BUS_PASSWORD": PASSWORD}
+    bus = {"NENGLIU_BUS": empty_kafka.address("sasl"), "NENGLIU_BUS_USER": USER, "NENGLIU_BUS_PASSWORD": PASSWORD}
     return Services(tmp_path, store_settings, bus)
 
 
