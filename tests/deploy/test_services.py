@@ -116,7 +116,11 @@ def brokered(tmp_path: Path, store_settings: Settings, empty_kafka: Any) -> Serv
         pytest.skip("this broker asks for no password")
     from broker.server import PASSWORD, USER
 
-    bus = {"NENGLIU_BUS": empty_kafka.address("sasl"), "NENGLIU_BUS_USER": USER, "NENGLIU_BUS_PASSWORD": PASSWORD}
+    bus = {
+        "NENGLIU_BUS": empty_kafka.address("sasl"),
+        "NENGLIU_BUS_USER": USER,
+        "NENGLIU_BUS_PASSWORD": PASSWORD,
+    }
     return Services(tmp_path, store_settings, bus)
 
 
