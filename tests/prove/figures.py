@@ -1,4 +1,4 @@
-"""Points 7: what the live edge costs and how soon it works again, by the product's own commands.
+"""The figures: what the live edge costs and how soon it works again, by the product's own commands.
 
 Definitions, said with each figure:
 
@@ -103,13 +103,13 @@ def collector(name: str, bus: str, report: rig.Report, seed: int) -> None:
     whole = [count == METERS * REGISTERS for count in rounds.values()]
     due = round((ended_s - began_s) / INTERVAL_S)
     report.point(
-        f"7 collector over {name}: every reading of {METERS} meters x {REGISTERS} each {INTERVAL_S} s is in the log",
+        f"figures collector over {name}: every reading of {METERS} meters x {REGISTERS} each {INTERVAL_S} s is there",
         f"{sum(whole)} of {due} rounds whole, {sum(rounds.values())} readings",
         holds=sum(whole) == due == len(rounds),
     )
     if all(whole) and len(rounds) == due:
         report.point(
-            f"7 collector over {name}: less than {CPU_SHARE:.0%} of a core and {RSS_MIB} MiB",
+            f"figures collector over {name}: less than {CPU_SHARE:.0%} of a core and {RSS_MIB} MiB",
             f"{share:.1%} over {ended_s - began_s:.0f} s, at most {peak:.0f} MiB ({load})",
             holds=share < CPU_SHARE and peak < RSS_MIB,
         )
@@ -176,7 +176,7 @@ def buses(broker: Broker, report: rig.Report) -> None:
     said = f"{rates[1]:,.0f} against {rates[0]:,.0f} readings per CPU-second of flow and store, not of the broker"
     clock = f"{walls[1] / walls[0]:.2f} ({walls[1]:,.0f} against {walls[0]:,.0f} readings/s)"
     report.point(
-        f"7 bus to store: Kafka has at least {BUS_RATIO} of the SQLite log's rate",
+        f"figures bus to store: Kafka has at least {BUS_RATIO} of the SQLite log's rate",
         f"{rates[1] / rates[0]:.2f} ({said}); by the clock {clock}; "
         f"{load.readings:,} readings, {PAIRS} pairs, medians ({loads()})",
         holds=rates[1] / rates[0] >= BUS_RATIO,
@@ -355,7 +355,7 @@ def resume(broker: Broker, report: rig.Report, seed: int) -> None:
                 centre.kill_broker()
         except Slow as slow:
             report.note(centre.said())
-            report.point("7 every killed part works again", slow, holds=False)
+            report.point("figures every killed part works again", slow, holds=False)
         up = installation.children["up"]
         up.send_signal(signal.SIGTERM)
         up.wait(60)
@@ -363,7 +363,7 @@ def resume(broker: Broker, report: rig.Report, seed: int) -> None:
     for part, taken in centre.taken.items():
         each = ", ".join(f"{one:.2f}" for one in taken) + (epoch if part in FLOWS else "")
         report.point(
-            f"7 {part} works within {RESUME_S:.0f} s of its restart",
+            f"figures {part} works within {RESUME_S:.0f} s of its restart",
             f"at worst {max(taken, default=0):.2f} s of {len(taken)} kills ({each}; {loads()})",
             holds=len(taken) == KILLS and max(taken) < RESUME_S,
         )
