@@ -95,6 +95,11 @@ class Settings:
         return self.home / "store"
 
     @property
+    def collector_path(self) -> Path:
+        """Folder of the collectors' buffers and status files."""
+        return self.home / "collector"
+
+    @property
     def recovery_path(self) -> Path:
         """Folder of the flows' recovery stores."""
         return self.home / "recovery"

@@ -308,7 +308,7 @@ class Collector:
 
 def buffer_path(settings: Settings, name: str) -> Path:
     """File of a collector's buffer; its lock and its status lie beside it."""
-    return settings.home / "collector" / f"{name}.sqlite"
+    return settings.collector_path / f"{name}.sqlite"
 
 
 @contextmanager

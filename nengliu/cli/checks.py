@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nengliu.bus import Log
+from nengliu.bus import OFFSET_BITS, Log
 from nengliu.cli.health import (
     FLOWS,
     collector_lives,
@@ -170,9 +170,9 @@ def _bounds(log: Log, topic: str) -> list[tuple[int, int, int]]:
 
 def _next(position: int | None, generation: int, first: int) -> int:
     """Offset after the newest message the store knows of, in the generation that holds now."""
-    if position is None or position >> 48 != generation:
+    if position is None or position >> OFFSET_BITS != generation:
         return first
-    return max(first, (position & (1 << 48) - 1) + 1)
+    return max(first, (position & (1 << OFFSET_BITS) - 1) + 1)
 
 
 # -- flows -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import http.client
+import ipaddress
 import json
 import sys
 import time
@@ -118,7 +119,9 @@ def flow_runs(settings: Settings, part: str) -> bool:
 
 def flow_noted_s(settings: Settings, part: str) -> float:
     """When a flow last noted how far it is, as it does when it resumes and with its epochs [s since 1970]; 0: never."""
-    return _written_s(settings.recovery_path / FLOWS[part] / "resume.json")
+    from flows.resume import FILE
+
+    return _written_s(settings.recovery_path / FLOWS[part] / FILE)
 
 
 def collector_lives(settings: Settings, config: Path, started_s: float = 0.0) -> bool:
@@ -146,7 +149,7 @@ def status_file(settings: Settings, config: Path) -> Path:
         name = tomllib.loads(config.read_text(encoding="utf-8")).get("name", config.stem)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         name = config.stem
-    return settings.home / "collector" / f"{name}.json"
+    return settings.collector_path / f"{name}.json"
 
 
 def read_status(settings: Settings, config: Path) -> dict[str, Any]:
@@ -160,7 +163,11 @@ def read_status(settings: Settings, config: Path) -> dict[str, Any]:
 
 def reachable(host: str) -> str:
     """Give the address under which this machine reaches a server that listens on `host`."""
-    return "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - nothing is bound here
+    try:
+        anywhere = ipaddress.ip_address(host).is_unspecified
+    except ValueError:  # a name
+        anywhere = False
+    return "127.0.0.1" if anywhere else host
 
 
 def answers(port: int, path: str, host: str = "127.0.0.1", timeout_s: float = 1.0) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import signal
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import click
 
 from nengliu import settings
 from nengliu.cli.demo import SEED, read_told
+from nengliu.cli.health import reachable
 from nengliu.cli.language import examples, say
 from nengliu.cli.parts import _follow_supervisor
 from nengliu.domain.times import QUARTER_MS
@@ -181,7 +181,7 @@ def config_of(wishes: Wishes, fleet: Fleet, plant: Plant, since_ms: int | None) 
     """Write the collector's configuration for what is served."""
     from acquisition.simulator.config import bench_config, plant_config
 
-    host = "127.0.0.1" if _is_anywhere(wishes.host) else wishes.host
+    host = reachable(wishes.host)
     if wishes.meters is None:
         return plant_config(fleet, plant, wishes.interval, since_ms, host=host)
     assert since_ms is not None
@@ -232,11 +232,3 @@ async def _waited(stop: asyncio.Event) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _is_anywhere(host: str) -> bool:
-    """Whether an address means all of the machine's addresses, which nobody can connect to."""
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return False
