@@ -20,6 +20,8 @@ where, what was expected, what was got and what to do.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -125,3 +127,10 @@ class BackPressure(NengliuError):
         """Keep the wanted pause [s] beside the sentence for people."""
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Name what `word` may have meant, nearest first, or all that is known if nothing is near."""
+    names = [name for name in dict.fromkeys(known) if name]
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.4)
+    return f"nearest: {', '.join(close)}" if close else f"known: {', '.join(names[:20])}"

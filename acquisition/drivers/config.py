@@ -24,10 +24,10 @@ from acquisition.drivers.register_maps import (
     load_map,
     merge,
 )
-from acquisition.drivers.tables import convert, near, need, once, read
+from acquisition.drivers.tables import convert, need, once, read
 from nengliu.domain.points import Column, Enterprise, Kind, Point, Schema
 from nengliu.domain.points import Meter as Service
-from nengliu.errors import InputError
+from nengliu.errors import InputError, nearest
 
 DAY_S = 86_400
 LEAST_DAYS = 15
@@ -215,7 +215,7 @@ def _meter(told: _MeterTable, file: Path, where: str) -> Meter:
     registers = {register.name: register for register in plan.registers}
     for name in told.points:
         if name not in registers:
-            raise InputError(f"{where}: points: map {told.map} has no {name!r}; {near(name, registers)}")
+            raise InputError(f"{where}: points: map {told.map} has no {name!r}; {nearest(name, registers)}")
     wanted = [(registers[name], told.points[name]) for name in registers if name in told.points]
     need(wanted, where, "points", "at least one register = point", "none")
     found = tuple(_laid_over(register, wish, where) for register, wish in wanted)
@@ -268,5 +268,5 @@ def _plain(table: dict[str, Any], kind: type[T], where: str) -> T:
     known = [one.name for one in fields(kind)]  # type: ignore[arg-type]
     for name in table:
         if name not in known:
-            raise InputError(f"{where}: unknown key {name!r}; {near(name, known)}")
+            raise InputError(f"{where}: unknown key {name!r}; {nearest(name, known)}")
     return convert(table, kind, where, known)

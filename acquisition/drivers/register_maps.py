@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 
 from acquisition.codecs.registers import ORDERS, Register, RegisterType, exact
-from acquisition.drivers.tables import convert, near, need, once, read
+from acquisition.drivers.tables import convert, need, once, read
 from nengliu.domain.units import factor
-from nengliu.errors import ContractError, InputError
+from nengliu.errors import ContractError, InputError, nearest
 
 MOST_REGISTERS = 125
 """Registers one request may ask for.  Source: Modbus application protocol, functions 3 and 4."""
@@ -95,7 +95,9 @@ def load_map(name: str, beside: Path | None = None) -> RegisterMap:
 def _shipped_map(name: str) -> RegisterMap:
     shipped = shipped_maps()
     if name not in shipped:
-        raise InputError(f"map: expected a shipped map or a file *.toml, got {name!r}; {near(name, shipped)}")
+        raise InputError(
+            f"map: expected a shipped map or a file *.toml, got {name!r}; {nearest(name, shipped)}"
+        )
     text = resources.files("acquisition.drivers").joinpath(f"maps/{name}.toml").read_text("utf-8")
     return _map(name, tomllib.loads(text, parse_float=Decimal), f"maps/{name}.toml")
 
@@ -140,7 +142,7 @@ def _map(name: str, table: dict[str, Any], where: str) -> RegisterMap:
 def _register(told: _MapRegister, plan: _MapFile, where: str) -> Register:
     where = f"{where} register {told.name}"
     if told.type not in tuple(RegisterType):
-        raise InputError(f"{where}: type: unknown {told.type!r}; {near(told.type, RegisterType)}")
+        raise InputError(f"{where}: type: unknown {told.type!r}; {nearest(told.type, RegisterType)}")
     found = Register(
         name=told.name,
         function=told.function or plan.function,

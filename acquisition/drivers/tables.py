@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections import Counter
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from nengliu.errors import InputError
+from nengliu.errors import InputError, nearest
 
 T = TypeVar("T")
 
@@ -34,7 +33,7 @@ def convert(table: object, kind: type[T], where: str, known: Iterable[str]) -> T
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
         unknown = re.search(r"unknown field `(.+?)`", str(error))
-        cure = f"; {near(unknown[1], known)}" if unknown else ""
+        cure = f"; {nearest(unknown[1], known)}" if unknown else ""
         raise InputError(f"{where}: {error}{cure}") from error
 
 
@@ -49,10 +48,3 @@ def once(names: Iterable[object], where: str, what: str) -> None:
     twice = [str(name) for name, times in Counter(names).items() if times > 1]
     if twice:
         raise InputError(f"{where}: expected every {what} once, got {', '.join(twice)} twice")
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """Name the known words nearest to a wrong one, or all of them."""
-    names = [str(name) for name in dict.fromkeys(known)]
-    close = difflib.get_close_matches(word, names, n=3, cutoff=0.4)
-    return f"nearest: {', '.join(close)}" if close else f"known: {', '.join(names)}"

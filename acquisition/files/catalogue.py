@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
 
-from acquisition.files.keys import Keys, nearest
+from acquisition.files.keys import Keys
 from nengliu.domain.points import FOREVER_MS, Column, Kind, Meter, Point
 from nengliu.domain.units import factor
-from nengliu.errors import ContractError, InputError
+from nengliu.errors import ContractError, InputError, nearest
 
 NOT_ENERGY = ("04", "07")
 """NHJC classes whose points are no energy: output and operating values."""

@@ -5,22 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import NoReturn
 
 from nengliu.domain.times import CHINA, to_ms
-from nengliu.errors import InputError
+from nengliu.errors import InputError, nearest
 
 _DURATION = re.compile(r"(\d+)\s*(s|min|m|h|d|秒|分钟|小时|天)")
 _SECONDS = {"s": 1, "秒": 1, "min": 60, "m": 60, "分钟": 60, "h": 3600, "小时": 3600, "d": 86400, "天": 86400}
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Name what `word` may have meant, nearest first, or all that is known if nothing is near."""
-    names = [name for name in dict.fromkeys(known) if name]
-    close = difflib.get_close_matches(word, names, n=3, cutoff=0.4)
-    return f"nearest: {', '.join(close)}" if close else f"known: {', '.join(names[:20])}"
 
 
 class Keys:

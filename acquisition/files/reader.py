@@ -17,8 +17,7 @@ from typing import IO, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from acquisition.files.keys import nearest
-from nengliu.errors import InputError
+from nengliu.errors import InputError, nearest
 
 CHUNK_ROWS = 16384
 _HEAD = 65536

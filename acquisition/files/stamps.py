@@ -18,9 +18,9 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from acquisition.files.keys import nearest
 from acquisition.files.reader import Cells, Instants, Numbers
 from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, QUARTER_MS
+from nengliu.errors import nearest
 
 Int64s = npt.NDArray[np.int64]
 NAT = -(2**63)

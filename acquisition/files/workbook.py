@@ -18,10 +18,9 @@ import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
 from acquisition.files.delimited import SHOWN
-from acquisition.files.keys import nearest
 from acquisition.files.mapping import FileRule
 from acquisition.files.reader import CHUNK_ROWS, Cells, Chunk, Counted, Ragged
-from nengliu.errors import InputError
+from nengliu.errors import InputError, nearest
 
 Row = tuple[object, ...]
 
