@@ -11,7 +11,6 @@ import mmap
 import signal
 import struct
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "acquisition"))
@@ -61,9 +60,7 @@ class SharedClock(VirtualClock):
 
     def __init__(self, shared: SharedTime) -> None:
         self._shared = shared
-        self._append_began = 0.0
-        self.collector: Collector | None = None
-        super().__init__(shared())
+        super().__init__(shared(), HANG_S)
 
     @property
     def _now_ms(self) -> int:
@@ -74,26 +71,18 @@ class SharedClock(VirtualClock):
         self._shared.set(at_ms)
 
     def _look(self) -> None:
-        """Move on unless an append is under way; at the limit wait there."""
+        """Move on; at the limit wait there."""
         waiters = [at_ms for at_ms, _, waiter in self._waiters if not waiter.done()]
         at_limit = min(waiters, default=self._shared()) > self._shared.limit_ms
-        if at_limit and not self._busy and not self._is_sending():
-            self._shared.set(max(self._shared(), self._shared.limit_ms))
-        if at_limit or self._is_sending():
-            self._looking = False
-        else:
+        if not at_limit:
             super()._look()
-
-    def _is_sending(self) -> bool:
-        uplink = self.collector and self.collector.uplink
-        if not uplink or not uplink.in_flight:
-            self._append_began = 0.0
-            return False
-        self._append_began = self._append_began or time.monotonic()
-        return time.monotonic() - self._append_began < HANG_S
+            return
+        self._looking = False
+        if not self._busy:
+            self._shared.set(max(self._shared(), self._shared.limit_ms))
 
     async def patrol(self) -> None:
-        """Look again every now and then: a thread that ends, or hangs, wakes nobody."""
+        """Look again every now and then: a limit that was moved wakes nobody."""
         while True:
             await asyncio.sleep(0.002)
             self._look_soon()
@@ -106,14 +95,14 @@ async def main(config_file: Path, clock_file: Path) -> None:
     tasks: set[asyncio.Task[None]] = set()
 
     def ready(collector: Collector) -> None:
-        clock.collector = collector
         loop.add_signal_handler(signal.SIGTERM, lambda: tasks.add(loop.create_task(collector.stop())))
 
     def transport(line: Line) -> Transport:
         return clock.watch(ModbusTcp(line.host, line.port, line.timeout_s))
 
     tasks.add(loop.create_task(clock.patrol()))
-    await run_collector(settings.load(), load_config(config_file), clock, transport, ready)
+    with clock.ruling():
+        await run_collector(settings.load(), load_config(config_file), clock, transport, ready)
 
 
 if __name__ == "__main__":
