@@ -1,6 +1,7 @@
 """Interface text: one catalogue per language, keys in the code, never text.
 
-The catalogues are `locale/zh_CN.toml` and `locale/en.toml`; a test keeps them complete.
+A language's catalogue is every file of `locale/` that bears its name: `zh_CN.toml`, `login.zh_CN.toml` and so on, one
+per room; a test keeps them complete.
 """
 
 from __future__ import annotations
@@ -21,8 +22,14 @@ _FOLDER = Path(__file__).with_name("locale")
 
 @cache
 def load(language: str) -> dict[str, Any]:
-    """Read the catalogue of a language as nested tables."""
-    return tomllib.loads((_FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
+    """Read the catalogue of a language as nested tables; no two files have a table in common."""
+    found: dict[str, Any] = {}
+    for file in sorted(_FOLDER.glob(f"*{language}.toml")):
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        if twice := found.keys() & tables.keys():
+            raise ValueError(f"{file.name}: {', '.join(sorted(twice))} already in another file")
+        found |= tables
+    return found
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The one style sheet (`sheet.css`), filled with the tokens of a theme."""
+"""The one style sheet (`sheet.css` and, after it, one file per room), filled with the tokens of a theme."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 from dashboards.ui.theme import Theme
 
-_SHEET = Path(__file__).with_name("sheet.css")
+_FOLDER = Path(__file__).parent
 
 
 @cache
 def sheet(theme: Theme) -> str:
     """Give the style element of a theme."""
-    css = _SHEET.read_text(encoding="utf-8")
+    files = sorted(_FOLDER.glob("*.css"), key=lambda file: (file.name != "sheet.css", file.name))
+    css = "\n".join(file.read_text(encoding="utf-8") for file in files)
     for field in fields(theme):
         value = getattr(theme, field.name)
         if isinstance(value, tuple):
