@@ -1,19 +1,68 @@
-"""Who is reading: the scope every question is asked with.
+"""Who is reading: the account behind the session, asked anew at every run, and the scope of every question.
 
-There is no login yet, so the reader is the operator of this installation.  The middleware
-of the login will fill this from its signed cookie; pages already ask here and nowhere else.
+A websocket lives for hours, so what was true when it opened is not believed: the signed cookie it came with is
+read again, and the account must still stand.
 """
 
 from __future__ import annotations
 
-from nengliu.domain.scope import Scope
+from dataclasses import dataclass
 
-OPERATOR = Scope(role="nation")
+import streamlit as st
+
+from dashboards.auth.door import sessions
+from nengliu.domain.scope import Scope
+from nengliu.errors import NengliuError
+
+
+class LoggedOut(NengliuError):
+    """The session of the reader is over."""
+
+    code = "LOGGED_OUT"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whoever is logged in.
+
+    Parameters
+    ----------
+    login, name
+        Name of the account, and the name shown.
+    role
+        One of analyst, enforcement, enterprise, operator.
+    scope
+        What the reader may see.
+    """
+
+    login: str
+    name: str
+    role: str
+    scope: Scope
+
+
+def current_reader() -> Reader:
+    """Give the reader of this session.
+
+    Raises
+    ------
+    LoggedOut
+        There is no session, or it is over: its time is up, it was ended, or the account was closed.
+    """
+    account = sessions().account(str(st.context.cookies.get(sessions().cookie, "")))
+    if account is None:
+        raise LoggedOut("the session is over; log in again")
+    return Reader(account.login, account.name, str(account.role), account.scope)
 
 
 def current_scope() -> Scope:
     """Give the scope of the reader of this session."""
-    return OPERATOR
+    return current_reader().scope
+
+
+def note(reader: Reader, action: str, detail: str) -> None:
+    """Write into the audit log what a reader did on a page."""
+    sessions().accounts.note(reader.login, action, detail, st.context.ip_address or "")
 
 
 def narrowed(scope: Scope, enterprise: str) -> Scope:

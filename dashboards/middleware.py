@@ -12,8 +12,8 @@ import json
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import config
 
+from dashboards.auth.door import root
 from dashboards.i18n import Text, choose, html_code
 
 _SHELL = b'<html lang="en">'
@@ -70,6 +70,10 @@ class _Rewriter:
 
     async def _finish(self, start: Message) -> None:
         self.start = None
+        if _TITLE not in self.body:  # the log-in speaks for itself
+            await self.send(start)
+            await self.send({"type": "http.response.body", "body": self.body})
+            return
         body = self.body.replace(_SHELL, f'<html lang="{html_code(self.language)}">'.encode(), 1)
         body = body.replace(_TITLE, f"<title>{Text(self.language)('app.title')}</title>".encode(), 1)
         body = body.replace(_HEAD_END, _root_script() + _HEAD_END, 1)
@@ -81,9 +85,8 @@ class _Rewriter:
 
 def _root_script() -> bytes:
     """Tell the client the root of this server, the base path of a proxy included."""
-    base = str(config.get_option("server.baseUrlPath") or "").strip("/")
-    root = json.dumps(f"/{base}/" if base else "/")
-    return f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{root}}}</script>".encode()
+    path = json.dumps(root())
+    return f"<script>window.__streamlit={{BACKEND_BASE_URL:location.origin+{path}}}</script>".encode()
 
 
 def _is_html(message: Message) -> bool:

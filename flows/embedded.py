@@ -26,9 +26,10 @@ def build(settings: Settings, source: LogSource, sink: StoreSink) -> Dataflow:
     return flow
 
 
-def run(settings: Settings, *, stop_at_end: bool = False) -> None:
+def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1) -> None:
     """Run the chained flows until they are stopped (or the log ends)."""
     ingest.tell_book(settings)
     source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end)
     sink = StoreSink(partial(Writer, settings))
-    run_flow(build(settings, source, sink), settings.recovery_path / "embedded", settings.epoch_s)
+    flow = build(settings, source, sink)
+    run_flow(flow, settings.recovery_path / "embedded", settings.epoch_s, workers)

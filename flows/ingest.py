@@ -1,6 +1,6 @@
 """Ingest: raw messages become accepted readings; nothing vanishes.
 
-Topics in/out   `readings.raw` -> `readings.valid` (accepted blocks and notices, with their raw position)
+Topics in/out   `readings.raw` -> `readings.valid` (accepted readings, evidence and notices, in order of raw position)
 Key             shard = partition of the raw topic; all readings of an enterprise share one
 State kept      recent readings of the shard for deduplication, bounded; asked of the store when it resumes
 Delivery        at least once; rows are keyed and carry the raw position, so a replay writes them again
@@ -35,13 +35,13 @@ from nengliu.settings import Settings
 from nengliu.storage import Asker, Writer
 from schemas.block import Block, Rows
 from schemas.messages import Notice
-from schemas.passed import pack
+from schemas.passed import pack, unpack
 from schemas.topics import RAW, VALID
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """An accepted block, or a notice, on its way to the other flows."""
+    """A block of accepted readings and evidence, or a notice, on its way to the other flows."""
 
     partition: int
     position: int
@@ -101,6 +101,11 @@ def ingest(step_id: str, up: KeyedStream[list[Record]], make: ShardFactory) -> I
     return Ingested(rows, passed)
 
 
+def unpack_passed(step_id: str, up: KeyedStream[list[Record]]) -> KeyedStream[Passed]:
+    """Operator of the flows behind `readings.valid`: `(shard, [Record, ...])` -> `(shard, Passed)`."""
+    return op.flat_map_value(step_id, up, _passed)
+
+
 def build(settings: Settings, source: LogSource, sink: StoreThenLogSink) -> Dataflow:
     """Ingest alone between topics: rows are stored before the blocks made of them are announced."""
     flow = Dataflow("ingest")
@@ -111,12 +116,13 @@ def build(settings: Settings, source: LogSource, sink: StoreThenLogSink) -> Data
     return flow
 
 
-def run(settings: Settings, *, stop_at_end: bool = False) -> None:
+def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1) -> None:
     """Run ingest alone until it is stopped (or the log ends)."""
     tell_book(settings)
     source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end)
     sink = StoreThenLogSink(partial(Writer, settings), partial(open_log, settings), VALID)
-    run_flow(build(settings, source, sink), settings.recovery_path / "ingest", settings.epoch_s)
+    flow = build(settings, source, sink)
+    run_flow(flow, settings.recovery_path / "ingest", settings.epoch_s, workers)
 
 
 def _count(tallies: list[Tally]) -> None:
@@ -146,3 +152,12 @@ def _book_digest(asker: Asker, partition: int) -> str:
 
 def _message(passed: Passed) -> Message:
     return passed.key, pack(passed.position, passed.message)
+
+
+def _passed(records: list[Record]) -> list[Passed]:
+    """Passed messages of some records of `readings.valid`."""
+    return [
+        Passed(record.partition, position, record.key, message)
+        for record in records
+        for position, message in [unpack(record.value)]
+    ]

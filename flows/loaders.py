@@ -19,7 +19,14 @@ from nengliu.domain.points import Enterprise, Point, Schema
 from nengliu.domain.scope import SYSTEM
 from nengliu.storage import Asker
 from schemas.block import Block
-from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
+from schemas.messages import (
+    BookNotice,
+    EnterpriseNotice,
+    Notice,
+    PointNotice,
+    SchemaNotice,
+    WiringNotice,
+)
 
 Ints = npt.NDArray[np.int64]
 
@@ -48,6 +55,8 @@ def catalogue_loader(asker: Asker, partition: int) -> CatalogueLoader:
             found.append((row["position"], PointNotice(msgspec.json.decode(row["definition"], type=Point))))
         for row in asker.ask("state_schemas", SYSTEM, None, **wanted).to_pylist():
             found.append((row["position"], SchemaNotice(msgspec.json.decode(row["definition"], type=Schema))))
+        for row in asker.ask("state_wiring", SYSTEM, None, **wanted).to_pylist():
+            found.append((row["position"], msgspec.json.decode(row["definition"], type=WiringNotice)))
         return sorted(found, key=lambda entry: entry[0])
 
     return load
@@ -103,6 +112,7 @@ def _block(table: pa.Table) -> Block:
         slot=slot.astype(np.int32),
         units=tuple((str(name), int(decimals)) for name, decimals in pairs),
         sent_unit=unit.astype(np.uint16),
+        verdict=np.zeros(len(slot), np.uint8),
         **{name: _array(table, name) for name in names},
     )
 

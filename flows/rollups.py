@@ -20,16 +20,14 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from flows.connectors import LogSource, StoreSink
-from flows.ingest import Passed
+from flows.ingest import Passed, unpack_passed
 from flows.loaders import catalogue_of, day_loader, reading_loader
 from flows.runner import run_flow
 from nengliu.analysis.rollup import WindowShard
-from nengliu.bus import Record
 from nengliu.bus.open import open_log
 from nengliu.settings import Settings
 from nengliu.storage import Asker, Writer
-from schemas.block import Block, Rows
-from schemas.passed import unpack
+from schemas.block import Rows
 from schemas.topics import VALID
 
 ShardFactory: TypeAlias = Callable[[int], WindowShard]
@@ -45,13 +43,8 @@ class RollupLogic(StatefulBatchLogic[Passed, Rows, None]):
 
     def on_batch(self, values: list[Passed]) -> tuple[Iterable[Rows], bool]:
         """Take blocks and notices in: `Passed` -> `Rows` of windows."""
-        out: list[Rows] = []
-        for item in values:
-            self._shard = self._shard or self._make(item.partition)
-            if isinstance(item.message, Block):
-                out.extend(self._shard.add(item.message))
-            else:
-                out.extend(self._shard.take(item.message, item.position))
+        self._shard = self._shard or self._make(values[0].partition)
+        out = self._shard.run((item.position, item.message) for item in values)
         return out, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> None:
@@ -74,22 +67,14 @@ def rollups(step_id: str, up: KeyedStream[Passed], make: ShardFactory) -> KeyedS
 def build(settings: Settings, source: LogSource, sink: StoreSink) -> Dataflow:
     """Rollups alone, behind the topic of valid readings."""
     flow = Dataflow("rollups")
-    records = op.input("read_valid", flow, source)
-    passed = op.flat_map_value("unpack_passed", records, _passed)
+    passed = unpack_passed("unpack_passed", op.input("read_valid", flow, source))
     op.output("store_windows", rollups("rollups", passed, partial(shard_of, settings)), sink)
     return flow
 
 
-def run(settings: Settings, *, stop_at_end: bool = False) -> None:
+def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1) -> None:
     """Run rollups alone until it is stopped (or the log ends)."""
     source = LogSource(partial(open_log, settings), VALID, stop_at_end=stop_at_end)
     sink = StoreSink(partial(Writer, settings))
-    run_flow(build(settings, source, sink), settings.recovery_path / "rollups", settings.epoch_s)
-
-
-def _passed(records: list[Record]) -> list[Passed]:
-    found = []
-    for record in records:
-        position, message = unpack(record.value)
-        found.append(Passed(record.partition, position, record.key, message))
-    return found
+    flow = build(settings, source, sink)
+    run_flow(flow, settings.recovery_path / "rollups", settings.epoch_s, workers)

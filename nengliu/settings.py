@@ -64,6 +64,12 @@ class Settings:
         Brokers that hold each record of a new topic.
     log_days
         How long the log keeps records, at least `LOG_DAYS_MIN`; topics of Kafka take it when they are laid [d].
+    session_h
+        How long a log-in to the page holds [h].
+    login_failures, login_pause_s
+        Log-ins in a row that may fail before no further one is looked at, and for how long none is [s].
+    password_length
+        Characters a password has at least.
     """
 
     home: Path = Path.home() / ".local" / "share" / "nengliu"
@@ -83,6 +89,10 @@ class Settings:
     bus_ca: str = ""
     bus_replicas: int = 1
     log_days: int = 30
+    session_h: int = 8
+    login_failures: int = 5
+    login_pause_s: int = 900
+    password_length: int = 10
 
     @property
     def log_path(self) -> Path:
@@ -98,6 +108,16 @@ class Settings:
     def collector_path(self) -> Path:
         """Folder of the collectors' buffers and status files."""
         return self.home / "collector"
+
+    @property
+    def accounts_path(self) -> Path:
+        """File of the accounts and the audit log."""
+        return self.home / "accounts.db"
+
+    @property
+    def session_key_path(self) -> Path:
+        """File of the key that signs the sessions of the page."""
+        return self.home / "session.key"
 
     @property
     def recovery_path(self) -> Path:
@@ -154,4 +174,8 @@ _LIMITS: dict[str, tuple[Callable[..., bool], str]] = {
     "bus_security": (BUS_SECURITY.__contains__, f"one of {', '.join(BUS_SECURITY)}"),
     "bus_replicas": (lambda replicas: replicas >= 1, "at least 1"),
     "log_days": (lambda days: days >= LOG_DAYS_MIN, f"at least {LOG_DAYS_MIN} days"),
+    "session_h": (lambda hours: 1 <= hours <= 24, "1 to 24 hours"),
+    "login_failures": (lambda failures: 1 <= failures <= 100, "1 to 100"),
+    "login_pause_s": (lambda pause_s: pause_s >= 1, "at least 1 second"),
+    "password_length": (lambda length: 8 <= length <= 64, "8 to 64"),
 }

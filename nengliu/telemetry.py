@@ -16,12 +16,15 @@ import logging
 import sys
 import time
 from collections import Counter
+from contextvars import ContextVar
 from dataclasses import dataclass, fields
 from threading import Lock
 from typing import ClassVar, TextIO
 
 logger = logging.getLogger("nengliu")
 logger.addHandler(logging.NullHandler())  # a library is silent until `configure` is called
+speaker: ContextVar[str] = ContextVar("speaker", default="")
+"""Of several collectors in one process the one that speaks; its name opens the text of its log lines."""
 _counts: Counter[str] = Counter()
 _lock = Lock()
 
@@ -134,6 +137,16 @@ class ReadingsMissed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CollectorFailed(Event):
+    """One of several collectors in a process broke; it is started again, the others go on."""
+
+    metric: ClassVar[str] = "nengliu_drivers_failed_collectors_total"
+    level: ClassVar[int] = logging.ERROR
+
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkChanged(Event):
     """A collector, one of its lines or meters, or its uplink changed its state."""
 
@@ -204,11 +217,19 @@ def reset() -> None:
 def configure(*, debug: bool = False, stream: TextIO | None = None) -> None:
     """Write log lines to `stream` (standard error), one event a line."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(speaker)s%(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
+    handler.addFilter(_name_speaker)
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+def _name_speaker(record: logging.LogRecord) -> bool:
+    """Put the speaker's name into a record; all of them pass."""
+    name = speaker.get()
+    record.speaker = f"[{name}] " if name else ""
+    return True
 
 
 def _plain(value: object) -> str:

@@ -7,16 +7,28 @@ Columns are equally long numpy arrays.  `slot` indexes `points`, the list of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 
+class Verdict(IntEnum):
+    """What became of a reading; up to `REPLACED` it was accepted, beyond it is evidence only."""
+
+    NEW = 0
+    REPLACED = 1  # accepted: it won over another value
+    DUPLICATE = 2
+    RAISED = 3  # duplicate with a later sequence, which is remembered; never leaves the ledger
+    LOST = 4  # another value with a later sequence stands
+    REFUSED = 5  # held back; `reason` says why
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Accepted or candidate readings of one shard, in log order.
+    """Candidate or judged readings of one shard, in log order.
 
     Attributes
     ----------
@@ -44,6 +56,8 @@ class Block:
     units
         ``(unit, decimals)`` as sent, indexed by `sent_unit`.
     sent_unit : uint16 (n,)
+    verdict : uint8 (n,)
+        `Verdict`: accepted, or evidence of what was repeated, contradicted or refused.
     """
 
     points: tuple[tuple[str, str], ...]
@@ -59,10 +73,38 @@ class Block:
     sent: npt.NDArray[np.int64]
     units: tuple[tuple[str, int], ...]
     sent_unit: npt.NDArray[np.uint16]
+    verdict: npt.NDArray[np.uint8]
 
     def __len__(self) -> int:
         """Count the readings."""
         return len(self.slot)
+
+    def take(self, some: slice | npt.NDArray[Any]) -> Self:
+        """Keep some of the readings: a slice, a mask or places in any order."""
+        arrays = {name: getattr(self, name)[some] for name in ARRAYS}
+        return type(self)(points=self.points, units=self.units, **arrays)
+
+    def accepted(self) -> Self:
+        """Keep what was accepted."""
+        mask = self.verdict <= Verdict.REPLACED
+        return self if mask.all() else self.take(mask)
+
+
+ARRAYS = tuple(field.name for field in fields(Block) if field.name not in ("points", "units"))
+"""Names of a block's columns."""
+
+
+def join(blocks: list[Block]) -> Block:
+    """Put blocks one after the other; those of one origin share their points and cost no more than a copy."""
+    if len(blocks) == 1:
+        return blocks[0]
+    points = {point: i for i, point in enumerate(dict.fromkeys(p for b in blocks for p in b.points))}
+    units = {unit: i for i, unit in enumerate(dict.fromkeys(u for b in blocks for u in b.units))}
+    slots = [np.array([points[point] for point in b.points], np.int32)[b.slot] for b in blocks]
+    sent_units = [np.array([units[unit] for unit in b.units], np.uint16)[b.sent_unit] for b in blocks]
+    arrays = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in ARRAYS}
+    arrays |= {"slot": np.concatenate(slots), "sent_unit": np.concatenate(sent_units)}
+    return Block(points=tuple(points), units=tuple(units), **arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +112,11 @@ class Rows:
     """Rows for one table of the store: column name -> equally long numpy array or list.
 
     Strings are given as numpy object arrays or as ``(codes, dictionary)`` through
-    `Labels`; times are integers (ms for DateTime64(3), s for DateTime).
+    `Labels`, lists of strings as `Lists`; times are integers (ms for DateTime64(3), s for DateTime).
     """
 
     table: str
-    columns: Mapping[str, npt.NDArray[Any] | Labels]
+    columns: Mapping[str, npt.NDArray[Any] | Labels | Lists]
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -91,3 +133,14 @@ class Labels:
     def __len__(self) -> int:
         """Count the rows."""
         return len(self.codes)
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """A column of lists of texts."""
+
+    values: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.values)

@@ -25,10 +25,68 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.domain.points import Enterprise, Point, Schema
 from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.errors import ContractError
-from schemas.block import Block
+from schemas.block import Block, Verdict
+from schemas.notices import (
+    ActionNotice,
+    Activity,
+    ActivityNotice,
+    BookNotice,
+    EnterpriseNotice,
+    ImportNotice,
+    LinkEvent,
+    LinkNotice,
+    Missed,
+    Notice,
+    PointNotice,
+    RegionNotice,
+    RejectedNotice,
+    RejectedRow,
+    SchemaNotice,
+    Target,
+    TargetNotice,
+    TickNotice,
+    WiredLine,
+    WiredMeter,
+    WiringNotice,
+)
+
+__all__ = [
+    "ENVELOPE",
+    "MAGIC",
+    "MAX_BODY",
+    "MISSING",
+    "VERSION",
+    "ActionNotice",
+    "Activity",
+    "ActivityNotice",
+    "BookNotice",
+    "EnterpriseNotice",
+    "Frame",
+    "ImportNotice",
+    "LinkEvent",
+    "LinkNotice",
+    "Message",
+    "MessageKind",
+    "Missed",
+    "Notice",
+    "PointNotice",
+    "RegionNotice",
+    "RejectedNotice",
+    "RejectedRow",
+    "RowsFrame",
+    "SchemaNotice",
+    "Target",
+    "TargetNotice",
+    "TickNotice",
+    "WiredLine",
+    "WiredMeter",
+    "WiringNotice",
+    "decode",
+    "encode",
+    "mark_backfilled",
+]
 
 MAGIC = b"NL"
 VERSION = 1
@@ -47,7 +105,8 @@ class MessageKind(IntEnum):
     FRAME = 1
     ROWS = 2
     NOTICE = 3
-    VALID = 4
+    VALID = 4  # read for the sake of an older log; written no more
+    PASSED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,115 +169,6 @@ class RowsFrame:
     origin: Origin = Origin.FILE
 
 
-class EnterpriseNotice(msgspec.Struct, tag="enterprise", tag_field="notice", frozen=True):
-    """An enterprise is (again) described."""
-
-    value: Enterprise
-
-
-class PointNotice(msgspec.Struct, tag="point", tag_field="notice", frozen=True):
-    """A point is (again) described; the newest position holds."""
-
-    value: Point
-
-
-class SchemaNotice(msgspec.Struct, tag="schema", tag_field="notice", frozen=True):
-    """A column list is declared; a number, once used, keeps its columns."""
-
-    value: Schema
-
-
-class BookNotice(msgspec.Struct, tag="book", tag_field="notice", frozen=True):
-    """The books of factors in force, whole; `digest` names the edition."""
-
-    digest: str
-    factors: tuple[dict[str, str], ...]
-
-
-class RejectedRow(msgspec.Struct, frozen=True):
-    """A row of a file that could not become a reading."""
-
-    row: int
-    reason: int
-    point: str = ""
-    text: str = ""
-    parameters: dict[str, str] = {}
-
-
-class RejectedNotice(msgspec.Struct, tag="rejected", tag_field="notice", frozen=True):
-    """Rows of a file that were refused before the log; they enter the quarantine from here."""
-
-    enterprise: str
-    source: str
-    received_at_s: int
-    rows: tuple[RejectedRow, ...]
-
-
-class ImportNotice(msgspec.Struct, tag="import", tag_field="notice", frozen=True):
-    """An import ended: what it read and what became of it."""
-
-    enterprise: str
-    digest: str
-    sequence_base: int
-    file: str
-    started_at_s: int
-    rows: int
-    readings: int
-    repaired: int
-    rejected: int
-
-
-class LinkEvent(msgspec.Struct, frozen=True):
-    """A change of a link's state as its collector saw it.
-
-    Parameters
-    ----------
-    at_ms
-        When it was seen [ms, UTC].
-    kind
-        Number of `nengliu.domain.links.LinkKind`.
-    line, meter
-        What it speaks of; both empty: the collector itself.
-    reason
-        Number of `Reason`: why it is down; 0 otherwise.
-    since_ms
-        Since when the state before lasted, for an end ("up again, was down since"); 0: not known.
-    """
-
-    at_ms: int
-    kind: int
-    line: str = ""
-    meter: str = ""
-    reason: int = 0
-    since_ms: int = 0
-    parameters: dict[str, str] = {}
-
-
-class Missed(msgspec.Struct, frozen=True):
-    """Due readings that could not be taken: of each of `points`, `count` of them in [first_ms, last_ms]."""
-
-    first_ms: int
-    last_ms: int
-    count: int
-    reason: int
-    points: tuple[str, ...]
-    parameters: dict[str, str] = {}
-
-
-class LinkNotice(msgspec.Struct, tag="link", tag_field="notice", frozen=True):
-    """What a collector saw that is no value: changes of its links, and due readings it could not take."""
-
-    enterprise: str
-    source: str
-    sequence: int
-    received_at_s: int
-    events: tuple[LinkEvent, ...] = ()
-    missed: tuple[Missed, ...] = ()
-
-
-Notice = (
-    EnterpriseNotice | PointNotice | SchemaNotice | BookNotice | RejectedNotice | ImportNotice | LinkNotice
-)
 Message = Frame | RowsFrame | Notice | Block
 
 _HEAD = struct.Struct("<IQqBBHHII")
@@ -242,8 +192,7 @@ def decode(value: bytes) -> Message:
     ContractError
         With reason TRUNCATED, NOT_A_MESSAGE, WRONG_VERSION, TOO_LARGE, CORRUPT or BAD_FIELD.
 
-    >>> notice = EnterpriseNotice(Enterprise("91320000MA1EXAMPL7", "示例厂"))
-    >>> decode(encode(notice)) == notice
+    >>> decode(encode(TickNotice(1771050600))) == TickNotice(1771050600)
     True
     """
     kind, body = _open(value)
@@ -261,8 +210,8 @@ def decode(value: bytes) -> Message:
 def mark_backfilled(value: bytes) -> bytes:
     """Mark an encoded message as sent after a break of the uplink, without opening it.
 
-    >>> notice = EnterpriseNotice(Enterprise("91320000MA1EXAMPL7", "示例厂"))
-    >>> decode(mark_backfilled(encode(notice))) == notice  # only readings show the mark
+    >>> tick = TickNotice(1771050600)
+    >>> decode(mark_backfilled(encode(tick))) == tick  # only readings show the mark
     True
     """
     return value[:_MARKS] + bytes([value[_MARKS] | _BACKFILLED]) + value[_MARKS + 1 :]
@@ -309,7 +258,7 @@ def _body(message: Message) -> tuple[MessageKind, bytes]:
     if isinstance(message, RowsFrame):
         return MessageKind.ROWS, _write_rows(message)
     if isinstance(message, Block):
-        return MessageKind.VALID, _write_block(message)
+        return MessageKind.PASSED, _write_block(message)
     return MessageKind.NOTICE, msgspec.json.encode(message)
 
 
@@ -406,7 +355,7 @@ def _check_codes(found: npt.NDArray[Any], known: npt.NDArray[Any], what: str) ->
         raise ValueError(f"{what}: unknown code {strange[0]}")
 
 
-_BLOCK_ARRAYS = {
+_VALID_ARRAYS = {
     "slot": "<i4",
     "read_at_ms": "<i8",
     "ticks": "<i8",
@@ -419,6 +368,8 @@ _BLOCK_ARRAYS = {
     "sent": "<i8",
     "sent_unit": "<u2",
 }
+_PASSED_ARRAYS = _VALID_ARRAYS | {"verdict": "u1"}
+_VERDICTS = np.array(list(Verdict))
 
 
 class _BlockHead(msgspec.Struct):
@@ -429,23 +380,36 @@ class _BlockHead(msgspec.Struct):
 
 def _write_block(block: Block) -> bytes:
     head = msgspec.json.encode(_BlockHead(len(block), block.points, block.units))
-    arrays = (getattr(block, name).astype(dtype, copy=False) for name, dtype in _BLOCK_ARRAYS.items())
+    arrays = (getattr(block, name).astype(dtype, copy=False) for name, dtype in _PASSED_ARRAYS.items())
     return struct.pack("<I", len(head)) + head + b"".join(array.tobytes() for array in arrays)
 
 
-def _read_block(body: bytes) -> Block:
+def _read_valid(body: bytes) -> Block:
+    """Read a block of before verdicts travelled: all of it was accepted."""
+    head, arrays = _read_arrays(body, _VALID_ARRAYS)
+    return Block(points=head.points, units=head.units, verdict=np.zeros(head.n, np.uint8), **arrays)
+
+
+def _read_passed(body: bytes) -> Block:
+    head, arrays = _read_arrays(body, _PASSED_ARRAYS)
+    _check_codes(arrays["verdict"], _VERDICTS, "verdict")
+    return Block(points=head.points, units=head.units, **arrays)
+
+
+def _read_arrays(body: bytes, layout: dict[str, str]) -> tuple[_BlockHead, dict[str, npt.NDArray[Any]]]:
     (size,) = struct.unpack_from("<I", body)
     reader = _Reader(body)
     reader.at = 4
     head = msgspec.json.decode(reader.array("u1", size).tobytes(), type=_BlockHead)
-    arrays = {name: reader.array(dtype, head.n) for name, dtype in _BLOCK_ARRAYS.items()}
+    arrays = {name: reader.array(dtype, head.n) for name, dtype in layout.items()}
     reader.end()
-    return Block(points=head.points, units=head.units, **arrays)
+    return head, arrays
 
 
 _READERS: dict[MessageKind, Callable[[bytes], Message]] = {
     MessageKind.FRAME: _read_frame,
     MessageKind.ROWS: _read_rows,
     MessageKind.NOTICE: _notice_decoder.decode,
-    MessageKind.VALID: _read_block,
+    MessageKind.VALID: _read_valid,
+    MessageKind.PASSED: _read_passed,
 }

@@ -184,6 +184,7 @@ def make_block(readings: Sequence[dict[str, int | str]], **given: Any) -> Block:
         "sent": column("sent", "i8", 100),
         "units": (("kWh", 2),),
         "sent_unit": np.zeros(len(readings), np.uint16),
+        "verdict": column("verdict", "u1", 0),
     }
     return Block(**(fixed | given))
 

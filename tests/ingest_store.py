@@ -14,7 +14,14 @@ import numpy as np
 
 from nengliu.domain.points import Enterprise, Point, Schema
 from schemas.block import Block, Labels, Rows
-from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
+from schemas.messages import (
+    BookNotice,
+    EnterpriseNotice,
+    Notice,
+    PointNotice,
+    SchemaNotice,
+    WiringNotice,
+)
 
 KEYS = {
     "reading": ("enterprise", "point", "read_at", "origin"),
@@ -28,10 +35,19 @@ KEYS = {
     "import_run": ("enterprise", "digest", "position"),
     "link_event": ("enterprise", "source", "kind", "sequence", "item"),
     "missed": ("enterprise", "point", "first_at", "last_at", "source"),
+    "wiring": ("enterprise", "source", "position"),
+    "point_newest": ("enterprise", "point"),
+    "region": ("region",),
+    "target": ("region", "enterprise", "metric", "period"),
+    "activity": ("enterprise", "measure", "period"),
 }
 ARRAYS = ("read_at", "ticks", "quality", "reason", "origin", "received_at", "sequence", "position", "sent")
-VERSIONS = {"reading": "sequence", "missed": "sequence", "link_event": "position"}
+VERSIONS = {"reading": "sequence", "missed": "sequence"} | dict.fromkeys(
+    ("link_event", "wiring", "region", "target", "activity"), "position"
+)
 """Column of a table whose larger value stays; elsewhere the later row does."""
+AGGREGATES = {"first_read_at": min, "last_read_at": max, "last_received_at": max}
+"""Columns of which two rows with one key make one value."""
 NAMES = {"read_at": "read_at_ms", "received_at": "received_at_s"}
 WIDTHS = {"quality": "u1", "reason": "u2", "origin": "u1", "sequence": "u8", "position": "u8"}
 
@@ -76,7 +92,8 @@ class IngestStore:
         for rows in batch:
             for row in rows_of(rows):
                 table, key = self.tables[rows.table], tuple(row[name] for name in KEYS[rows.table])
-                version = VERSIONS.get(rows.table)
+                version, old = VERSIONS.get(rows.table), self.tables[rows.table].get(key, row)
+                row |= {name: fold(old[name], row[name]) for name, fold in AGGREGATES.items() if name in row}
                 if key not in table or version is None or row[version] >= table[key][version]:
                     table[key] = row
 
@@ -103,6 +120,8 @@ class IngestStore:
             found.append((row["position"], PointNotice(msgspec.json.decode(row["definition"], type=Point))))
         for row in self._before("frame_schema", before, enterprise):
             found.append((row["position"], SchemaNotice(msgspec.json.decode(row["definition"], type=Schema))))
+        for row in self._before("wiring", before, enterprise):
+            found.append((row["position"], msgspec.json.decode(row["definition"], type=WiringNotice)))
         return sorted(found, key=lambda entry: entry[0])
 
     def _before(self, table: str, before: int, enterprise: str = "") -> list[Row]:
@@ -118,6 +137,7 @@ def _block(rows: list[Row]) -> Block:
         points=tuple(points),
         slot=np.array([points.index((r["enterprise"], r["point"])) for r in rows], np.int32),
         units=tuple(units),
+        verdict=np.zeros(len(rows), np.uint8),
         sent_unit=np.array([units.index((r["sent_unit"], r["sent_decimals"])) for r in rows], np.uint16),
         **arrays,
     )

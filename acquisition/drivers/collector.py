@@ -241,11 +241,12 @@ class Collector:
             self.lines.append(task)
 
     def _declare(self, now_ms: int) -> None:
-        """Introduce enterprise, points and column lists, if they are not as they were told last."""
+        """Introduce enterprise, points, column lists and wiring, if they are not as they were told last."""
         config = self.config
         notices: list[Notice] = [EnterpriseNotice(config.enterprise)] if config.enterprise else []
         notices += [PointNotice(point) for point in config.points]
         notices += [SchemaNotice(schema) for schema in config.schemas()]
+        notices.append(config.wiring())
         values = [encode(notice) for notice in notices]
         digest = hashlib.sha256(b"".join(values)).hexdigest()
         if (self.buffer.state("declared") or ("",))[0] == digest:

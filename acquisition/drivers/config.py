@@ -28,6 +28,7 @@ from acquisition.drivers.tables import convert, need, once, read
 from nengliu.domain.points import Column, Enterprise, Kind, Point, Schema
 from nengliu.domain.points import Meter as Service
 from nengliu.errors import InputError, nearest
+from schemas.messages import WiredLine, WiredMeter, WiringNotice
 
 DAY_S = 86_400
 LEAST_DAYS = 15
@@ -89,6 +90,14 @@ class CollectorConfig:
         """Column lists of its frames, one for each meter."""
         meters = (meter for line in self.lines for meter in line.meters)
         return tuple(Schema(self.code, meter.schema, meter.columns()) for meter in meters)
+
+    def wiring(self) -> WiringNotice:
+        """Which point hangs on which meter and line."""
+        lines = (
+            WiredLine(line.name, tuple(WiredMeter(meter.name, meter.points) for meter in line.meters))
+            for line in self.lines
+        )
+        return WiringNotice(self.code, self.name, tuple(lines))
 
 
 class _Overlay(msgspec.Struct, forbid_unknown_fields=True):

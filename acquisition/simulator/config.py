@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from acquisition.simulator.fleet import Fleet
-from acquisition.simulator.plant import Plant, channels, enterprise, notices
-from nengliu.domain.points import Enterprise, Kind, Meter, Point
+from acquisition.simulator.meters import Meter
+from acquisition.simulator.plant import Plant, notices
+from nengliu.domain.points import Enterprise, Kind, Point
+from nengliu.domain.points import Meter as Service
 from schemas.messages import PointNotice
 
 HOST = "127.0.0.1"
@@ -54,7 +56,7 @@ BENCH_REGISTERS: tuple[tuple[str, Kind, str, str, int], ...] = (
 
 
 def plant_config(
-    fleet: Fleet, plant: Plant, interval_s: int, since_ms: int | None, *, host: str = HOST
+    fleet: Fleet, plant: Plant, interval_s: int, since_ms: int | None, *, host: str = HOST, prefix: str = ""
 ) -> str:
     """Write collector.toml for the plant: its points but the output, which no register tells per interval.
 
@@ -67,6 +69,8 @@ def plant_config(
     since_ms
         Instant from which the points exist, their first registers unknown [ms, UTC]; None when the
         plant's history is told as well, and the points are those of its notices.
+    prefix
+        Stands before the names of the plant's lines in the fleet, not in the configuration.
     """
     points = [
         notice.value
@@ -76,28 +80,35 @@ def plant_config(
     if since_ms is not None:
         points = [_since(point, since_ms) for point in points]
     read: dict[str, dict[str, Any]] = {}
-    for channel in channels():
+    for channel in plant.channels:
         if channel.follows:
             read[channel.follows]["power"] = channel.point
         elif channel.meter is not None:
             read[channel.point] = _counter(channel.point, channel.unit, channel.meter["decimals"])
-    meters = {
-        (line.name, meter.name): read.get(meter.name, {}) for line in fleet.lines for meter in line.meters
-    }
-    return _text("plant", _introduction(enterprise(), points), fleet, host, meters, interval_s)
+    lines = [line for line in fleet.lines if line.name.startswith(prefix)]
+    wired = [
+        (
+            line.name.removeprefix(prefix),
+            fleet.ports[line.name],
+            [(m, read.get(m.name, {})) for m in line.meters],
+        )
+        for line in lines
+    ]
+    return _text(plant.site.slug, _introduction(plant.enterprise, points), host, wired, interval_s)
 
 
 def bench_config(fleet: Fleet, registers: int, interval_s: int, since_ms: int, *, host: str = HOST) -> str:
     """Write collector.toml for a fleet without a plant, with so many registers of each meter (1 to 20)."""
     points: list[Point] = []
-    meters: dict[tuple[str, str], dict[str, Any]] = {}
+    wired: list[_Wired] = []
+    wanted = BENCH_REGISTERS[:registers]
     for line in fleet.lines:
+        read = [(meter, {row[0]: f"{meter.name}-{row[0]}" for row in wanted}) for meter in line.meters]
+        wired.append((line.name, fleet.ports[line.name], read))
         for meter in line.meters:
-            wanted = BENCH_REGISTERS[:registers]
-            meters[line.name, meter.name] = {row[0]: f"{meter.name}-{row[0]}" for row in wanted}
             told = (_bench_point(meter.name, row, meter.modulus, interval_s) for row in wanted)
             points += (_since(point, since_ms) for point in told)
-    return _text("fleet", _introduction(BENCH_ENTERPRISE, points), fleet, host, meters, interval_s)
+    return _text("fleet", _introduction(BENCH_ENTERPRISE, points), host, wired, interval_s)
 
 
 def _since(point: Point, since_ms: int) -> Point:
@@ -127,7 +138,7 @@ def _bench_point(meter: str, row: tuple[str, Kind, str, str, int], modulus: int,
         metering_level=1 if register == "energy" else 0,
         place=f"main/{meter}",
     )
-    services = (Meter(0, unit, decimals, modulus=modulus),) if kind is Kind.COUNTER else ()
+    services = (Service(0, unit, decimals, modulus=modulus),) if kind is Kind.COUNTER else ()
     return replace(point, meters=services)
 
 
@@ -141,21 +152,17 @@ def _introduction(who: Enterprise, points: Iterable[Point]) -> list[str]:
     return lines
 
 
-def _text(
-    name: str,
-    introduction: Iterable[str],
-    fleet: Fleet,
-    host: str,
-    meters: Mapping[tuple[str, str], Mapping[str, Any]],
-    interval_s: int,
-) -> str:
+_Wired = tuple[str, int, Sequence[tuple[Meter, Mapping[str, Any]]]]
+"""A line's name and port, and its meters with the registers that are points."""
+
+
+def _text(name: str, introduction: Iterable[str], host: str, wired: Iterable[_Wired], interval_s: int) -> str:
     """Lay everything out as TOML; a meter without a register that is a point is left out."""
     lines = [f"name = {_value(name)}", "", *introduction]
     schema = itertools.count(FIRST_SCHEMA)
-    for line in fleet.lines:
-        lines += ["", "[[lines]]", *_pairs({"name": line.name, "host": host, "port": fleet.ports[line.name]})]
-        for meter in line.meters:
-            read = meters[line.name, meter.name]
+    for line, port, meters in wired:
+        lines += ["", "[[lines]]", *_pairs({"name": line, "host": host, "port": port})]
+        for meter, read in meters:
             if read:
                 told = {"name": meter.name, "unit": meter.unit, "map": "generic", "interval_s": interval_s}
                 lines += ["", "[[lines.meters]]", *_pairs(told | {"schema": next(schema)})]

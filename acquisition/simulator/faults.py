@@ -27,6 +27,8 @@ class FaultKind(StrEnum):
     REVERSED = "reversed"  # the register counts backward; what it lost stays lost
     JUMP = "jump"  # the register shows `value` steps more
     ROLLOVER = "rollover"  # the register is `value` steps before its modulus when the fault begins
+    RESET = "reset"  # the register starts again at 0
+    OVER = "over"  # the power register shows `value` times as much
     CLOCK = "clock"  # the meter's own clock is `value` seconds ahead
     SILENT = "silent"  # no answer
     LATE = "late"  # the answer comes `value` ms later, in real time
@@ -36,9 +38,12 @@ class FaultKind(StrEnum):
     DAMAGED = "damaged"  # the answer's header announces `value` (3) bytes too many
     CUT = "cut"  # the connection is closed in the middle of the answer
     DROP = "drop"  # every `value`-th (2nd) request gets no answer
+    DEAD = "dead"  # the line's port is closed: nobody can connect
 
 
-REGISTER = frozenset({FaultKind.STUCK, FaultKind.REVERSED, FaultKind.JUMP, FaultKind.ROLLOVER})
+REGISTER = frozenset(
+    {FaultKind.STUCK, FaultKind.REVERSED, FaultKind.JUMP, FaultKind.ROLLOVER, FaultKind.RESET}
+)
 """Faults of what the counter shows."""
 _DEFAULTS = {
     FaultKind.REFUSE: int(Refusal.DEVICE),
@@ -47,7 +52,7 @@ _DEFAULTS = {
     FaultKind.DAMAGED: 3,
     FaultKind.DROP: 2,
 }
-_NEED_VALUE = frozenset({FaultKind.JUMP, FaultKind.ROLLOVER, FaultKind.CLOCK, FaultKind.LATE})
+_NEED_VALUE = frozenset({FaultKind.JUMP, FaultKind.ROLLOVER, FaultKind.OVER, FaultKind.CLOCK, FaultKind.LATE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,8 @@ def _spoilt(counted: Callable[[int], int], fault: Fault, modulus: int) -> Callab
             return counted(fault.from_ms)
         if fault.kind is FaultKind.JUMP:
             return counted(at_ms) + fault.value
+        if fault.kind is FaultKind.RESET:
+            return counted(at_ms) - counted(fault.from_ms)
         return counted(at_ms) - counted(fault.from_ms) + modulus - fault.value
 
     return spoilt

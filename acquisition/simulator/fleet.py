@@ -7,21 +7,22 @@ answer is real time, because it happens on a real wire.
 from __future__ import annotations
 
 import difflib
+import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from acquisition.simulator.faults import Fault, FaultKind, shown, spoil
 from acquisition.simulator.meters import WORDS, Meter, bench_meter, plant_meters
-from acquisition.simulator.plant import Plant
+from acquisition.simulator.plant import ELECTRICITY, MEDIA, Plant, line_of
+from acquisition.simulator.province import Province
 from acquisition.simulator.wire import Answer, Refusal, Request, Server
 from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS
 from nengliu.errors import InputError
 
 LARGEST_UNIT = 247
 """Most unit ids behind one port that Modbus allows."""
-ELECTRIC = ("grid", "press", "heat-treatment", "paint")
-"""Meters of the plant on its line `electricity`; the others are on `media`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Fleet:
         self.ports: dict[str, int] = {}
         self.asked: Counter[tuple[str, str]] = Counter()
         self._first_port = port
-        self._servers: list[Server] = []
+        self._servers: dict[str, Server] = {}
         self._faults: list[Fault] = []
         self._of: dict[tuple[str, str], tuple[Fault, ...]] = {}
         self._meters = {(line.name, meter.name): meter for line in lines for meter in line.meters}
@@ -88,7 +89,7 @@ class Fleet:
                 port = self._first_port + number if self._first_port else 0
                 server = Server(self._responder(line), self.host, port)
                 await server.start()
-                self._servers.append(server)
+                self._servers[line.name] = server
                 self.ports[line.name] = server.port
         except (OSError, OverflowError):
             await self.stop()
@@ -96,9 +97,26 @@ class Fleet:
 
     async def stop(self) -> None:
         """Close every port and abort its connections."""
-        for server in self._servers:
+        for server in self._servers.values():
             await server.stop()
         self._servers.clear()
+
+    async def mind_ports(self) -> None:
+        """Close the ports of lines that are dead now, and open those of lines that live again.
+
+        Raises
+        ------
+        OSError
+            Somebody took a port while it was closed.
+        """
+        now = self.clock()
+        for line, server in self._servers.items():
+            dead = (f for f in self._faults if f.kind is FaultKind.DEAD and f.line in ("", line))
+            is_dead = any(fault.holds(now) for fault in dead)
+            if is_dead and server.listens:
+                await server.stop()
+            elif not is_dead and not server.listens:
+                await server.start()
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -142,8 +160,9 @@ class Fleet:
         """Give all registers of a meter at an instant, faults included."""
         faults = self._of[line, meter]
         ahead_s = sum(f.value for f in faults if f.kind is FaultKind.CLOCK and f.holds(at_ms))
+        times = math.prod(f.value for f in faults if f.kind is FaultKind.OVER and f.holds(at_ms))
         register = self.register(line, meter, at_ms)
-        return self._meters[line, meter].words(at_ms, register, at_ms // 1000 + ahead_s)
+        return self._meters[line, meter].words(at_ms, register, at_ms // 1000 + ahead_s, times)
 
     def _responder(self, line: Line) -> Callable[[Request], Answer]:
         units = {meter.unit: meter.name for meter in line.meters}
@@ -176,13 +195,33 @@ class Fleet:
         )
 
 
-def plant_lines(plant: Plant) -> tuple[Line, ...]:
-    """Put the plant's meters on two lines: `electricity` and `media` (gas, heat, water, output)."""
-    meters = plant_meters(plant)
-    return (
-        Line("electricity", tuple(meters[name] for name in ELECTRIC)),
-        Line("media", tuple(meter for name, meter in meters.items() if name not in ELECTRIC)),
+def plant_lines(plant: Plant, since_ms: int | None = None, *, prefix: str = "") -> tuple[Line, ...]:
+    """Put the plant's meters on two lines: `electricity` and `media` (gas, heat, water, output ...).
+
+    Parameters
+    ----------
+    since_ms
+        Nothing is asked of them before the day before this instant [ms, UTC]; None: from the history's start on.
+    prefix
+        Stands before the names of the lines.
+    """
+    meters = plant_meters(plant, since_ms)
+    hangs = {name: line_of(plant.site.channel(name)) for name in meters}
+    return tuple(
+        Line(prefix + line, tuple(meter for name, meter in meters.items() if hangs[name] == line))
+        for line in (ELECTRICITY, MEDIA)
     )
+
+
+def line_prefix(province: Province, plant: Plant) -> str:
+    """Give what stands before the names of a plant's lines in the province's fleet; nothing where it is alone."""
+    return f"{plant.site.slug}/" if len(province.plants) > 1 else ""
+
+
+def province_lines(province: Province, since_ms: int) -> tuple[Line, ...]:
+    """Put the meters of all plants of the province on lines, two per plant, called ``plant/electricity`` and so on."""
+    lines = (plant_lines(one, since_ms, prefix=line_prefix(province, one)) for one in province.plants)
+    return tuple(itertools.chain.from_iterable(lines))
 
 
 def bench_lines(meters: int, lines: int, seed: int, now_ms: int) -> tuple[Line, ...]:

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.simulator.load import QUARTERS, Load, amounts, whole_steps
-from acquisition.simulator.plant import GAUGE_SWING, Channel, Plant, change_of, channels, steps_of, usage
+from acquisition.simulator.plant import GAUGE_SWING, Plant, change_of, steps, steps_before, usage
+from acquisition.simulator.site import Channel
 from nengliu.domain.points import Kind
 from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, QUARTER_MS
 
@@ -130,7 +131,7 @@ class Meter:
         ripple = 1 + GAUGE_SWING * math.sin(at_ms / 60_000 * 1.7 + self.seed)
         return round(self.curve.mean(at_ms) / 10 * ripple) * 10
 
-    def words(self, at_ms: int, shown: int, clock_s: int) -> tuple[int, ...]:
+    def words(self, at_ms: int, shown: int, clock_s: int, times: int = 1) -> tuple[int, ...]:
         """All registers at an instant, as 16-bit words.
 
         Parameters
@@ -139,8 +140,10 @@ class Meter:
             What the counter shows [steps].
         clock_s
             What the meter's own clock shows [s since 1970 UTC].
+        times
+            How often the power that it shows is the true one.
         """
-        power = self.power(at_ms)
+        power = self.power(at_ms) * times
         third = power // 3
         wave = math.sin(at_ms / 17_000 + self.seed)
         packed = _BLOCK.pack(
@@ -155,28 +158,38 @@ class Meter:
         return _WORDS.unpack(packed)
 
 
-def plant_meters(plant: Plant) -> dict[str, Meter]:
-    """Give every channel of the plant that counts a meter, unit ids 1, 2 ...; the output has a totalizer too."""
+def plant_meters(plant: Plant, since_ms: int | None = None) -> dict[str, Meter]:
+    """Give every channel of the plant that counts a meter, unit ids 1, 2 ...; the output has a totalizer too.
+
+    Parameters
+    ----------
+    since_ms
+        Nothing is asked of them before the day before this instant [ms, UTC], so that a long history need not
+        be held; None: from the history's start on.
+    """
+    days = 0 if since_ms is None else max((since_ms - plant.start_ms) // DAY_MS - 1, 0)
+    before = steps_before(plant, days * QUARTERS)
     found: dict[str, Meter] = {}
-    for channel in channels():
+    for column, channel in enumerate(plant.channels):
         if channel.kind is not Kind.GAUGE:
             register = channel.meter or TOTALIZER
             found[channel.point] = Meter(
                 channel.point,
                 len(found) + 1,
-                Curve(functools.partial(_drawn, plant, channel), plant.start_ms),
-                first=register["first"],
+                Curve(functools.partial(_drawn, plant, channel, days), plant.start_ms + days * DAY_MS),
+                first=register["first"] + int(before[column]),
                 modulus=register["modulus"],
-                seed=plant.seed,
+                seed=plant.noise % 1000,
                 changes=change_of(plant, channel),
             )
     return found
 
 
-def _drawn(plant: Plant, channel: Channel, days: int) -> tuple[Int64s, Int64s]:
+def _drawn(plant: Plant, channel: Channel, first_day: int, days: int) -> tuple[Int64s, Int64s]:
     """Steps and mean power of a channel of the plant, whose powers are whole tenths of the unit per hour."""
-    tenths = np.rint(usage(plant, days)[channel.point] * 4 / 0.1).astype(np.int64)
-    return steps_of(plant, channel, days), tenths * 10
+    span = first_day * QUARTERS, days * QUARTERS
+    tenths = np.rint(usage(plant, *span)[channel.point] * 4 / 0.1).astype(np.int64)
+    return steps(plant, *span)[:, plant.site.column(channel.point)], tenths * 10
 
 
 def bench_meter(seed: int, number: int, unit: int, day: int) -> Meter:

@@ -136,6 +136,11 @@ class Server:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
+    @property
+    def listens(self) -> bool:
+        """Whether its port is open."""
+        return self._server is not None
+
     async def start(self) -> None:
         """Listen; `port` is the real one afterwards.
 

@@ -30,6 +30,23 @@ def area(values: Sequence[float | None], colour: str) -> str:
     return _image("".join(parts))
 
 
+def line(values: Sequence[float | None], colour: str) -> str:
+    """Draw a thin line with a dot at its end, for a row of a table; periods without a value break it."""
+    known = [v for v in values if v is not None and math.isfinite(v)]
+    if len(known) < 2:
+        return _image("")
+    low, high, step = min(known), max(known), (WIDTH - 6) / max(len(values) - 1, 1)
+    parts = []
+    for run in _runs(values):
+        path = " ".join(f"{i * step + 2:.1f},{_y(v, low, high):.1f}" for i, v in run)
+        parts.append(
+            f'<polyline fill="none" stroke="{colour}" stroke-width="2" stroke-linejoin="round" points="{path}"/>'
+        )
+    i, last = next((i, v) for i, v in reversed(list(enumerate(values))) if v is not None and math.isfinite(v))
+    parts.append(f'<circle cx="{i * step + 2:.1f}" cy="{_y(last, low, high):.1f}" r="3" fill="{colour}"/>')
+    return _image("".join(parts))
+
+
 def columns(values: Sequence[float | None], colour: str, last: bool = True) -> str:
     """Draw small columns from zero, the last one set off; a period without a value leaves its place empty."""
     known = [v for v in values if v is not None and math.isfinite(v)]

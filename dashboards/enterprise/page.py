@@ -13,44 +13,24 @@ from dashboards.enterprise.context import Context
 from dashboards.enterprise.live import live
 from dashboards.enterprise.toolbar import toolbar
 from dashboards.filters import Filters, read
-from dashboards.i18n import Text, current_text
-from dashboards.identity import current_scope, narrowed
-from dashboards.ui import css, parts
-from dashboards.ui.theme import Theme, theme
-from nengliu.errors import NengliuError
+from dashboards.identity import narrowed
+from dashboards.ui import parts
+from dashboards.ui.frame import Frame, not_yours
 
 
-def render() -> None:
-    """Draw the page for the reader and the address of this session."""
-    text = current_text()
-    look = theme(st.context.theme.type == "dark")
-    st.html(css.sheet(look))
-    try:
-        _page(text, look)
-    except NengliuError as error:
-        parts.state("⏻", text("state.store"), text("state.store_hint"), ["nengliu up"], str(error))
-        _recover()
-
-
-@st.fragment(run_every="5s")
-def _recover() -> None:
-    """Draw the page again as soon as the store answers."""
-    try:
-        data.enterprises(Asker(current_scope()))
-    except NengliuError:
-        return
-    st.rerun()
-
-
-def _page(text: Text, look: Theme) -> None:
-    known = data.enterprises(Asker(current_scope()))
+def render(frame: Frame) -> None:
+    """Draw the page within its frame, for the address of this session."""
+    text = frame.text
+    known = data.enterprises(frame.asker)
     if known.empty:
         parts.state("∅", text("state.empty"), text("state.empty_hint"), ["nengliu demo", "nengliu import"])
         return
     codes = [str(code) for code in known["enterprise"]]
+    if st.query_params.get("enterprise", codes[0]) not in codes:
+        not_yours(text)
     filters = read(st.query_params.to_dict(), codes, data.last_days(known, data.now().date()))
     toolbar(filters, known, text)
-    context = _context(filters, known, text, look)
+    context = _context(filters, known, frame)
     if context.points.empty:
         parts.state("∅", text("state.no_points"), text("state.no_points_hint"), ["nengliu import"])
         return
@@ -59,14 +39,15 @@ def _page(text: Text, look: Theme) -> None:
     st.html(f'<div class="nl-foot">{text("foot.line")}</div>')
 
 
-def _context(filters: Filters, known: pd.DataFrame, text: Text, look: Theme) -> Context:
-    asker = Asker(narrowed(current_scope(), filters.enterprise), filters.as_of)
+def _context(filters: Filters, known: pd.DataFrame, frame: Frame) -> Context:
+    text = frame.text
+    asker = Asker(narrowed(frame.reader.scope, filters.enterprise), filters.as_of)
     row = known[known["enterprise"] == filters.enterprise].iloc[0]
     return Context(
         asker=asker,
         filters=filters,
         text=text,
-        theme=look,
+        theme=frame.theme,
         name=text.either(str(row["name"]), str(row["name_en"])) or filters.enterprise,
         simulated=bool(row["simulated"]),
         first_at=_moment(row["first_at"]),

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from typing import Any
-from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
 from dashboards.filters import Filters
-from dashboards.i18n import DEFAULT, Text
+from dashboards.i18n import Text
 from dashboards.periods import Compare, Grain, shift
-from dashboards.ui.parts import logo
 
 FIRST_DAY = date(2000, 1, 1)
 LAST_DAY = date(2100, 12, 31)
@@ -37,15 +35,12 @@ def bound(name: str, value: object) -> dict[str, Any]:
 
 
 def toolbar(filters: Filters, enterprises: pd.DataFrame, text: Text) -> None:
-    """Draw the bar: unit, period, comparison, day of knowledge and language."""
+    """Draw the bar: unit, period, comparison and day of knowledge."""
     with st.container(key="toolbar", horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(f'<div class="nl-brand">{logo()}<span>{text("app.name")}</span></div>', width="content")
         _enterprise(filters, enterprises, text)
         _period(filters, text)
         _compare(filters, text)
         _as_of(filters, text)
-        with st.container(key="lang", width="content"):
-            st.html(language_switch(text), width="content")
 
 
 def _enterprise(filters: Filters, enterprises: pd.DataFrame, text: Text) -> None:
@@ -131,16 +126,3 @@ def _as_of(filters: Filters, text: Text) -> None:
             format="YYYY-MM-DD",
             **bound("as_of", filters.as_of),
         )
-
-
-def language_switch(text: Text) -> str:
-    """Give the two languages as links: a reload sets the language of the HTML shell, too."""
-    query = {k: v for k, v in st.query_params.items() if k != "lang"}
-    parts = []
-    for code, words in (("zh_CN", text("language.zh_CN")), ("en", text("language.en"))):
-        if code == text.language:
-            parts.append(f"<b>{words}</b>")
-        else:
-            address = urlencode({**query, "lang": code}) if code != DEFAULT else urlencode(query)
-            parts.append(f'<a href="?{address}" target="_self" hreflang="{code[:2]}">{words}</a>')
-    return f'<div class="nl-lang">{"".join(parts)}</div>'

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from dashboards.enterprise.page import render
+from dashboards.ui.frame import page
 
-render()
+page("enterprise", render)

@@ -57,6 +57,11 @@ def title(words: str, note: str = "") -> str:
     return f'<div class="nl-ttl"><h2>{escape(words)}</h2>{small}</div>'
 
 
+def remark(words: str) -> str:
+    """Give a plain sentence above the cards: something in the address was not as it should be."""
+    return f'<div class="nl-remark" role="status">{escape(words)}</div>'
+
+
 def nothing(words: str, hint: str, height: int) -> None:
     """Show in a card that there is nothing to draw, in the room the chart would take."""
     st.html(
@@ -64,10 +69,19 @@ def nothing(words: str, hint: str, height: int) -> None:
     )
 
 
-def state(mark: str, words: str, hint: str, commands: list[str], detail: str = "") -> None:
-    """Show a whole page's empty or error state: what is wrong, and what to start."""
+def state(
+    mark: str,
+    words: str,
+    hint: str,
+    commands: list[str],
+    detail: str = "",
+    link: tuple[str, str] | None = None,
+) -> None:
+    """Show a whole page's empty or error state: what is wrong, and what to start; `link` is address and words."""
     codes = "".join(f"<code>{escape(c)}</code>" for c in commands)
     small = f'<p class="d">{escape(detail)}</p>' if detail else ""
+    if link:
+        codes += f'<a class="go" href="{escape(link[0])}" target="_self">{escape(link[1])}</a>'
     st.html(
         f'<div class="nl-state" role="status"><div class="i" aria-hidden="true">{escape(mark)}</div>'
         f"<h2>{escape(words)}</h2><p>{escape(hint)}</p><p>{codes}</p>{small}</div>"

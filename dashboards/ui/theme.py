@@ -28,6 +28,14 @@ class Theme:
     warn: tuple[str, str]
     bad: tuple[str, str]
     simulated: tuple[str, str]
+    grade0: str  # fills of the grades of deviation, 0 not known, 1 worst; they differ in lightness too
+    grade1: str
+    grade2: str
+    grade3: str
+
+    def grade(self, number: int) -> str:
+        """Give the fill of a grade of deviation."""
+        return (self.grade0, self.grade1, self.grade2, self.grade3)[number]
 
 
 LIGHT = Theme(
@@ -47,6 +55,10 @@ LIGHT = Theme(
     warn=("#8A5100", "#FFF1D6"),
     bad=("#B3261E", "#FBE4E1"),
     simulated=("#5B3A86", "#EFE6FA"),
+    grade0="#D3DAE2",
+    grade1="#C8402F",
+    grade2="#F2B84B",
+    grade3="#7CC5B5",
 )
 DARK = Theme(
     dark=True,
@@ -65,6 +77,10 @@ DARK = Theme(
     warn=("#FFC56B", "#3A2C12"),
     bad=("#FF9A8F", "#431D1B"),
     simulated=("#CDB4F2", "#2E2145"),
+    grade0="#33445B",
+    grade1="#C4453A",
+    grade2="#D99A2B",
+    grade3="#3BA896",
 )
 
 # Quality classes differ in lightness and, in charts, in shape or hatching as well as in colour.
@@ -85,6 +101,8 @@ QUALITY_DARK = {
     "missing": "#33445B",
     "estimated": "#5C6C80",
 }
+# Places and industries have no colour of their own; a row of quiet ones tells neighbours apart.
+QUIET = ("#6C8EBF", "#82A67D", "#B98E6F", "#9A7FB5", "#5FA3A6", "#C07A8C", "#8A94A6", "#A9A159")
 OTHER = "#8C8C8C"
 # On a dark card these colours of the code list would vanish; same hue, lighter.
 _LIFTED = {"#0B5CAD": "#4A9BE8", "#5B4636": "#A1836A", "#7A5195": "#A67CC4"}

@@ -6,15 +6,23 @@ before the shard's start is asked of a loader once per enterprise (docs/decision
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from nengliu.analysis.checks import check_bounds
 from nengliu.domain.books import Book, book_of
 from nengliu.domain.points import Enterprise, Kind, Meter, Point, Schema
 from nengliu.domain.units import factor
 from nengliu.errors import ContractError
-from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
+from schemas.messages import (
+    BookNotice,
+    EnterpriseNotice,
+    Notice,
+    PointNotice,
+    SchemaNotice,
+    WiringNotice,
+)
 
 Loader = Callable[[str, int], Iterable[tuple[int, Notice]]]
 """``loader(enterprise, before_position)``: its notices with their positions, oldest first."""
@@ -30,6 +38,8 @@ _POINT_BOUNDS = {
     "valid_to_ms": (-_LARGEST, _LARGEST),
     "minimum": (-_LARGEST, _LARGEST),
     "maximum": (-_LARGEST, _LARGEST),
+    "rated": (0, _LARGEST),
+    "rated": (1, _LARGEST),
 }
 _METER_BOUNDS = {
     "from_ms": (-_LARGEST, _LARGEST),
@@ -79,21 +89,6 @@ def step_worth(point: Point, meter: Meter) -> int:
     return int(worth)
 
 
-def check_bounds(value: object, bounds: Mapping[str, tuple[int, int]]) -> None:
-    """Refuse numbers of a notice that lie outside what can be stored; None is no number.
-
-    Raises
-    ------
-    ContractError
-        BAD_FIELD, naming the field.
-    """
-    for name, (low, high) in bounds.items():
-        got = getattr(value, name)
-        if got is not None and not low <= got <= high:
-            msg = f"{name}: expected {low} to {high}, got {got}"
-            raise ContractError("BAD_FIELD", msg, field=name, got=got)
-
-
 class Catalogue:
     """What one shard knows of its enterprises."""
 
@@ -102,6 +97,7 @@ class Catalogue:
         self.points: dict[tuple[str, str], Facts] = {}
         self.schemas: dict[tuple[str, int], Schema] = {}
         self.enterprises: dict[str, Enterprise] = {}
+        self.wiring: dict[tuple[str, str], WiringNotice] = {}
         self.book = Book()
         self._loader = loader
         self._known: set[str] = set()
@@ -129,6 +125,11 @@ class Catalogue:
         if isinstance(notice, EnterpriseNotice):
             changed = self.enterprises.get(notice.value.enterprise) != notice.value
             self.enterprises[notice.value.enterprise] = notice.value
+            return changed
+        if isinstance(notice, WiringNotice):
+            key = notice.enterprise, notice.source
+            changed = self.wiring.get(key) != notice
+            self.wiring[key] = notice
             return changed
         if isinstance(notice, BookNotice):
             return self._take_book(notice)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -19,27 +19,50 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.candidates import Candidates, Judged, Path, join
-from nengliu.analysis.catalogue import Catalogue, check_bounds
-from nengliu.analysis.intake_rows import Held, Tally, intake_rows, notice_rows, quarantine_rows, reading_rows
-from nengliu.analysis.ledger import (
-    TIME_BITS,
-    Ledger,
-    Loader,
-    Merge,
-    Verdict,
-    at_of,
-    origin_of,
-    slot_of,
+from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.checks import check_bounds
+from nengliu.analysis.evidence import (
+    Passing,
+    block_of,
+    held_block,
+    in_order,
+    merged_block,
+    refused_block,
 )
+from nengliu.analysis.intake_rows import (
+    Held,
+    Tally,
+    intake_rows,
+    newest_rows,
+    quarantine_rows,
+    reading_rows,
+)
+from nengliu.analysis.ledger import TIME_BITS, Ledger, Loader, Merge, at_of, origin_of, slot_of
 from nengliu.analysis.links import check_links, link_rows
+from nengliu.analysis.notice_rows import notice_rows
+from nengliu.analysis.notices import check_notice
 from nengliu.analysis.opening import Opener, wrong_enterprise
-from nengliu.analysis.sorted import compact
 from nengliu.analysis.validate import Limits, judge
 from nengliu.bus import Record
 from nengliu.domain.quality import Reason
 from nengliu.errors import ContractError
-from schemas.block import Block, Rows
-from schemas.messages import ImportNotice, LinkNotice, Notice, PointNotice, RejectedNotice, SchemaNotice
+from schemas.block import Block, Rows, Verdict
+from schemas.messages import (
+    ActionNotice,
+    ActivityNotice,
+    BookNotice,
+    EnterpriseNotice,
+    ImportNotice,
+    LinkNotice,
+    Notice,
+    PointNotice,
+    RegionNotice,
+    RejectedNotice,
+    SchemaNotice,
+    TargetNotice,
+    TickNotice,
+    WiringNotice,
+)
 
 Bools = npt.NDArray[np.bool_]
 PAYLOAD_LIMIT = 64_000
@@ -48,6 +71,8 @@ REFUSAL_ITEM = 1_000_000
 """Refused parts of a JSON message are numbered from here, so that they never meet a reading's number."""
 _REASONS = frozenset(Reason)
 _COUNTS = ("sequence_base", "rows", "readings", "repaired", "rejected")
+CatalogueNotice = EnterpriseNotice | PointNotice | SchemaNotice | BookNotice | WiringNotice
+"""Changes what readings mean or where they hang: it goes on only if it says something new."""
 _IMPORT_BOUNDS = dict.fromkeys(_COUNTS, (0, 2**64 - 1)) | {"started_at_s": (0, 2**32 - 1)}
 
 
@@ -56,7 +81,7 @@ class Outcome:
     """What a batch of records became, in log order."""
 
     rows: list[Rows] = field(default_factory=list)
-    onward: list[tuple[int, Block | Notice]] = field(default_factory=list)
+    onward: list[Passing] = field(default_factory=list)
     tallies: list[Tally] = field(default_factory=list)
 
 
@@ -67,8 +92,8 @@ class _Batch:
     tallies: list[Tally] = field(default_factory=list)
     parts: list[Candidates] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
-    links: list[tuple[int, Notice]] = field(default_factory=list)
-    """Go on behind the readings before them: whoever resumes here must not meet a later position first."""
+    beside: list[tuple[int, Notice]] = field(default_factory=list)
+    """Notices that change nothing here; they go on between the readings around them."""
 
 
 class IngestShard:
@@ -90,7 +115,7 @@ class IngestShard:
             self.ledger.reach(record.position)
             notice = self._open(record, batch)
             if notice is not None:
-                if not isinstance(notice, LinkNotice | RejectedNotice | ImportNotice):
+                if isinstance(notice, CatalogueNotice):
                     self._settle(batch, outcome)  # so that all goes on in log order
                     batch = _Batch()
                 self._note(notice, record, batch, outcome)
@@ -130,54 +155,66 @@ class IngestShard:
         return 0 <= received_at_s <= record.appended_at_s + self.limits.future_s
 
     def _note(self, notice: Notice, record: Record, batch: _Batch, outcome: Outcome) -> None:
-        """Take a notice: rows of its own, and on to the other flows if it changed anything."""
+        """Take a notice; one that cannot be meant so is refused whole."""
         try:
             _check_speaker(notice, record)
-            if isinstance(notice, RejectedNotice):
-                received = notice.received_at_s
-                plausible = self._plausible(received, record)
-                _hold_rejected(
-                    notice,
-                    Tally(record, notice.source, received if plausible else record.appended_at_s),
-                    batch,
-                )
-                return
-            if isinstance(notice, LinkNotice):
-                check_links(notice, record, self.limits.future_s)
-                outcome.rows.extend(link_rows(notice, record))
-                batch.links.append((record.position, notice))
-                return
-            if isinstance(notice, ImportNotice):
-                check_bounds(notice, _IMPORT_BOUNDS)
-                outcome.rows.append(notice_rows(notice, record))
-                return
-            self.catalogue.know(record.key, self.ledger.stored)
-            changed = self.catalogue.take(notice, record.position)
+            if isinstance(notice, CatalogueNotice):
+                self._learn(notice, record, outcome)
+            else:
+                self._keep(notice, record, batch, outcome)
         except ContractError as error:
             batch.tallies.append(Tally(record, "", record.appended_at_s))
             _refuse_message(batch.tallies[-1], error, batch)
+
+    def _learn(self, notice: CatalogueNotice, record: Record, outcome: Outcome) -> None:
+        """Take a notice of the catalogue: a row, and on to the other flows, if it changed anything."""
+        check_notice(notice, record, self.limits.future_s)
+        self.catalogue.know(record.key, self.ledger.stored)
+        if not self.catalogue.take(notice, record.position):
             return
-        if changed:
-            if isinstance(notice, PointNotice | SchemaNotice):
-                self._opener.forget()  # the batch before is settled: no path is in use
+        if isinstance(notice, PointNotice | SchemaNotice):
+            self._opener.forget()  # the batch before is settled: no path is in use
+        outcome.rows.append(notice_rows(notice, record))
+        outcome.onward.append((record.position, notice))
+
+    def _keep(self, notice: Notice, record: Record, batch: _Batch, outcome: Outcome) -> None:
+        """Take a notice that changes nothing here: rows of its own, and on if other flows need it."""
+        if isinstance(notice, RejectedNotice):
+            plausible = self._plausible(notice.received_at_s, record)
+            received = notice.received_at_s if plausible else record.appended_at_s
+            _hold_rejected(notice, Tally(record, notice.source, received), batch)
+        elif isinstance(notice, LinkNotice):
+            check_links(notice, record, self.limits.future_s)
+            outcome.rows.extend(link_rows(notice, record))
+        elif isinstance(notice, ImportNotice):
+            check_bounds(notice, _IMPORT_BOUNDS)
+        else:
+            check_notice(notice, record, self.limits.future_s)
+        if isinstance(notice, ImportNotice | RegionNotice | TargetNotice | ActivityNotice):
             outcome.rows.append(notice_rows(notice, record))
-            outcome.onward.append((record.position, notice))
+        elif isinstance(notice, LinkNotice | ActionNotice | TickNotice):
+            batch.beside.append((record.position, notice))
 
     def _settle(self, batch: _Batch, outcome: Outcome) -> None:
-        """Judge and merge the readings of a batch; make its rows and tallies."""
+        """Judge and merge the readings of a batch; make its rows and tallies, and what goes on in order."""
+        blocks = [held_block(batch.held)] if batch.held else []
         if batch.parts:
             candidates = join(batch.parts)
             appended = np.array([tally.record.appended_at_s for tally in batch.tallies], np.int64)
             judged = judge(candidates, self._opener.paths, self.limits, appended[candidates.message])
             refused = self._hold_refused(candidates, judged, batch)
-            block = self._block(candidates, judged, ~refused, batch)
+            block = block_of(candidates, judged, ~refused, self._opener.paths, batch.tallies)
+            if refused.any():
+                blocks.insert(
+                    0, refused_block(candidates, judged, refused, self._opener.paths, batch.tallies)
+                )
             if len(block):
-                self._merge(block, candidates.message[~refused], batch, outcome)
+                blocks.insert(0, self._merge(block, candidates.message[~refused], batch, outcome))
         for rows in (quarantine_rows(batch.held), intake_rows(batch.tallies)):
             if len(rows):
                 outcome.rows.append(rows)
         outcome.tallies.extend(batch.tallies)
-        outcome.onward.extend(batch.links)
+        outcome.onward.extend(in_order(blocks, batch.beside))
 
     def _hold_refused(self, candidates: Candidates, judged: Judged, batch: _Batch) -> Bools:
         refused = np.zeros(len(candidates.path), bool)
@@ -197,32 +234,8 @@ class IngestShard:
                 )
         return refused
 
-    def _block(self, candidates: Candidates, judged: Judged, kept: Bools, batch: _Batch) -> Block:
-        candidates = candidates.take(kept)
-        used, path = compact(candidates.path)
-        paths = [self._opener.paths[number] for number in used.tolist()]
-        points = {pair: i for i, pair in enumerate(dict.fromkeys((p.enterprise, p.point) for p in paths))}
-        units = {pair: i for i, pair in enumerate(dict.fromkeys((p.unit, p.decimals) for p in paths))}
-        slot = np.array([points[p.enterprise, p.point] for p in paths], np.int32)
-        unit = np.array([units[p.unit, p.decimals] for p in paths], np.uint16)
-        position = np.array([tally.record.position for tally in batch.tallies], np.uint64)
-        return Block(
-            points=tuple(points),
-            slot=slot[path],
-            read_at_ms=candidates.read_at_ms,
-            ticks=judged.ticks[kept],
-            quality=judged.quality[kept].astype(np.uint8),
-            reason=judged.reason[kept].astype(np.uint16),
-            origin=candidates.origin.astype(np.uint8),
-            received_at_s=candidates.received_at_s,
-            sequence=candidates.sequence,
-            position=position[candidates.message],
-            sent=candidates.sent,
-            units=tuple(units),
-            sent_unit=unit[path],
-        )
-
-    def _merge(self, block: Block, message: npt.NDArray[np.int64], batch: _Batch, outcome: Outcome) -> None:
+    def _merge(self, block: Block, message: npt.NDArray[np.int64], batch: _Batch, outcome: Outcome) -> Block:
+        """Settle readings in the ledger, make their rows, and say what goes on."""
         merged = self.ledger.merge(block)
         accepted = merged.verdict <= Verdict.REPLACED
         conflict = (merged.verdict == Verdict.REPLACED) | (merged.verdict == Verdict.LOST)
@@ -238,8 +251,11 @@ class IngestShard:
         outcome.rows += [
             self._standing(keys) for keys in (merged.accepted_keys, merged.raised_keys) if len(keys)
         ]
-        if accepted.any():
-            outcome.onward.append((int(block.position[accepted].max()), _part(block, accepted)))
+        passed = merged_block(block, merged)
+        newest = newest_rows(passed.accepted())
+        if len(newest):
+            outcome.rows.append(newest)
+        return passed
 
     def _standing(self, keys: npt.NDArray[np.uint64]) -> Rows:
         """Rows of `reading` as the ledger now holds them."""
@@ -258,11 +274,6 @@ class IngestShard:
 
 def _times(keys: npt.NDArray[np.uint64]) -> dict[str, npt.NDArray[Any]]:
     return {"read_at_ms": at_of(keys), "origin": origin_of(keys)}
-
-
-def _part(block: Block, mask: Bools) -> Block:
-    arrays = [f.name for f in fields(Block) if f.name not in ("points", "units")]
-    return block if mask.all() else replace(block, **{name: getattr(block, name)[mask] for name in arrays})
 
 
 def _as_sent(candidates: Candidates, i: int) -> dict[str, object]:

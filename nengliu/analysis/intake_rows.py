@@ -1,4 +1,4 @@
-"""Rows of intake: readings, what lost, what was held back, tallies, and the catalogue's versions."""
+"""Rows of intake: readings, what lost, what was held back, and tallies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -14,8 +13,7 @@ from nengliu.analysis.ledger import Ledger
 from nengliu.analysis.sorted import Columns, compact
 from nengliu.bus import Record
 from nengliu.domain.quality import Reason
-from schemas.block import Labels, Rows
-from schemas.messages import BookNotice, EnterpriseNotice, ImportNotice, Notice, PointNotice, SchemaNotice
+from schemas.block import Block, Labels, Rows
 
 Named = dict[str, npt.NDArray[Any] | Labels]
 
@@ -76,6 +74,27 @@ def reading_rows(table: str, ledger: Ledger, slots: npt.NDArray[np.int32], colum
     )
 
 
+def newest_rows(block: Block) -> Rows:
+    """Rows of `point_newest`: when each point of a block spoke first and last."""
+    slots, at = compact(block.slot)
+    first, last = np.full(len(slots), 2**62), np.zeros(len(slots), np.int64)
+    received = np.zeros(len(slots), np.int64)
+    np.minimum.at(first, at, block.read_at_ms)
+    np.maximum.at(last, at, block.read_at_ms)
+    np.maximum.at(received, at, block.received_at_s)
+    pairs = [block.points[slot] for slot in slots.tolist()]
+    return Rows(
+        "point_newest",
+        {
+            "enterprise": labels([enterprise for enterprise, _ in pairs]),
+            "point": labels([point for _, point in pairs]),
+            "first_read_at": first,
+            "last_read_at": last,
+            "last_received_at": received,
+        },
+    )
+
+
 def quarantine_rows(held: list[Held]) -> Rows:
     """Rows of `quarantine`."""
     return Rows(
@@ -110,61 +129,6 @@ def intake_rows(tallies: list[Tally]) -> Rows:
         "intake",
         columns | {name: np.array([getattr(t, name) for t in counted], np.uint32) for name in numbers},
     )
-
-
-def notice_rows(notice: Notice, record: Record) -> Rows:
-    """The row that keeps a notice, with its position in the key."""
-    position: Named = {"position": np.array([record.position], np.uint64)}
-    if isinstance(notice, PointNotice):
-        return Rows("point", _point_columns(notice) | position)
-    if isinstance(notice, SchemaNotice):
-        text = {"enterprise": notice.value.enterprise, "definition": _json(notice.value)}
-        number: Named = {"schema": np.array([notice.value.schema], np.uint32)}
-        return Rows("frame_schema", _texts(text) | number | position)
-    if isinstance(notice, EnterpriseNotice):
-        value = notice.value
-        text = {
-            name: getattr(value, name) for name in ("enterprise", "name", "name_en", "region", "industry")
-        }
-        simulated: Named = {"simulated": np.array([value.simulated], np.uint8)}
-        return Rows("enterprise", _texts(text) | simulated | position)
-    if isinstance(notice, BookNotice):
-        text = {"digest": notice.digest, "definition": _json(notice)}
-        place: Named = {"partition": np.array([record.partition], np.uint32)}
-        return Rows("book", _texts(text) | place | position)
-    if isinstance(notice, ImportNotice):
-        return Rows("import_run", _import_columns(notice) | position)
-    raise TypeError(f"no table keeps a {type(notice).__name__}")
-
-
-def _point_columns(notice: PointNotice) -> Named:
-    point = notice.value
-    names = ("enterprise", "point", "name", "name_en", "item", "unit", "place")
-    text = {name: getattr(point, name) for name in names} | {
-        "kind": point.kind.value,
-        "definition": _json(point),
-    }
-    return _texts(text) | {
-        "decimals": np.array([point.decimals], np.uint8),
-        "interval_s": np.array([point.interval_s], np.uint32),
-        "metering_level": np.array([point.metering_level], np.uint8),
-        "valid_from": np.array([point.valid_from_ms], np.int64),
-    }
-
-
-def _import_columns(notice: ImportNotice) -> Named:
-    text = {name: getattr(notice, name) for name in ("enterprise", "digest", "file")}
-    numbers = ("sequence_base", "rows", "readings", "repaired", "rejected")
-    found = {name: np.array([getattr(notice, name)], np.uint64) for name in numbers}
-    return _texts(text) | found | {"started_at": np.array([notice.started_at_s], np.int64)}
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _texts(values: dict[str, str]) -> Named:
-    return {name: labels([value]) for name, value in values.items()}
 
 
 def labels(values: list[str]) -> Labels:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ import numpy.typing as npt
 
 from nengliu.analysis.sorted import Columns, Keys, Sorted, compact, starts_of
 from nengliu.domain.times import DAY_MS, day_of, day_start
-from schemas.block import Block
+from schemas.block import Block, Verdict
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
@@ -44,21 +43,12 @@ ALL_KNOWN = -(2**62)
 UNKNOWN = 2**62
 
 
-class Verdict(IntEnum):
-    """What became of a reading in the merge."""
-
-    NEW = 0
-    REPLACED = 1  # accepted: it won over another value
-    DUPLICATE = 2
-    RAISED = 3  # duplicate with a later sequence, which is remembered
-    LOST = 4  # another value with a later sequence stands
-
-
 @dataclass(frozen=True, slots=True)
 class Merge:
     """Outcome of a merge: a verdict per reading, and the rows that lost their place."""
 
     verdict: npt.NDArray[np.uint8]
+    repeated: npt.NDArray[np.bool_]  # an equal value that came with another receipt than the one that stands
     accepted_keys: Keys  # distinct and ascending, of new and replaced readings
     raised_keys: Keys  # the same of those that only got a later sequence
     superseded_keys: npt.NDArray[np.uint64]
@@ -154,14 +144,14 @@ class Ledger:
         merged = self._settle(keys, {name: column[order] for name, column in columns.items()})
         accepted = keys[merged.verdict <= Verdict.REPLACED]
         raised = keys[merged.verdict == Verdict.RAISED]
-        verdict = np.empty(len(block), np.uint8)
-        verdict[order] = merged.verdict
+        verdict, repeated = np.empty(len(block), np.uint8), np.empty(len(block), bool)
+        verdict[order], repeated[order] = merged.verdict, merged.repeated
         if len(block):
             self._open = max(self._open, int(block.position.max()))
         accepted, raised = accepted[starts_of(accepted)], raised[starts_of(raised)]
         if len(raised):
             self._raised.append((self._open, raised))
-        return replace(merged, verdict=verdict, accepted_keys=accepted, raised_keys=raised)
+        return replace(merged, verdict=verdict, repeated=repeated, accepted_keys=accepted, raised_keys=raised)
 
     def reach(self, position: int) -> None:
         """Learn where this run of the shard begins; only the first call counts."""
@@ -255,11 +245,15 @@ class Ledger:
             else same
         )
         group = again | np.append(again[1:], False)
-        verdict[plain & ~group] = Verdict.DUPLICATE
+        easy = np.flatnonzero(plain & ~group)
+        verdict[easy] = Verdict.DUPLICATE
+        repeated = np.zeros(len(keys), bool)
+        standing = self.rows.columns["received_at_s"][inside[easy]]
+        repeated[easy] = standing != columns["received_at_s"][easy]
         fresh = ~stands & ~again
         hard = np.flatnonzero((stands | again) & ~(plain & ~group))
         self.rows.insert(place[fresh], keys[fresh], {name: column[fresh] for name, column in columns.items()})
-        return self._argue(hard, keys, columns, verdict)
+        return self._argue(hard, keys, columns, verdict, repeated)
 
     def _argue(
         self,
@@ -267,6 +261,7 @@ class Ledger:
         keys: npt.NDArray[np.uint64],
         columns: Columns,
         verdict: npt.NDArray[np.uint8],
+        repeated: npt.NDArray[np.bool_],
     ) -> Merge:
         """Settle, one by one, the few readings whose key was taken."""
         lost_keys: list[int] = []
@@ -276,6 +271,7 @@ class Ledger:
             new = {name: int(columns[name][i]) for name in self.dtypes}
             old = {name: int(self.rows.columns[name][at]) for name in self.dtypes}
             verdict[i] = judge(new, old)
+            repeated[i] = new["ticks"] == old["ticks"] and new["received_at_s"] != old["received_at_s"]
             if verdict[i] == Verdict.RAISED:
                 self.rows.columns["sequence"][at] = new["sequence"]
             if verdict[i] in (Verdict.REPLACED, Verdict.LOST):
@@ -289,7 +285,7 @@ class Ledger:
                     self.rows.columns[name][at] = new[name]
         superseded: Columns = {n: np.array(lost[n], d) for n, d in self.dtypes.items()}
         lost_at, stood = np.array(lost_keys, np.uint64), np.array(displaced, bool)
-        return Merge(verdict, keys[:0], keys[:0], lost_at, superseded, stood)
+        return Merge(verdict, repeated, keys[:0], keys[:0], lost_at, superseded, stood)
 
 
 def judge(new: dict[str, int], old: dict[str, int]) -> Verdict:

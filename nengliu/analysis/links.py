@@ -13,19 +13,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nengliu.analysis.catalogue import check_bounds
+from nengliu.analysis.checks import ENTRY_LIMIT, TEXT_LIMIT, check, check_bounds, check_texts, check_time
 from nengliu.analysis.intake_rows import Named, labels
 from nengliu.bus import Record
 from nengliu.domain.links import LinkKind
 from nengliu.domain.quality import Reason
-from nengliu.errors import ContractError
 from schemas.block import Rows
 from schemas.messages import LinkEvent, LinkNotice, Missed
 
-ENTRY_LIMIT = 100_000
-"""Events, and points of missed readings, in one notice: a day's outage of a large collector is a hundredth of it."""
-TEXT_LIMIT, PARAMETER_LIMIT = 200, 1000
-"""Characters of a name and of a parameter's value; the second is what a meter said, and longer."""
+PARAMETER_LIMIT = 1000
+"""Characters of a parameter's value: it is what a meter said, and longer than a name."""
 _KINDS = frozenset(LinkKind)
 _CAUSES = frozenset(reason for reason in Reason if reason >= Reason.TIMEOUT)
 _BOUNDS = {"sequence": (0, 2**64 - 1), "received_at_s": (0, 2**32 - 1)}
@@ -41,11 +38,11 @@ def check_links(notice: LinkNotice, record: Record, future_s: int) -> None:
     """
     limit_ms = (record.appended_at_s + future_s) * 1000
     entries = len(notice.events) + sum(len(missed.points) for missed in notice.missed)
-    _check("entries", entries, entries <= ENTRY_LIMIT)
-    _check("enterprise", notice.enterprise, notice.enterprise == record.key)
-    _check("source", notice.source, bool(notice.source))
-    _check_texts("source", (notice.source,))
-    _check_time("received_at_s", notice.received_at_s * 1000, limit_ms)
+    check("entries", entries, sound=entries <= ENTRY_LIMIT)
+    check("enterprise", notice.enterprise, sound=notice.enterprise == record.key)
+    check("source", notice.source, sound=bool(notice.source))
+    check_texts("source", (notice.source,))
+    check_time("received_at_s", notice.received_at_s * 1000, limit_ms)
     check_bounds(notice, _BOUNDS)
     for event in notice.events:
         _check_event(event, limit_ms)
@@ -60,48 +57,30 @@ def link_rows(notice: LinkNotice, record: Record) -> list[Rows]:
 
 
 def _check_event(event: LinkEvent, limit_ms: int) -> None:
-    _check("kind", event.kind, event.kind in _KINDS)
-    _check("reason", event.reason, event.reason == Reason.NONE or event.reason in _CAUSES)
-    _check_texts("line, meter", (event.line, event.meter))
+    check("kind", event.kind, sound=event.kind in _KINDS)
+    check("reason", event.reason, sound=event.reason == Reason.NONE or event.reason in _CAUSES)
+    check_texts("line, meter", (event.line, event.meter))
     _check_parameters(event.parameters)
-    _check_time("at_ms", event.at_ms, limit_ms)
-    _check_time("since_ms", event.since_ms, limit_ms)
+    check_time("at_ms", event.at_ms, limit_ms)
+    check_time("since_ms", event.since_ms, limit_ms)
 
 
 def _check_missed(missed: Missed, limit_ms: int) -> None:
-    _check("reason", missed.reason, missed.reason in _CAUSES)
-    _check_time("first_ms", missed.first_ms, limit_ms)
-    _check_time("last_ms", missed.last_ms, limit_ms)
+    check("reason", missed.reason, sound=missed.reason in _CAUSES)
+    check_time("first_ms", missed.first_ms, limit_ms)
+    check_time("last_ms", missed.last_ms, limit_ms)
     span_ms = missed.last_ms - missed.first_ms
-    _check("last_ms", missed.last_ms, span_ms >= 0)
-    _check("count", missed.count, 1 <= missed.count <= span_ms + 1 and missed.count < 2**32)
-    _check("points", "none" if not missed.points else "an empty name", all(missed.points or ("",)))
-    _check_texts("points", missed.points)
+    check("last_ms", missed.last_ms, sound=span_ms >= 0)
+    check("count", missed.count, sound=1 <= missed.count <= span_ms + 1 and missed.count < 2**32)
+    check("points", "none" if not missed.points else "an empty name", sound=all(missed.points or ("",)))
+    check_texts("points", missed.points)
     _check_parameters(missed.parameters)
 
 
 def _check_parameters(parameters: dict[str, str]) -> None:
-    _check("parameters", f"{len(parameters)} of them", len(parameters) <= TEXT_LIMIT)
-    _check_texts("parameters", tuple(parameters))
-    _check_texts("parameters", tuple(parameters.values()), PARAMETER_LIMIT)
-
-
-def _check_texts(field: str, texts: tuple[str, ...], limit: int = TEXT_LIMIT) -> None:
-    longest = max(map(len, texts), default=0)
-    _check(field, f"{longest} characters", longest <= limit)
-
-
-def _check_time(field: str, at_ms: int, limit_ms: int) -> None:
-    if at_ms < 0:
-        raise ContractError("NOT_A_TIME", f"{field}: expected an instant since 1970, got {at_ms}", got=at_ms)
-    if at_ms > limit_ms:
-        msg = f"{field}: expected at most {limit_ms} (when the log took it, and a little), got {at_ms}"
-        raise ContractError("STAMP_IN_FUTURE", msg, got=at_ms, limit=limit_ms)
-
-
-def _check(field: str, got: object, sound: bool) -> None:
-    if not sound:
-        raise ContractError("BAD_FIELD", f"link notice: {field} cannot be {got!r}", field=field, got=got)
+    check("parameters", f"{len(parameters)} of them", sound=len(parameters) <= TEXT_LIMIT)
+    check_texts("parameters", tuple(parameters))
+    check_texts("parameters", tuple(parameters.values()), PARAMETER_LIMIT)
 
 
 def _event_rows(notice: LinkNotice, record: Record) -> Rows:

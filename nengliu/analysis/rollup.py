@@ -8,8 +8,8 @@ Rows that a later day of knowledge supersedes are said for the history (0005).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,18 +17,20 @@ import numpy.typing as npt
 from nengliu.analysis import windows
 from nengliu.analysis.catalogue import Catalogue, Facts
 from nengliu.analysis.days import DayLoader, Days
-from nengliu.analysis.ledger import Ledger, Loader, Merge, Verdict, at_of, key_of, slot_of
+from nengliu.analysis.ledger import Ledger, Loader, Merge, at_of, key_of, slot_of
 from nengliu.analysis.level_rows import Maker
 from nengliu.analysis.reduce import QUARTERS, Dirty, Series, reduce_days
 from nengliu.analysis.sorted import ranges, starts_of
 from nengliu.domain.points import Kind
 from nengliu.domain.times import day_of, day_start
-from schemas.block import Block, Rows
-from schemas.messages import Notice, PointNotice
+from schemas.block import Block, Rows, Verdict, join
+from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
 
 Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint64]
 PER_HOUR, HOURS = 4, 24
+_CONCERNS = (PointNotice, EnterpriseNotice, SchemaNotice, BookNotice)
+"""Notices that may change what a window is; all others pass by."""
 
 
 class WindowShard:
@@ -44,6 +46,19 @@ class WindowShard:
         self.catalogue = catalogue or Catalogue()
         self.ledger = Ledger(loader, as_sent=False)
         self.days = Days(day_loader)
+
+    def run(self, items: Iterable[tuple[int, Block | Notice]]) -> list[Rows]:
+        """Take messages with their positions in; blocks are joined up to the next notice that concerns windows."""
+        out: list[Rows] = []
+        blocks: list[Block] = []
+        for position, message in items:
+            if isinstance(message, Block):
+                blocks.append(message.accepted())
+            elif isinstance(message, _CONCERNS):
+                out += self.add(join(blocks)) if blocks else []
+                out += self.take(message, position)
+                blocks = []
+        return out + (self.add(join(blocks)) if blocks else [])
 
     def take(self, notice: Notice, position: int) -> list[Rows]:
         """Take a notice of the catalogue in; a changed meter restates the windows it touches."""
@@ -61,8 +76,8 @@ class WindowShard:
         return self._restate(self.ledger.slot(key), old, new, position)
 
     def add(self, block: Block) -> list[Rows]:
-        """Take accepted readings in; say the rows they change, newest version last."""
-        return [rows for part in by_day_of_receipt(block) for rows in self._add(part)]
+        """Take readings in, of which only the accepted count; say the rows they change, newest version last."""
+        return [rows for part in by_day_of_receipt(block.accepted()) for rows in self._add(part)]
 
     def seal(self) -> None:
         """End an epoch: what came before the last one is stored and may be forgotten."""
@@ -185,9 +200,8 @@ def by_day_of_receipt(block: Block) -> Iterator[Block]:
         return
     day = day_of(block.received_at_s * 1000)
     edges = starts_of(day).tolist()
-    arrays = [field.name for field in fields(Block) if field.name not in ("points", "units")]
     for start, end in zip(edges, [*edges[1:], len(block)], strict=True):
-        yield replace(block, **{name: getattr(block, name)[start:end] for name in arrays})
+        yield block.take(slice(start, end))
 
 
 def _prior(series: Series, dirty: Dirty, merged: Merge, floor: int, today: int) -> Series | None:

@@ -6,12 +6,13 @@ import itertools
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import cache
 
 from nengliu.bus import Log, partition_of
 from nengliu.bus.sqlite import SqliteLog
 from nengliu.domain.books import shipped_factors
 from nengliu.settings import Settings
-from schemas.messages import BookNotice, encode
+from schemas.messages import ActionNotice, BookNotice, TickNotice, encode
 from schemas.topics import RAW, TOPICS
 
 
@@ -41,6 +42,17 @@ def publish_book(log: Log, partitions: list[int]) -> None:
     message = encode(BookNotice(digest, factors))
     count = log.partitions(RAW)
     log.append(RAW, [(_key_for(partition, count), message) for partition in partitions])
+
+
+def publish_tick(log: Log, at_s: int) -> None:
+    """Append the time to every partition of the raw topic: silence is judged by the log's own clock [s, UTC]."""
+    message, count = encode(TickNotice(at_s)), log.partitions(RAW)
+    log.append(RAW, [(_key_for(partition, count), message) for partition in range(count)])
+
+
+def publish_action(log: Log, action: ActionNotice) -> None:
+    """Append what a person does about an incident; the watch takes it in its place among the readings."""
+    log.append(RAW, [(action.enterprise, encode(action))])
 
 
 def trim_logs(settings: Settings, below: Mapping[str, Mapping[int, int]]) -> int:
@@ -81,6 +93,7 @@ def connect_log(settings: Settings) -> Log:
     return KafkaLog(access, replicas=settings.bus_replicas, log_days=settings.log_days)
 
 
+@cache
 def _key_for(partition: int, count: int) -> str:
     """Key that falls into a partition: notices to all enterprises of it have no enterprise of their own."""
     return next(key for i in itertools.count() if partition_of(key := f"book-{i}", count) == partition)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -22,35 +24,88 @@ from nengliu import settings, telemetry
 from nengliu.cli.imports import reason_text
 from nengliu.cli.language import examples, say
 from nengliu.cli.parts import _follow_supervisor
+from nengliu.cli.supervise import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from nengliu.settings import Settings
 from schemas.messages import LinkEvent, Missed, RejectedRow
 
 
 @click.command(help=say("command.collect"), epilog=examples("collect"))
-@click.option("--config", "file", type=click.Path(path_type=Path), default=None, help=say("option.collector"))
+@click.option(
+    "--config", "files", type=click.Path(path_type=Path), multiple=True, help=say("option.collector")
+)
 @click.option("--check", is_flag=True, help=say("option.check"))
 @click.option("--once", is_flag=True, help=say("option.once_collect"))
 @click.pass_context
-def collect(ctx: click.Context, file: Path | None, *, check: bool, once: bool) -> None:
+def collect(ctx: click.Context, files: tuple[Path, ...], *, check: bool, once: bool) -> None:
     """Read meters."""
     now = settings.load()
-    config = load_config(file or now.home / "collector.toml")
-    if check:
-        _show_plan(config)
-        return
-    if once:
-        asyncio.run(_show_once(config))
+    files = files or (now.home / "collector.toml",)
+    if check or once:
+        for config in map(load_config, files):
+            if check:
+                _show_plan(config)
+            else:
+                asyncio.run(_show_once(config))
         return
     _follow_supervisor()
     telemetry.configure(debug=bool(ctx.obj))
-    asyncio.run(run_collector(now, config, on_ready=_stop_on_signals))
+    asyncio.run(collect_all(now, files))
 
 
-def _stop_on_signals(collector: Collector) -> None:
-    """Let Ctrl-C and the supervisor end a collector cleanly."""
+async def collect_all(now: Settings, files: Sequence[Path]) -> None:
+    """Run the collectors of some configurations until a signal asks to stop.
+
+    A single one that fails ends the process.  Of several each is started again by itself, after a pause that
+    grows, and the others go on: a disk that is full, or a file with a mistake, is no fault of theirs.
+    """
+    running: dict[Path, Collector] = {}
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    stopping: set[asyncio.Task[None]] = set()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: stopping.add(loop.create_task(collector.stop())))
+        loop.add_signal_handler(number, stop.set)
+    ending = asyncio.create_task(_end(stop, running))
+    try:
+        if len(files) == 1:
+            await _collect(now, files[0], running, stop)
+        else:
+            await asyncio.gather(*(_keep(now, file, running, stop) for file in files))
+    finally:
+        ending.cancel()
+
+
+async def _end(stop: asyncio.Event, running: dict[Path, Collector]) -> None:
+    """Let the signal end all collectors cleanly."""
+    await stop.wait()
+    await asyncio.gather(*(collector.stop() for collector in running.values()))
+
+
+async def _collect(now: Settings, file: Path, running: dict[Path, Collector], stop: asyncio.Event) -> None:
+    """Run one collector to its end; it is among the running ones meanwhile."""
+
+    def ready(collector: Collector) -> None:
+        running[file] = collector
+        if stop.is_set():
+            stopping.append(asyncio.create_task(collector.stop()))
+
+    stopping: list[asyncio.Task[None]] = []
+    try:
+        await run_collector(now, load_config(file), on_ready=ready)
+    finally:
+        running.pop(file, None)
+
+
+async def _keep(now: Settings, file: Path, running: dict[Path, Collector], stop: asyncio.Event) -> None:
+    """Run one collector of several, again and again if it fails, until it is asked to stop."""
+    telemetry.speaker.set(file.stem.removeprefix("collector-"))
+    for failures in itertools.count():
+        task = asyncio.create_task(_collect(now, file, running, stop))
+        await asyncio.wait([task])
+        error = task.exception()
+        if error is None or stop.is_set():
+            return
+        telemetry.emit(telemetry.CollectorFailed(1, error=str(error) or type(error).__name__))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), min(FIRST_PAUSE_S * 2**failures, LONGEST_PAUSE_S))
 
 
 def _show_plan(config: CollectorConfig) -> None:

@@ -1,4 +1,4 @@
-"""Three facts worth looking at, computed from the store and held against the simulator's truth log."""
+"""Facts worth looking at, computed from the store and held against the simulator's truth log."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from nengliu.cli.language import say
 from nengliu.domain.times import DAY_MS, Level
 
 if TYPE_CHECKING:
-    from acquisition.simulator.plant import Plant
+    from acquisition.simulator.province import Province
     from nengliu.settings import Settings
 
-GRID = "grid"
-"""Point of the incoming electricity: it has the rollover, and what its line did not send."""
+WRONG_SHOWN = 5
 
 
-def facts(settings: Settings, plant: Plant) -> Iterator[str]:
-    """Say what the windows add up to, what became of every reading, and how yesterday compares."""
-    yield _conservation(settings, plant)
-    yield _intake(settings, plant)
-    if plant.days > 9:
-        yield _yesterday(settings, plant)
+def facts(settings: Settings, province: Province) -> Iterator[str]:
+    """Say what the windows add up to, what became of every reading, and which incident to look at."""
+    yield _conservation(settings, province)
+    yield _intake(settings, province)
 
 
 def ask(settings: Settings, name: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -38,47 +35,40 @@ def ask(settings: Settings, name: str, **parameters: Any) -> list[dict[str, Any]
     return rows
 
 
-def received(plant: Plant) -> dict[str, int]:
-    """Give the span of receipt of everything the plant ever sent [ms, UTC]."""
-    return {"start": plant.start_ms, "end": time.time_ns() // 1_000_000 + DAY_MS}
+def received(province: Province) -> dict[str, int]:
+    """Give the span of receipt of everything the province ever sent [ms, UTC]."""
+    return {"start": province.start_ms, "end": time.time_ns() // 1_000_000 + DAY_MS}
 
 
-def _conservation(settings: Settings, plant: Plant) -> str:
-    from acquisition.simulator.plant import enterprise, truth
+def _conservation(settings: Settings, province: Province) -> str:
+    """Hold the sum of the quarter-hours of each point against the truth log, plant by plant."""
+    from acquisition.simulator.plant import truth
 
-    span: dict[str, int] = {"start": plant.start_ms, "end": plant.end_ms}
-    rows = ask(settings, "totals", level=Level.QUARTER, enterprise=enterprise().enterprise, **span)
-    found = {row["point"]: int(row["used"]) for row in rows}
-    true = {point: sum(months.values()) for point, months in truth(plant).items()}
-    row = next((row for row in rows if row["point"] == GRID), None)
-    if row is None:
-        return say("fact.no_data")
-    wrong = {point: found.get(point, 0) - used for point, used in true.items() if found.get(point) != used}
-    used = f"{int(row['used']) / 10 ** row['decimals']:,.2f} {row['unit']}"
+    span = {"start": province.start_ms, "end": province.end_ms}
+    wrong: dict[str, int] = {}
+    points = periods = 0
+    for plant in province.plants:
+        code = plant.enterprise.enterprise
+        rows = ask(settings, "totals", level=Level.QUARTER, enterprise=code, **span)
+        found = {row["point"]: int(row["used"]) for row in rows}
+        for point, months in truth(plant).items():
+            used = sum(months.values())
+            points += 1
+            if found.get(point) != used:
+                wrong[f"{plant.site.slug}/{point}"] = found.get(point, 0) - used
+        periods += sum(row["periods"] for row in rows if row["point"] in found)
     if wrong:
-        return say("fact.differs", used=used, wrong=wrong)
-    return say("fact.conserved" if plant.changed else "fact.conserved_short", used=used, points=len(true))
+        some = dict(list(wrong.items())[:WRONG_SHOWN])
+        return say("fact.differs", count=len(wrong), wrong=some)
+    return say("fact.conserved", points=points, plants=len(province.plants), periods=f"{periods:,}")
 
 
-def _intake(settings: Settings, plant: Plant) -> str:
-    from acquisition.simulator.plant import enterprise
-
-    code, names = enterprise().enterprise, ("received", "valid", "duplicate", "quarantined", "difference")
-    rows = ask(settings, "intake", enterprise=code, **received(plant))
-    days = ask(settings, "completeness", enterprise=code, **received(plant))
+def _intake(settings: Settings, province: Province) -> str:
+    names = ("received", "valid", "duplicate", "quarantined", "difference")
+    rows = ask(settings, "intake", **received(province))
+    codes = [plant.enterprise.enterprise for plant in province.plants]
+    days = [
+        row for code in codes for row in ask(settings, "completeness", enterprise=code, **received(province))
+    ]
     tally = {name: f"{sum(int(row[name]) for row in rows):,}" for name in names}
     return say("fact.intake", late=f"{sum(int(row['late']) for row in days):,}", **tally)
-
-
-def _yesterday(settings: Settings, plant: Plant) -> str:
-    from acquisition.simulator.plant import enterprise
-
-    span = {"start": plant.end_ms - 10 * DAY_MS, "end": plant.end_ms}
-    rows = ask(settings, "windows", level=Level.DAY, enterprise=enterprise().enterprise, point=GRID, **span)
-    whole = [row for row in rows if row["covered_s"] >= 86_400]
-    if len(whole) < 8:
-        return say("fact.no_data")
-    last, before = whole[-1], whole[-8]
-    change = 100 * (last["used"] / before["used"] - 1)
-    day = last["period_start"].strftime("%Y-%m-%d")
-    return say("fact.yesterday", day=day, used=f"{last['used'] / 1000:,.1f}", change=f"{change:+.1f}")

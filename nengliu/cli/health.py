@@ -28,10 +28,12 @@ from nengliu.cli.language import examples, say
 from nengliu.errors import InputError
 from nengliu.settings import Settings
 
-FLOWS = {"flow": "embedded", "ingest": "ingest", "rollups": "rollups"}
+FLOWS = {"flow": "embedded", "ingest": "ingest", "rollups": "rollups", "anomaly": "anomaly"}
 """Recovery store of each part that runs a flow."""
 FLOW_S = 30.0
 """A flow that did not end an epoch for this long, and three epochs more, is stuck (a wide import may take seconds)."""
+TICK_S = 30.0
+"""Between two ticks of the log's clock, and the patience with it: silence is noticed in minutes."""
 COLLECTOR_S = 30.0
 """A collector renews its status file with each heartbeat; this much later it is stuck."""
 
@@ -70,10 +72,14 @@ def lives(settings: Settings, part: str, started_s: float = 0.0, host: str = "12
         return page_answers(settings.port, host)
     if part in FLOWS:
         return flow_lives(settings, part, started_s)
+    if part == "tick":
+        return _is_fresh(_written_s(tick_file(settings)), started_s, 3 * TICK_S)
     files = collectors(settings)
-    if part in files:
+    if part in files and part != "collector":
         return collector_lives(settings, files[part], started_s)
-    known = ", ".join(["store", "dashboard", *FLOWS, *files])
+    if part == "collector" and files:  # one process runs them all
+        return all(collector_lives(settings, file, started_s) for file in files.values())
+    known = ", ".join(["store", "dashboard", "tick", *FLOWS, *files])
     raise InputError(say("error.no_part", part=part, known=known))
 
 
@@ -103,6 +109,11 @@ def flow_lives(settings: Settings, part: str, started_s: float = 0.0) -> bool:
     """Whether the process of a flow is there, and resumed or ended an epoch lately."""
     patience_s = FLOW_S + 3 * settings.epoch_s
     return flow_runs(settings, part) and _is_fresh(flow_noted_s(settings, part), started_s, patience_s)
+
+
+def tick_file(settings: Settings) -> Path:
+    """File that is touched with every tick."""
+    return settings.home / "tick"
 
 
 def flow_runs(settings: Settings, part: str) -> bool:

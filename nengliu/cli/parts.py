@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import platform
 import signal
@@ -18,6 +19,10 @@ from nengliu.cli.language import examples, say
 
 SUPERVISOR = "NENGLIU_SUPERVISOR"
 """Process id of the supervisor in the environment of its parts: a part ends when its supervisor is killed."""
+FLOWS = {
+    name: f"flows.{'embedded' if name == 'all' else name}" for name in ("all", "ingest", "rollups", "anomaly")
+}
+"""Module of each flow; loaded when it is to run."""
 LEFT_S = 10.0
 """Time a part has to end by itself after its supervisor died [s]."""
 _PR_SET_PDEATHSIG = 1
@@ -44,10 +49,13 @@ def migrate() -> None:
 
 
 @click.command(help=say("command.flow"), epilog=examples("flow"))
-@click.argument("name", type=click.Choice(["all", "ingest", "rollups"]), default="all")
+@click.argument("name", type=click.Choice(list(FLOWS)), default="all")
 @click.option("--stop-at-end", is_flag=True, help=say("option.stop_at_end"))
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help=say("option.workers")
+)
 @click.pass_context
-def flow(ctx: click.Context, name: str, *, stop_at_end: bool) -> None:
+def flow(ctx: click.Context, name: str, workers: int, *, stop_at_end: bool) -> None:
     """Run the flows."""
     _follow_supervisor(
         signal.SIGKILL
@@ -55,18 +63,7 @@ def flow(ctx: click.Context, name: str, *, stop_at_end: bool) -> None:
     from nengliu import telemetry
 
     telemetry.configure(debug=bool(ctx.obj))
-    if name == "all":
-        from flows import embedded
-
-        embedded.run(settings.load(), stop_at_end=stop_at_end)
-    elif name == "ingest":
-        from flows import ingest
-
-        ingest.run(settings.load(), stop_at_end=stop_at_end)
-    else:
-        from flows import rollups
-
-        rollups.run(settings.load(), stop_at_end=stop_at_end)
+    importlib.import_module(FLOWS[name]).run(settings.load(), stop_at_end=stop_at_end, workers=workers)
 
 
 @click.command(help=say("command.dashboard"), epilog=examples("dashboard"))

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nengliu import settings
-from nengliu.cli.demo import SEED, read_told
 from nengliu.cli.health import reachable
 from nengliu.cli.language import examples, say
 from nengliu.cli.parts import _follow_supervisor
+from nengliu.cli.telling import SEED, read_told
 from nengliu.domain.times import QUARTER_MS
 from nengliu.errors import InputError
 
 if TYPE_CHECKING:
     from acquisition.simulator.fleet import Fleet
-    from acquisition.simulator.plant import Plant
+    from acquisition.simulator.province import Province
 
 ORIGIN_MS = 1_735_660_800_000
 """2025-01-01 00:00 in China: the registers of the plant count from here, so every start shows the same ones."""
@@ -87,19 +87,19 @@ async def run(wishes: Wishes) -> None:
     """Serve the meters until a signal asks to stop, and write the truth meanwhile."""
     clock = running_clock(wishes.speed)
     start_ms = clock()
-    plant, is_story = plant_of(wishes)
-    fleet = await serve(wishes, plant, clock)
+    province, is_story = province_of(wishes)
+    fleet = await serve(wishes, province, clock)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        describe(wishes, fleet)
+        describe(wishes, fleet, len(province.plants))
         if is_story:
             click.echo(say("simulate.story", home=settings.load().home))
         if wishes.write_config is not None:
             since_ms = None if is_story else start_ms // QUARTER_MS * QUARTER_MS
-            save(wishes.write_config, config_of(wishes, fleet, plant, since_ms))
-            click.echo(say("simulate.next", file=wishes.write_config))
+            files = write_configs(wishes, fleet, province, since_ms)
+            click.echo(say("simulate.next", files=" ".join(f"--config {file}" for file in files)))
         else:
             click.echo(say("simulate.no_config"))
         click.echo(say("up.ctrl_c"))
@@ -121,18 +121,18 @@ def running_clock(speed: float) -> Callable[[], int]:
     return now_ms
 
 
-def plant_of(wishes: Wishes) -> tuple[Plant, bool]:
-    """Choose the plant: that of the demonstration if this installation holds one (True), else its own."""
-    from acquisition.simulator.plant import Plant
+def province_of(wishes: Wishes) -> tuple[Province, bool]:
+    """Choose the plants: those of the demonstration if this installation holds one (True), else the first alone."""
+    from acquisition.simulator.province import Province
 
     told = read_told(settings.load().home / "demo.json") if wishes.meters is None else None
     if told is not None:
-        return told.plant, True
-    return Plant(wishes.seed, ORIGIN_MS, 1), False
+        return told.province, True
+    return Province(wishes.seed, ORIGIN_MS, 1, 1), False
 
 
-async def serve(wishes: Wishes, plant: Plant, clock: Callable[[], int]) -> Fleet:
-    """Open the ports of the plant, or of the fleet that was wished for.
+async def serve(wishes: Wishes, province: Province, clock: Callable[[], int]) -> Fleet:
+    """Open the ports of the plants, or of the fleet that was wished for.
 
     Raises
     ------
@@ -140,10 +140,10 @@ async def serve(wishes: Wishes, plant: Plant, clock: Callable[[], int]) -> Fleet
         A port cannot be had, or the faults name what is not there.
     """
     from acquisition.simulator.faults import read_faults
-    from acquisition.simulator.fleet import LARGEST_UNIT, Fleet, bench_lines, plant_lines
+    from acquisition.simulator.fleet import LARGEST_UNIT, Fleet, bench_lines, province_lines
 
     if wishes.meters is None:
-        lines = plant_lines(plant)
+        lines = province_lines(province, clock())
     else:
         ports = wishes.lines or -(-wishes.meters // LARGEST_UNIT)
         lines = bench_lines(wishes.meters, ports, wishes.seed, clock())
@@ -159,10 +159,11 @@ async def serve(wishes: Wishes, plant: Plant, clock: Callable[[], int]) -> Fleet
     return fleet
 
 
-def describe(wishes: Wishes, fleet: Fleet) -> None:
+def describe(wishes: Wishes, fleet: Fleet, plants: int) -> None:
     """Say what answers where and what goes wrong, and begin the truth anew."""
     count = sum(len(line.meters) for line in fleet.lines)
-    click.echo(say("simulate.plant") if wishes.meters is None else say("simulate.fleet", count=count))
+    counts = {"count": count, "plants": plants}
+    click.echo(say("simulate.plants" if wishes.meters is None else "simulate.fleet", **counts))
     for line in fleet.lines[:LINES_SHOWN]:
         units = {"first": line.meters[0].unit, "last": line.meters[-1].unit}
         click.echo(
@@ -177,15 +178,25 @@ def describe(wishes: Wishes, fleet: Fleet) -> None:
         click.echo(say("simulate.truth", file=wishes.truth))
 
 
-def config_of(wishes: Wishes, fleet: Fleet, plant: Plant, since_ms: int | None) -> str:
-    """Write the collector's configuration for what is served."""
+def write_configs(wishes: Wishes, fleet: Fleet, province: Province, since_ms: int | None) -> list[Path]:
+    """Write the collectors' configurations for what is served: a file for each plant, named after it if there are more."""
     from acquisition.simulator.config import bench_config, plant_config
+    from acquisition.simulator.fleet import line_prefix
 
-    host = reachable(wishes.host)
-    if wishes.meters is None:
-        return plant_config(fleet, plant, wishes.interval, since_ms, host=host)
-    assert since_ms is not None
-    return bench_config(fleet, wishes.registers or 20, wishes.interval, since_ms, host=host)
+    host, file, interval_s = reachable(wishes.host), wishes.write_config, wishes.interval
+    assert file is not None
+    if wishes.meters is not None:
+        assert since_ms is not None
+        save(file, bench_config(fleet, wishes.registers or 20, interval_s, since_ms, host=host))
+        return [file]
+    plants = province.plants
+    files = [file] if len(plants) == 1 else [file.with_stem(f"{file.stem}-{p.site.slug}") for p in plants]
+    for plant, own in zip(plants, files, strict=True):
+        told = plant_config(
+            fleet, plant, interval_s, since_ms, host=host, prefix=line_prefix(province, plant)
+        )
+        save(own, told)
+    return files
 
 
 async def tell_truth(file: Path | None, fleet: Fleet, since_ms: int, stop: asyncio.Event) -> None:
@@ -200,6 +211,7 @@ async def tell_truth(file: Path | None, fleet: Fleet, since_ms: int, stop: async
             told_ms = until_ms
         if stopped:
             return
+        await fleet.mind_ports()
 
 
 def append_truth(file: Path, fleet: Fleet, from_ms: int, to_ms: int) -> None:

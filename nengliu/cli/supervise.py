@@ -64,6 +64,7 @@ class _Running:
     due_at: float = 0.0
     is_ready: bool = False
     asked_at: float = 0.0
+    is_held: bool = False
 
 
 @dataclass(slots=True)
@@ -105,6 +106,13 @@ class Supervisor:
                 running.is_ready = running.part.ready(running.started_s)
                 running.asked_at = time.monotonic()
 
+    def hold(self, name: str, *, is_held: bool) -> None:
+        """Let a part stand still as if its machine hung, or go on; nothing if it does so already."""
+        running = self._running[name]
+        if running.process is not None and running.is_held != is_held:
+            _signal_group(running.process.pid, signal.SIGSTOP if is_held else signal.SIGCONT)
+            running.is_held = is_held
+
     def wait_ready(self, name: str, timeout_s: float) -> None:
         """Tick until the part is ready.
 
@@ -124,12 +132,14 @@ class Supervisor:
             time.sleep(TICK_S / 4)
 
     def states(self) -> dict[str, str]:
-        """Say of each part: ready, starting, or waiting (dead, to be started again)."""
+        """Say of each part: ready, starting, held, or waiting (dead, to be started again)."""
         found: dict[str, str] = {}
         for part in self.parts:
             running = self._running.get(part.name)
             if running is None or running.process is None:
                 found[part.name] = "waiting"
+            elif running.is_held:
+                found[part.name] = "held"
             else:
                 found[part.name] = "ready" if running.is_ready else "starting"
         return found
@@ -151,8 +161,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop every part, last started first; a part that does not end in its time is killed."""
-        for running in reversed(list(self._running.values())):
+        for name, running in reversed(list(self._running.items())):
             if running.process is not None:
+                self.hold(name, is_held=False)
                 _end(running.process, running.part.patience_s)
                 running.process = None
         self._running.clear()
@@ -171,6 +182,7 @@ class Supervisor:
                 start_new_session=True,
             )
         running.started_at, running.started_s, running.is_ready = time.monotonic(), time.time(), False
+        running.is_held = False
 
     def _bury(self, running: _Running, status: int) -> None:
         """Note a death and when to try again; what the part left in its group is ended with it."""

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +19,11 @@ import click
 
 from nengliu import settings as settings_of
 from nengliu import telemetry
-from nengliu.cli.health import collectors, lives, page_answers, reachable
+from nengliu.cli.health import collector_lives, collectors, lives, page_answers, reachable
 from nengliu.cli.language import examples, say
 from nengliu.cli.supervise import TICK_S, Part, Supervisor, owning
+from nengliu.cli.tick import ticking
+from nengliu.cli.users import tell_if_nobody
 from nengliu.errors import InputError, LogError, NengliuError
 from nengliu.settings import Profile, Settings
 
@@ -30,6 +32,8 @@ ENOUGH_BYTES = 2**30
 STORE_START_S = 60.0
 """A store of many parts opens in seconds; a minute means that something is wrong."""
 PORTS_TRIED = 20
+COLLECTOR = "collector"
+"""Part that runs all collectors of the installation."""
 TIDY_S = 3600.0
 
 
@@ -94,6 +98,7 @@ def up(port: int | None, host: str, profile: str | None) -> None:
         installation.store_ready()
         open_log(installation.settings).close()
         installation.start_rest()
+        tell_if_nobody(installation.settings)
         watch(installation, lambda: False)
 
 
@@ -118,7 +123,12 @@ def running(port: int | None, host: str = "127.0.0.1", profile: str | None = Non
 
 
 def watch(installation: Installation, done: Callable[[], bool]) -> None:
-    """Keep the parts alive and show their state on one line, until `done` says so; tidy up once an hour."""
+    """Keep the parts alive and the log's clock going, show all on one line, until `done` says so; tidy up hourly."""
+    with ticking(installation.settings):
+        _watch(installation, done)
+
+
+def _watch(installation: Installation, done: Callable[[], bool]) -> None:
     shown, tidy_at = "", time.monotonic() + TIDY_S
     while not done():
         installation.supervisor.tick()
@@ -135,7 +145,7 @@ def watch(installation: Installation, done: Callable[[], bool]) -> None:
 
 def status_line(installation: Installation) -> str:
     """Say on one line how each part is, and where the page is."""
-    signs = {"ready": "●", "starting": "◌", "waiting": "✗"}
+    signs = {"ready": "●", "starting": "◌", "waiting": "✗", "held": "‖"}
     states = installation.supervisor.states()
     parts = "  ".join(f"{part_name(name)} {signs[state]}" for name, state in states.items())
     dead = [name for name, state in states.items() if state == "waiting"]
@@ -145,7 +155,7 @@ def status_line(installation: Installation) -> str:
 
 
 def part_name(name: str) -> str:
-    """Give a part's name in the reader's language; of several collectors each keeps the end of its own."""
+    """Give a part's name in the reader's language; a collector with a part of its own keeps the end of its name."""
     kind, dash, rest = name.partition("-")
     return f"{say(f'part.{kind}')}{dash}{rest}"
 
@@ -171,12 +181,22 @@ def trim(settings: Settings) -> None:
 
 def parts_of(settings: Settings, host: str) -> list[Part]:
     """List the parts the profile runs itself, in the order of their start; a store given by address is not ours."""
-    flows = ("flow",) if settings.profile is Profile.ACCESS_END else ("ingest", "rollups")
+    flows = ("flow",) if settings.profile is Profile.ACCESS_END else ("ingest", "rollups", "anomaly")
     commands: dict[str, tuple[str, ...]] = {} if settings.store else {"store": ("store",)}
     commands |= {name: ("flow", "all" if name == "flow" else name) for name in flows}
-    commands |= {name: ("collect", "--config", str(file)) for name, file in collectors(settings).items()}
     commands["dashboard"] = ("dashboard", "--port", str(settings.port), "--host", host)
-    return [_part(settings, name, words, host) for name, words in commands.items()]
+    parts = [_part(settings, name, words, host) for name, words in commands.items()]
+    files = list(collectors(settings).values())
+    return [*parts[:-1], collect_part(settings, COLLECTOR, files), parts[-1]] if files else parts
+
+
+def collect_part(settings: Settings, name: str, files: Sequence[Path]) -> Part:
+    """Make the part that runs the collectors of some configurations in one process."""
+    words = ["collect", *(word for file in files for word in ("--config", str(file)))]
+    command = (sys.executable, "-P", "-m", "nengliu.cli", *words)
+    return Part(
+        name, command, lambda started: all(collector_lives(settings, file, started) for file in files)
+    )
 
 
 def _part(settings: Settings, name: str, words: tuple[str, ...], host: str) -> Part:

@@ -77,6 +77,8 @@ class Point:
         Official limits per reading [ticks], or None.  Source: NHJC-04 dataValueMin/Max.
     place
         Path under the enterprise: plant/process/unit/equipment.
+    rated
+        Most it can use [ticks per hour], from the rated power or the contract capacity, or None.
     meters
         Dated meters of a counter, oldest first; empty for other kinds.
     """
@@ -98,6 +100,7 @@ class Point:
     maximum: int | None = None
     place: str = ""
     meters: tuple[Meter, ...] = ()
+    rated: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

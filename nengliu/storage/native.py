@@ -21,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.errors import ContractError
-from schemas.block import Labels, Rows
+from schemas.block import Labels, Lists, Rows
 
 Array = npt.NDArray[np.generic]
+Column = Array | Labels | Lists
 
 _TYPES = {
     "Bool": "u1",
@@ -36,6 +37,8 @@ _TYPES = {
     "DateTime": "<u4",
     "DateTime64": "<i8",
 }
+_AGGREGATE = re.compile(r"SimpleAggregateFunction\(\w+, (.*)\)")
+"""Travels as the type it aggregates."""
 _SHARED_KEYS = struct.pack("<Q", 1)
 _OWN_KEYS = 1 << 9 | 1 << 10
 """The block carries its keys itself, and they replace those of the block before."""
@@ -71,7 +74,10 @@ def _check(rows: Rows, types: dict[str, str]) -> None:
         raise ContractError("BAD_FIELD", f"{rows.table}: columns of unequal length {lengths}")
 
 
-def _column(where: str, name: str, kind: str, column: list[Array | Labels]) -> list[bytes | memoryview]:
+def _column(where: str, name: str, kind: str, column: list[Column]) -> list[bytes | memoryview]:
+    kind = _AGGREGATE.sub(r"\1", kind)
+    if kind == "Array(String)":
+        return [_text(name) + _text(kind), *_lists(where, column)]
     base = re.split(r"[(]", kind, maxsplit=1)[0]
     if base in ("String", "LowCardinality"):  # text goes as a dictionary, the server unfolds it for String
         head = _text(name) + _text("LowCardinality(String)") + _SHARED_KEYS
@@ -82,8 +88,17 @@ def _column(where: str, name: str, kind: str, column: list[Array | Labels]) -> l
     return [_text(name) + _text(kind), *(_numbers(where, values, wanted) for values in column)]
 
 
-def _numbers(where: str, values: Array | Labels, wanted: np.dtype[Any]) -> memoryview:
-    if isinstance(values, Labels) or values.dtype.kind not in "biuf":
+def _lists(where: str, column: list[Column]) -> list[bytes | memoryview]:
+    """Ends of the lists one after the other, then all their texts."""
+    lists = [texts for piece in column if isinstance(piece, Lists) for texts in piece.values]
+    if len(lists) != sum(map(len, column)):
+        raise ContractError("BAD_FIELD", f"{where}: expected lists of texts")
+    ends = np.cumsum([len(texts) for texts in lists], dtype=np.dtype("<u8"))
+    return [ends.data, b"".join(_text(text) for texts in lists for text in texts)]
+
+
+def _numbers(where: str, values: Column, wanted: np.dtype[Any]) -> memoryview:
+    if isinstance(values, Labels | Lists) or values.dtype.kind not in "biuf":
         raise ContractError("BAD_FIELD", f"{where}: expected numbers, got texts")
     if not np.can_cast(values.dtype, wanted, "safe") and len(values):
         _check_range(where, values, wanted)
@@ -102,7 +117,7 @@ def _check_range(where: str, values: Array, wanted: np.dtype[Any]) -> None:
         raise ContractError("BAD_FIELD", f"{where}: {low}..{high} does not fit {wanted}")
 
 
-def _merge(where: str, column: list[Array | Labels]) -> Labels:
+def _merge(where: str, column: list[Column]) -> Labels:
     """One dictionary for the whole batch; equal keys may stand in it twice."""
     pieces = [piece if isinstance(piece, Labels) else _coded(where, piece) for piece in column]
     if len(pieces) == 1:
@@ -118,7 +133,9 @@ def _merge(where: str, column: list[Array | Labels]) -> Labels:
     return Labels(np.concatenate(codes), tuple(dictionary))
 
 
-def _coded(where: str, values: Array) -> Labels:
+def _coded(where: str, values: Array | Lists) -> Labels:
+    if isinstance(values, Lists):
+        raise ContractError("BAD_FIELD", f"{where}: expected texts, got lists")
     dictionary: dict[str, int] = {}
     codes = [dictionary.setdefault(value, len(dictionary)) for value in values.tolist()]
     if not all(isinstance(key, str) for key in dictionary):

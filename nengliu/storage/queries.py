@@ -2,12 +2,17 @@
 
 A question's file begins with a comment that `ask` reads: what is asked, ``parameters:``
 with name, kind and default, ``columns:``.  Values reach the server as bound parameters,
-never as text.  Four marks are filled in here:
+never as text.  These marks are filled in here:
 
 ``{scope}``
-    predicate over a column `enterprise` that says what the reader may see; every file has it.
+    predicate over a column `enterprise` that says what the reader may see; every file has it or the next.
+``{scope_region_rows}``
+    the same over a column `region`, for rows that belong to a region and to no enterprise.
 ``{windows(predicate)}``
-    the window rows of the question's level under `predicate`, as they are or as of a day.
+    the window rows of the question's level under `predicate`, as they are or as of a day;
+    ``{windows(month: predicate)}``: those of a level the question names.
+``{part(name)}``
+    the text of `queries/parts/name.sql`, which several questions share.
 ``{name(list, column)}``
     the name of a stored number of a closed list: `reason` or `kind` (of a link event); the number where it has none.
 ``wanted``
@@ -42,7 +47,8 @@ from nengliu.storage.windows import source
 
 _HEADER = re.compile(r"^-- (parameters|columns|level): *(.*(?:\n--   .*)*)", re.MULTILINE)
 _PARAMETER = re.compile(r"(?P<name>\w+) (?P<kind>\w+)(?: = (?P<default>'[^']*'|-?\d+))?")
-_WINDOWS = re.compile(r"\{windows\((?P<predicate>.*?)\)\}", re.DOTALL)
+_WINDOWS = re.compile(r"\{windows\((?:(?P<level>day|month):)?(?P<predicate>.*?)\)\}", re.DOTALL)
+_PART = re.compile(r"\{part\((?P<name>\w+)\)\}")
 _NAME = re.compile(r"\{name\((?P<list>\w+), (?P<column>[\w.]+)\)\}")
 _LISTS: dict[str, type[IntEnum]] = {"reason": Reason, "kind": LinkKind}
 
@@ -52,6 +58,7 @@ _OWN_REGION = (
     "enterprise IN (SELECT enterprise FROM enterprise GROUP BY enterprise "
     "HAVING startsWith(argMax(region, position), {scope_region:String}))"
 )
+_REGION_ROWS = "startsWith(region, {scope_region:String})"
 _OWN_ENTERPRISE = "enterprise = {scope_enterprise:String}"
 _NOBODY = "false"
 
@@ -134,7 +141,13 @@ def questions() -> dict[str, Question]:
     folder = files("nengliu.storage") / "queries"
     found = sorted((entry for entry in folder.iterdir()), key=lambda entry: entry.name)
     names = [(entry.name.removesuffix(".sql"), entry) for entry in found if entry.name.endswith(".sql")]
-    return {name: _parse(name, entry.read_text(encoding="utf-8")) for name, entry in names}
+    return {name: _parse(name, _whole(entry.read_text(encoding="utf-8"))) for name, entry in names}
+
+
+def _whole(sql: str) -> str:
+    """Put the shared parts in."""
+    folder = files("nengliu.storage") / "queries" / "parts"
+    return _PART.sub(lambda m: (folder / f"{m['name']}.sql").read_text(encoding="utf-8").strip(), sql)
 
 
 def _find(name: str) -> Question:
@@ -280,9 +293,10 @@ def _wanted(question: Question, values: dict[str, Any]) -> ExternalData | None:
 
 def _render(question: Question, scope: Scope, level: Level, as_of: bool) -> str:
     def windows(match: re.Match[str]) -> str:
-        return source(level, as_of, match["predicate"].strip())
+        return source(Level(match["level"] or level), as_of, match["predicate"].strip())
 
     sql = _NAME.sub(_named, _WINDOWS.sub(windows, question.sql))
+    sql = sql.replace("{scope_region_rows}", f"({_region_predicate(scope)})")
     return sql.replace("{scope}", f"({_predicate(scope)})")
 
 
@@ -307,3 +321,12 @@ def _predicate(scope: Scope) -> str:
     if scope.role == "enterprise" and scope.enterprise:
         return " AND ".join(limits)
     return _NOBODY
+
+
+def _region_predicate(scope: Scope) -> str:
+    """What `scope` may see of rows that belong to a region, as a condition on `region`; an enterprise sees none."""
+    if scope.enterprise:
+        return _NOBODY
+    if scope.role in _NATION:
+        return _REGION_ROWS if scope.region else "true"
+    return _REGION_ROWS if scope.role in _GOVERNMENT and scope.region else _NOBODY

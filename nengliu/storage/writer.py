@@ -23,7 +23,7 @@ from nengliu.storage.connection import Connection
 from nengliu.storage.native import encode
 from schemas.block import Rows
 
-_ORDER = ("enterprise", "point", "frame_schema", "book", "reading_superseded", "quarantine")
+_ORDER = ("enterprise", "point", "frame_schema", "wiring", "book", "reading_superseded", "quarantine")
 _LAST = ("import_run", "intake")
 """The tally goes last: what it counts is there when it is."""
 

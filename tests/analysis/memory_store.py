@@ -111,4 +111,5 @@ def block_of(rows):
         sent=column("sent", np.int64),
         units=(("kWh", 2),),
         sent_unit=np.zeros(n, np.uint16),
+        verdict=np.zeros(n, np.uint8),
     )

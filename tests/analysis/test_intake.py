@@ -36,6 +36,7 @@ from nengliu.analysis.intake import Outcome
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality, Reason
 from nengliu.domain.times import DAY_MS
+from schemas.block import Block, Verdict
 from schemas.messages import (
     ENVELOPE,
     MAX_BODY,
@@ -274,7 +275,12 @@ def test_notice_takes_effect_between_the_readings_around_it() -> None:
     outcome = shard().add(make_log([make_json(), *notices, make_json()], appended_at_s=LATE_S))
 
     assert [(t.valid, t.quarantined) for t in outcome.tallies] == [(0, 1), (1, 0)]
-    assert [type(m).__name__ for _, m in outcome.onward] == ["PointNotice", "SchemaNotice", "Block"]
+    kinds = ["Block", "PointNotice", "SchemaNotice", "Block"]
+    assert [type(m).__name__ for _, m in outcome.onward] == kinds
+    assert [m.verdict.tolist() for _, m in outcome.onward if isinstance(m, Block)] == [
+        [Verdict.REFUSED],
+        [Verdict.NEW],
+    ]
 
 
 def test_notice_told_again_leaves_no_second_row() -> None:

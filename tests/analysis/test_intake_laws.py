@@ -68,7 +68,7 @@ def test_every_message_balances_and_nothing_vanishes(sent: list[mix.Sent], seed:
         outcome = one.add(batch)
         store.write(outcome.rows)
         tallies += outcome.tallies
-        valid_onward += sum(len(m) for _, m in outcome.onward if isinstance(m, Block))
+        valid_onward += sum(len(m.accepted()) for _, m in outcome.onward if isinstance(m, Block))
     written = [row for rows in store.pending for row in rows_of(rows) if rows.table == "quarantine"]
     store.flush()
     clerk, standing = mix.verdicts(sent)

@@ -11,6 +11,7 @@ from factories import (
     AT_MS,
     AT_S,
     ENTERPRISE,
+    GENERATION,
     OTHER,
     make_block,
     make_frame,
@@ -24,13 +25,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest_store import IngestStore, rows_of
 
-from nengliu.analysis.links import ENTRY_LIMIT, TEXT_LIMIT
+from nengliu.analysis.checks import ENTRY_LIMIT, TEXT_LIMIT
 from nengliu.analysis.rollup import WindowShard
 from nengliu.domain.links import LinkKind
+from nengliu.domain.points import Enterprise
 from nengliu.domain.quality import Quality, Reason
-from schemas.block import Block, Rows
+from schemas.block import Block, Rows, Verdict
 from schemas.messages import (
-    Enterprise,
     EnterpriseNotice,
     LinkEvent,
     LinkNotice,
@@ -123,14 +124,16 @@ def test_notice_of_links_becomes_rows_and_goes_on() -> None:
 def test_notice_that_cannot_be_meant_so_is_refused_whole(
     notice: LinkNotice, reason: str, field: str | None
 ) -> None:
-    """A strange notice goes to the quarantine with its reason and its field; nothing of it is stored or passed on."""
+    """A strange notice goes to the quarantine with its reason and its field; only that it was refused goes on."""
     outcome = shard().add([make_record(notice)])
 
     (held,) = table(outcome, "quarantine")
     assert held["reason"] == Reason[reason]
     assert field is None or f'"field": "{field}"' in held["parameters"]
     assert (outcome.tallies[0].received, outcome.tallies[0].valid) == (1, 0)
-    assert outcome.onward == []
+    ((_, evidence),) = outcome.onward
+    assert isinstance(evidence, Block)
+    assert (evidence.verdict.tolist(), evidence.reason.tolist()) == ([Verdict.REFUSED], [Reason[reason]])
     assert table(outcome, "link_event") == table(outcome, "missed") == []
 
 
@@ -148,20 +151,17 @@ def test_notices_among_readings_go_on_in_log_order() -> None:
     log = [*make_notices(make_point()), frames[0], make_links(), frames[1], works, frames[2], make_links()]
     onward = shard().add(make_log(log)).onward
 
-    kinds = [type(message).__name__ for _, message in onward]
-    assert kinds == [
+    assert [type(message).__name__ for _, message in onward] == [
         "PointNotice",
         "SchemaNotice",
         "Block",
         "LinkNotice",
+        "Block",
         "EnterpriseNotice",
         "Block",
         "LinkNotice",
     ]
-    first = [int(m.position.min()) if isinstance(m, Block) else at for at, m in onward]
-    assert min(first[3:]) > first[1]
-    assert first[2] < first[3]
-    assert first[4] < first[5] < first[6]
+    assert [position - GENERATION for position, _ in onward] == list(range(8))
 
 
 def test_windows_take_no_notice_of_missing_readings() -> None:

@@ -85,10 +85,10 @@ def test_store_by_address_is_not_ours_to_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("profile", ["province", "nation"])
 def test_profile_of_a_centre_runs_each_flow_on_its_own(profile: str, tmp_path: Path) -> None:
-    """A province and the nation run ingest and rollups as processes of their own, between topics."""
+    """A province and the nation run ingest, rollups and anomaly as processes of their own, between topics."""
     settings = Settings(home=tmp_path, profile=Profile(profile))
 
-    assert [part.name for part in up.parts_of(settings, HOST)] == ["store", "ingest", "rollups", "dashboard"]
+    assert [part.name for part in up.parts_of(settings, HOST)] == ["store", "ingest", "rollups", "anomaly", "dashboard"]
 
 
 def test_each_configuration_of_a_collector_is_a_part(tmp_path: Path) -> None:

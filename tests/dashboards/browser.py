@@ -12,6 +12,9 @@ from urllib.parse import urlparse
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from tests.dashboards.serving import PASSWORD
 
 CHROMIUM, DRIVER = "/usr/bin/chromium", "/usr/bin/chromedriver"
 _FLAGS = (
@@ -58,6 +61,13 @@ class Browser:
         """Open an address and wait until the page has come to rest."""
         self.driver.get(address)
         self.rest(wanted, wait_s)
+
+    def log_in(self, address: str, login: str, password: str = PASSWORD) -> None:
+        """Fill in the form as a person does; the cookie stays with the browser."""
+        self.driver.get(f"{address}/auth/logout")
+        for name, value in (("login", login), ("password", password)):
+            self.driver.find_element(By.NAME, name).send_keys(value)
+        self.driver.find_element(By.CSS_SELECTOR, "button").click()
 
     def rest(self, wanted: str, wait_s: float = 20) -> None:
         """Wait until what is wanted stands on the page, no script runs, and every chart is drawn."""

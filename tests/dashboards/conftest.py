@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -11,13 +11,16 @@ import streamlit as st
 from fixtures_store import start_store, stop_store
 from streamlit.testing.v1 import AppTest
 
-from dashboards import data
+from dashboards import data, identity
 from dashboards.data import Questions
+from dashboards.identity import LoggedOut, Reader
 from dashboards.store import StoreQuestions
+from nengliu.domain.scope import Scope
 from nengliu.settings import Settings
 from tests.dashboards.plant import UNTIL, Tables, tables
 from tests.dashboards.seed import seed
 
+OPERATOR = Reader("ops", "1042", "operator", Scope("nation"))
 PAGE = Path(data.__file__).parent / "pages" / "enterprise.py"
 
 
@@ -45,16 +48,34 @@ def plant_settings(tmp_path_factory: pytest.TempPathFactory, plant: Tables) -> I
 
 
 @pytest.fixture
-def answering(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Let a test say who answers; caches are emptied before and after."""
+def answering(
+    monkeypatch: pytest.MonkeyPatch, reading_as: Callable[[Reader | None], None]
+) -> Iterator[pytest.MonkeyPatch]:
+    """Let a test say who answers the operator; caches are emptied before and after."""
     _forget()
     yield monkeypatch
     _forget()
 
 
 @pytest.fixture
+def reading_as(monkeypatch: pytest.MonkeyPatch) -> Callable[[Reader | None], None]:
+    """Let a test say who reads, nobody for None; without it the operator does."""
+
+    def set_reader(reader: Reader | None) -> None:
+        def current_reader() -> Reader:
+            if reader is None:
+                raise LoggedOut("over")
+            return reader
+
+        monkeypatch.setattr(identity, "current_reader", current_reader)
+
+    set_reader(OPERATOR)
+    return set_reader
+
+
+@pytest.fixture
 def store(plant_settings: Settings, answering: pytest.MonkeyPatch) -> Questions:
-    """Let the plant's store answer."""
+    """Let the plant's store answer the operator."""
     questions = StoreQuestions(plant_settings)
     answering.setattr(data, "open_store", lambda settings: questions)
     return questions

@@ -13,7 +13,7 @@ from selenium.webdriver.common.by import By
 from nengliu.settings import Settings
 from tests.dashboards.browser import Browser, missing
 from tests.dashboards.plant import PLANT
-from tests.dashboards.serving import fetch, served
+from tests.dashboards.serving import enrol, fetch, logged_in, served
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "runs")
 DAY = f"enterprise?enterprise={PLANT}&date=2026-03-17"
@@ -22,14 +22,16 @@ DAY = f"enterprise?enterprise={PLANT}&date=2026-03-17"
 @pytest.fixture(scope="module")
 def address(plant_settings: Settings) -> Iterator[str]:
     """Address of the page on the plant's store."""
+    enrol(plant_settings)
     with served(plant_settings) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all tests of the module."""
+def browser(tmp_path_factory: pytest.TempPathFactory, address: str) -> Iterator[Browser]:
+    """One browser for all tests of the module, the operator logged in."""
     with Browser(tmp_path_factory.mktemp("profile")) as found:
+        found.log_in(address, "ops")
         yield found
 
 
@@ -42,11 +44,12 @@ def calm(browser: Browser) -> None:
 
 def test_shell_of_each_language_says_its_language(address: str) -> None:
     """The HTML shell is Chinese by default and English where the address asks for it, at deep links too."""
-    status, shell = fetch(f"{address}/{DAY}")
+    cookie = logged_in(address, "ops")
+    status, shell = fetch(f"{address}/{DAY}", cookie)
     assert status == 200
     assert '<html lang="zh-CN">' in shell
     assert "BACKEND_BASE_URL:location.origin" in shell
-    assert '<html lang="en">' in fetch(f"{address}/?lang=en")[1]
+    assert '<html lang="en">' in fetch(f"{address}/?lang=en", cookie)[1]
     assert "html" not in fetch(f"{address}/_stcore/health")[1]
 
 
@@ -93,7 +96,7 @@ def test_root_leads_to_the_page_and_keeps_the_language(browser: Browser, address
     """The default page only routes; the language asked for survives."""
     browser.look(1440, 900, dark=False)
     browser.open(f"{address}/?lang=en")
-    assert "/enterprise" in browser.driver.current_url
+    assert "/gov-overview" in browser.driver.current_url
     assert "lang=en" in browser.driver.current_url
     calm(browser)
 
@@ -161,7 +164,10 @@ def test_page_without_store_says_what_to_start_and_recovers_by_itself(
 ) -> None:
     """Without a store the page says what to start, calmly; when the store is there it draws itself."""
     browser.look(390, 900, dark=False)
-    with served(replace(plant_settings, home=tmp_path)) as address:
+    settings = replace(plant_settings, home=tmp_path)
+    enrol(settings)
+    with served(settings) as address:
+        browser.log_in(address, "ops")
         browser.open(f"{address}/enterprise?lang=en")
         assert "nengliu up" in browser.words()
         calm(browser)

@@ -43,7 +43,7 @@ def test_shell_in_any_piece_size_is_rewritten_with_its_length() -> None:
     """Language, title and root are written into the shell, and the length stays true."""
     headers, body = ask(SHELL, "text/html; charset=utf-8")
     assert b'<html lang="zh-CN">' in body
-    assert "<title>用能单位 · 能流</title>".encode() in body
+    assert "<title>能耗在线监测</title>".encode() in body
     assert b'BACKEND_BASE_URL:location.origin+"/"' in body
     assert int(headers[b"content-length"]) == len(body)
     assert b"etag" not in headers

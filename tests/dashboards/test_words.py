@@ -24,7 +24,7 @@ CHINESE = re.compile(r"[\u3400-\u9fff]")
 # These keys are built from codes; every one of the family is used.
 FAMILIES = (
     *("age", "alt", "basis", "card", "column", "compare", "complete", "heat.step", "kind", "kpi", "old"),
-    *("period", "quality", "source", "numbers", "language", "link", "reason"),
+    *("period", "quality", "source", "numbers", "language", "link", "reason", "nav", "role"),
 )
 
 

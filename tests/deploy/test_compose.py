@@ -15,7 +15,7 @@ compose_file = pytest.importorskip("compose_file", reason="needs PyYAML (require
 if not compose_file.FILE.is_file():
     pytest.skip("the compose file lies beside the sources", allow_module_level=True)
 
-LONG_RUNNING = ("redpanda", "clickhouse", "ingest", "rollups", "collector", "page")
+LONG_RUNNING = ("redpanda", "clickhouse", "ingest", "rollups", "anomaly", "tick", "collector", "page")
 
 
 @pytest.fixture
@@ -154,8 +154,8 @@ def test_product_runs_without_rights_it_does_not_need(services: dict[str, dict[s
         for secret, value in compose_file.SECRETS.items()
     }
     assert holders == {
-        "CLICKHOUSE_PASSWORD": {"migrate", "ingest", "rollups", "page"},
-        "NENGLIU_BUS_PASSWORD": {"ingest", "rollups", "collector"},
+        "CLICKHOUSE_PASSWORD": {"migrate", "ingest", "rollups", "anomaly", "page"},
+        "NENGLIU_BUS_PASSWORD": {"ingest", "rollups", "anomaly", "tick", "collector", "page"},
     }
 
 
@@ -170,7 +170,7 @@ def test_data_lie_in_named_volumes(services: dict[str, dict[str, Any]]) -> None:
     ]
 
     assert sorted(used) == sorted(declared)
-    assert {"redpanda", "clickhouse", "ingest", "rollups", "collector"} == declared
+    assert {"redpanda", "clickhouse", "ingest", "rollups", "anomaly", "tick", "collector"} == declared
 
 
 def _compose() -> list[str] | None:

@@ -131,7 +131,7 @@ def test_migration_ends_well_and_again(embedded: Services) -> None:
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["ingest", "rollups", "page"])
+@pytest.mark.parametrize("name", ["ingest", "rollups", "anomaly", "tick", "page"])
 def test_service_becomes_healthy_and_stops_cleanly(embedded: Services, name: str) -> None:
     """Not healthy before, healthy soon after its start, gone at the first request to stop."""
     embedded.prove(name)
@@ -155,7 +155,7 @@ def test_flow_is_not_healthy_while_its_store_is_away(embedded: Services) -> None
 
 
 @pytest.mark.broker
-@pytest.mark.parametrize("name", ["ingest", "rollups", "collector"])
+@pytest.mark.parametrize("name", ["ingest", "rollups", "anomaly", "tick", "collector"])
 def test_service_becomes_healthy_over_a_real_broker(brokered: Services, name: str) -> None:
     """The same over Kafka with SCRAM, each service in a folder of its own."""
     if name == "collector":

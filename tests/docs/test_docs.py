@@ -15,7 +15,7 @@ import pytest
 
 from nengliu.domain import points
 from nengliu.domain.quality import Quality, Reason
-from schemas import block, messages
+from schemas import block, messages, notices
 from schemas.foreign import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,7 +138,7 @@ def test_table_columns_parser_reads_the_reading_table() -> None:
     assert {"enterprise", "read_at", "ticks", "sent_decimals", "payload", "conflicts"} <= columns
 
 
-@pytest.mark.parametrize("module", [messages, block, points], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [messages, notices, block, points], ids=lambda module: module.__name__)
 def test_message_fields_of_a_module_are_in_the_glossary(module: ModuleType) -> None:
     """Every field that crosses a wire is a word of the glossary."""
     fields = _message_fields(module)
@@ -295,10 +295,9 @@ def test_message_notices_listed_are_those_of_the_code() -> None:
     text = (ROOT / "schemas" / "messages.md").read_text(encoding="utf-8")
     section = text.split("## 4 Kind 3")[1].split("\n##")[0]
     listed = {row[0].strip("`") for row in _rows(section)[1:]}
-    classes = [kind for _, kind in inspect.getmembers(messages, inspect.isclass)]
-    notices = [
+    classes = [kind for _, kind in inspect.getmembers(notices, inspect.isclass)]
+    said = [
         kind for kind in classes if issubclass(kind, msgspec.Struct) and kind.__name__.endswith("Notice")
     ]
-    tags = {kind.__struct_config__.tag for kind in notices}
 
-    assert listed == tags
+    assert listed == {kind.__struct_config__.tag for kind in said}

@@ -35,6 +35,9 @@ from schemas.messages import (
     MAX_BODY,
     MISSING,
     VERSION,
+    ActionNotice,
+    Activity,
+    ActivityNotice,
     BookNotice,
     EnterpriseNotice,
     Frame,
@@ -45,10 +48,17 @@ from schemas.messages import (
     MessageKind,
     Missed,
     PointNotice,
+    RegionNotice,
     RejectedNotice,
     RejectedRow,
     RowsFrame,
     SchemaNotice,
+    Target,
+    TargetNotice,
+    TickNotice,
+    WiredLine,
+    WiredMeter,
+    WiringNotice,
     decode,
     encode,
     mark_backfilled,
@@ -89,10 +99,23 @@ MESSAGES: dict[str, Message] = {
         (Missed(AT_S * 1000, AT_S * 1000 + 900_000, 2, 501, ("e", "t"), {"meter": "m3"}),),
     ),
     "empty link": LinkNotice(ENTERPRISE, "", 0, 0),
-    "valid": make_block(
-        [{"at_ms": 5, "ticks": -7}, {"point": "b", "sequence": 2**64 - 1}], units=(("kWh", 2), ("GJ", 0))
+    "wiring": WiringNotice(
+        ENTERPRISE, "采集器", (WiredLine("rs485-1", (WiredMeter("m3", ("e", "t")),)), WiredLine("l", ()))
     ),
-    "empty valid": make_block([]),
+    "empty wiring": WiringNotice(ENTERPRISE, "c", ()),
+    "action": ActionNotice(ENTERPRISE, "0123456789abcdef", "shelve", "李", AT_S, "大修", AT_S + 86_400),
+    "tick": TickNotice(AT_S),
+    "region": RegionNotice("990100", "示例市", "Example city", "990000", 2, 3),
+    "target": TargetNotice("", "990100", (Target("energy_total", "2026", 1.5e6, "tce", "plan"),)),
+    "activity": ActivityNotice(ENTERPRISE, (Activity("output", "2026-03", -0.25, "t", "report"),)),
+    "passed": make_block(
+        [
+            {"at_ms": 5, "ticks": -7, "verdict": 5, "reason": 301},
+            {"point": "b", "sequence": 2**64 - 1, "verdict": 2},
+        ],
+        units=(("kWh", 2), ("GJ", 0)),
+    ),
+    "empty passed": make_block([]),
 }
 
 
@@ -234,7 +257,7 @@ def test_body_with_damage_under_a_right_checksum_raises_nothing_else(data: st.Da
         ),
         (envelope(1, b"", size=MAX_BODY), "TRUNCATED", {"expected": str(MAX_BODY), "got": "0"}),
         (envelope(0, b""), "NOT_A_MESSAGE", {"got": "kind 0, codec 0"}),
-        (envelope(5, b""), "NOT_A_MESSAGE", {"got": "kind 5, codec 0"}),
+        (envelope(6, b""), "NOT_A_MESSAGE", {"got": "kind 6, codec 0"}),
         (envelope(1, b"", codec=2), "NOT_A_MESSAGE", {"got": "kind 1, codec 2"}),
         (envelope(1, b"abc", codec=1, packed=b"no lz4 here"), "CORRUPT", {}),
         (envelope(1, b"abc", codec=1, size=2), "TRUNCATED", {"expected": "2", "got": "3"}),
@@ -242,6 +265,7 @@ def test_body_with_damage_under_a_right_checksum_raises_nothing_else(data: st.Da
         (envelope(1, b"abc", size=4), "TRUNCATED", {"expected": "4", "got": "3"}),
         (envelope(1, bytes(33)), "BAD_FIELD", {"field": "FRAME"}),
         (envelope(4, struct.pack("<I", 2**32 - 1)), "BAD_FIELD", {"field": "VALID"}),
+        (envelope(5, struct.pack("<I", 2**32 - 1)), "BAD_FIELD", {"field": "PASSED"}),
         (envelope(3, b'{"notice":"weather"}'), "BAD_FIELD", {"field": "NOTICE"}),
         (envelope(3, b'{"notice":"point","deep":' + b"[" * 5000), "BAD_FIELD", {"field": "NOTICE"}),
         (envelope(3, b"\xff\xfe"), "BAD_FIELD", {"field": "NOTICE"}),
@@ -272,6 +296,7 @@ def test_body_that_unpacks_to_more_than_it_says_takes_no_memory() -> None:
         make_frame(((1,),), quality=np.array([[99]], np.uint8)),
         make_rows((1,), quality=np.array([Quality.MISSING], np.uint8)),
         make_rows((1,), reason=np.array([999], np.uint16)),
+        make_block([{"verdict": 6}]),
         make_frame(((1,),), origin=7),
         make_rows((1,), origin=255),
     ],
@@ -287,6 +312,16 @@ def test_frame_with_bytes_left_over_is_refused() -> None:
 
     assert reason_of(envelope(MessageKind.FRAME, body + b"\x00")) == "BAD_FIELD"
     assert reason_of(envelope(MessageKind.ROWS, body)) == "BAD_FIELD"
+
+
+def test_block_of_before_verdicts_travelled_was_accepted_whole() -> None:
+    """A message of kind 4 that still lies in a log is read as it was meant (ADR 0010)."""
+    block = make_block([{"ticks": 5}, {"ticks": 6}])
+    body = encode(block, compress=False)[ENVELOPE.size :]
+
+    assert same(decode(envelope(MessageKind.VALID, body[: -len(block)])), block)
+    assert reason_of(envelope(MessageKind.VALID, body)) == "BAD_FIELD"
+    assert encode(block)[3] == MessageKind.PASSED
 
 
 def test_notice_with_an_unknown_field_is_read_by_an_older_reader() -> None:

@@ -15,7 +15,7 @@ import pytest
 from nengliu.domain.times import CHINA, to_ms
 from nengliu.settings import Settings
 from nengliu.storage import Writer, connect, migrate
-from schemas.block import Rows
+from schemas.block import Lists, Rows
 
 NORTH, SOUTH = "91110000TESTNORTH1", "91440000TESTSOUTH2"
 
@@ -129,6 +129,81 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "received_at": RECEIVED,
         "position": 9,
     },
+    "incident": {
+        "enterprise": NORTH,
+        "incident": "0123456789abcdef",
+        "class": "link",
+        "cause": 101,
+        "severity": 2,
+        "state": "active_unack",
+        "shelved_until": 0,
+        "shelve_reason": "",
+        "root": "collector",
+        "source": "collector",
+        "line": "",
+        "meter": "",
+        "point": "",
+        "members": ("main",),
+        "opened_at": 1_514_736_000_000,
+        "raised_at": 1_514_736_300,
+        "cleared_at": 0,
+        "updated_at": 1_514_736_300,
+        "acknowledged_at": 0,
+        "acknowledged_by": "",
+        "closed_at": 0,
+        "closed_by": "",
+        "comment": "",
+        "evidence": "[]",
+        "count": 1,
+        "revision": 11,
+    },
+    "incident_event": {
+        "enterprise": NORTH,
+        "incident": "0123456789abcdef",
+        "position": 11,
+        "item": 0,
+        "at": 1_514_736_000_000,
+        "what": "opened",
+        "by": "",
+        "cause": 101,
+        "parameters": "{}",
+    },
+    "wiring": {"enterprise": NORTH, "source": "collector", "position": 12, "definition": "{}"},
+    "point_newest": {
+        "enterprise": NORTH,
+        "point": "main",
+        "first_read_at": 1_514_736_000_000,
+        "last_read_at": 1_514_736_000_000,
+        "last_received_at": RECEIVED,
+    },
+    "region": {
+        "region": "110100",
+        "position": 13,
+        "name": "示例市",
+        "name_en": "Example city",
+        "parent": "110000",
+        "row": 1,
+        "column": 2,
+    },
+    "target": {
+        "region": "110100",
+        "enterprise": NORTH,
+        "metric": "energy_total",
+        "period": "2018",
+        "value": 1000.0,
+        "unit": "tce",
+        "source": "plan",
+        "position": 14,
+    },
+    "activity": {
+        "enterprise": NORTH,
+        "measure": "output",
+        "period": "2018-01",
+        "value": 5.0,
+        "unit": "t",
+        "source": "report",
+        "position": 15,
+    },
     "window": {
         "enterprise": NORTH,
         "point": "main",
@@ -164,6 +239,9 @@ _WITH_POSITION = (
     "intake",
     "link_event",
     "missed",
+    "incident_event",
+    "wiring",
+    "activity",
 )
 _LEVELS = ("15min", "hour", "day", "month", "15min_history", "day_history")
 _COAL = {"coal_kgce": 0.184, "coal_equal_kgce": 0.45, "co2_kg": 0.9, "book": "d"}
@@ -182,7 +260,9 @@ def make_rows(table: str, **columns: Any) -> Rows:
     return Rows(table, {name: _array(value) for name, value in filled.items()})
 
 
-def _array(values: list[Any]) -> np.ndarray[Any, Any]:
+def _array(values: list[Any]) -> np.ndarray[Any, Any] | Lists:
+    if isinstance(values[0], tuple):
+        return Lists(tuple(values))
     if isinstance(values[0], str):
         return np.array(values, dtype=object)
     if isinstance(values[0], int) and max(values) > 2**63:
@@ -249,6 +329,11 @@ def _two_enterprises() -> Iterator[Rows]:
         yield make_rows("enterprise", **own, region=region, name=f"企业{n}")
         for table in _WITH_POSITION:
             yield make_rows(table, **own)
+        city = f"{region[:4]}00"
+        yield make_rows("incident", enterprise=enterprise, revision=own["position"])
+        yield make_rows("point_newest", enterprise=enterprise)
+        yield make_rows("region", region=city, parent=f"{region[:2]}0000", position=own["position"])
+        yield make_rows("target", region=city, enterprise=["", enterprise], position=own["position"])
         for level in _LEVELS:
             yield make_rows(f"window_{level}", enterprise=enterprise)
 

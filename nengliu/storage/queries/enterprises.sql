@@ -8,8 +8,8 @@ FROM (
     ORDER BY enterprise, position DESC LIMIT 1 BY enterprise
 ) AS e
 LEFT JOIN (
-    SELECT enterprise, toNullable(min(read_at)) AS first_at, toNullable(max(read_at)) AS last_at
-    FROM reading WHERE {scope} GROUP BY enterprise
+    SELECT enterprise, toNullable(min(first_read_at)) AS first_at, toNullable(max(last_read_at)) AS last_at
+    FROM point_newest WHERE {scope} GROUP BY enterprise
 ) AS r USING (enterprise)
 LEFT JOIN (SELECT enterprise, uniqExact(point) AS points FROM point WHERE {scope} GROUP BY enterprise) AS p
 USING (enterprise)

@@ -8,9 +8,9 @@ FROM (
     ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
 ) AS p
 LEFT JOIN (
-    SELECT enterprise, point, toNullable(max(read_at)) AS last_read_at,
-        toNullable(toDateTime64(max(received_at), 3, 'Asia/Shanghai')) AS last_received_at
-    FROM reading
+    SELECT enterprise, point, toNullable(max(n.last_read_at)) AS last_read_at,
+        toNullable(toDateTime64(max(n.last_received_at), 3, 'Asia/Shanghai')) AS last_received_at
+    FROM point_newest AS n
     WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
     GROUP BY enterprise, point
 ) AS r USING (enterprise, point)

@@ -9,7 +9,7 @@ from pathlib import Path
 from acquisition.drivers.config import CollectorConfig, load_config
 from acquisition.simulator.config import BENCH_REGISTERS, bench_config, plant_config
 from acquisition.simulator.fleet import Fleet, bench_lines, plant_lines
-from acquisition.simulator.plant import Plant, channels, enterprise, notices
+from acquisition.simulator.plant import Plant, notices
 from nengliu.analysis.catalogue import step_worth
 from nengliu.domain.points import Kind
 from schemas.messages import PointNotice
@@ -40,8 +40,8 @@ def test_config_of_the_plant_reads_every_point_but_the_output(tmp_path: Path) ->
     config = read(tmp_path, plant_config(fleet, PLANT, 20, NOW_MS))
     points = {point for line in config.lines for meter in line.meters for point in meter.points}
 
-    assert config.enterprise == enterprise()
-    assert points == {c.point for c in channels() if c.kind is not Kind.PERIOD}
+    assert config.enterprise == PLANT.enterprise
+    assert points == {c.point for c in PLANT.channels if c.kind is not Kind.PERIOD}
     assert points == {point.point for point in config.points}
     assert {line.name: line.port for line in config.lines} == fleet.ports
     assert {meter.interval_s for line in config.lines for meter in line.meters} == {20}

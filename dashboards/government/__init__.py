@@ -1,0 +1,1 @@
+"""The pages of government: overview, ranking and quality of a region, part by part."""

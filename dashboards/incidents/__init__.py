@@ -1,0 +1,1 @@
+"""The incident desk and the page of one incident, part by part."""

@@ -1,0 +1,130 @@
+"""What intake hands on to the other flows: accepted readings, and beside them the evidence.
+
+Evidence is what was repeated (an equal value under another receipt: a gateway repeats itself, while a message that
+is merely delivered twice has the same receipt), contradicted or refused (docs/decisions/0017).
+All in order of the log, so that neither the cuts of batches nor a replay change what is handed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.analysis.candidates import Candidates, Judged, Path
+from nengliu.analysis.intake_rows import Held, Tally
+from nengliu.analysis.ledger import TIME_BITS, Merge
+from nengliu.analysis.sorted import compact
+from nengliu.domain.quality import Origin, Quality, Reason
+from schemas.block import Block, Verdict, join
+from schemas.messages import Notice
+
+Bools = npt.NDArray[np.bool_]
+Passing = tuple[int, Block | Notice]
+"""Position and message."""
+
+
+def block_of(
+    candidates: Candidates, judged: Judged, mask: Bools, paths: list[Path], tallies: list[Tally]
+) -> Block:
+    """The candidates under `mask` as a block of new readings."""
+    candidates = candidates.take(mask)
+    used, path = compact(candidates.path)
+    taken = [paths[number] for number in used.tolist()]
+    points = {pair: i for i, pair in enumerate(dict.fromkeys((p.enterprise, p.point) for p in taken))}
+    units = {pair: i for i, pair in enumerate(dict.fromkeys((p.unit, p.decimals) for p in taken))}
+    slot = np.array([points[p.enterprise, p.point] for p in taken], np.int32)
+    unit = np.array([units[p.unit, p.decimals] for p in taken], np.uint16)
+    position = np.array([tally.record.position for tally in tallies], np.uint64)
+    return Block(
+        points=tuple(points),
+        slot=slot[path],
+        read_at_ms=candidates.read_at_ms,
+        ticks=judged.ticks[mask],
+        quality=judged.quality[mask].astype(np.uint8),
+        reason=judged.reason[mask].astype(np.uint16),
+        origin=candidates.origin.astype(np.uint8),
+        received_at_s=candidates.received_at_s,
+        sequence=candidates.sequence,
+        position=position[candidates.message],
+        sent=candidates.sent,
+        units=tuple(units),
+        sent_unit=unit[path],
+        verdict=np.zeros(len(slot[path]), np.uint8),
+    )
+
+
+def refused_block(
+    candidates: Candidates, judged: Judged, refused: Bools, paths: list[Path], tallies: list[Tally]
+) -> Block:
+    """Readings that were refused, each with its reason; times that cannot be give way to those of the message."""
+    block = block_of(candidates, judged, refused, paths, tallies)
+    reason = np.zeros(len(refused), np.uint16)
+    for name, mask in judged.refused.items():
+        reason[mask] = Reason[name]
+    appended = np.array([tally.record.appended_at_s for tally in tallies], np.int64)
+    appended = appended[candidates.message[refused]]
+    received = block.received_at_s
+    received = np.where((received < 0) | (received > appended), appended, received)
+    at = block.read_at_ms
+    at = np.where((at < 0) | (at >= 2**TIME_BITS), received * 1000, at)
+    verdict = np.full(len(at), Verdict.REFUSED, np.uint8)
+    return replace(block, reason=reason[refused], received_at_s=received, read_at_ms=at, verdict=verdict)
+
+
+def held_block(held: list[Held]) -> Block:
+    """What was held back and is no reading: whole messages, objects of a message, rows of a file."""
+    points = {pair: i for i, pair in enumerate(dict.fromkeys((h.tally.record.key, h.point) for h in held))}
+    n = len(held)
+    received = np.array([h.tally.received_at_s for h in held], np.int64)
+    return Block(
+        points=tuple(points),
+        slot=np.array([points[h.tally.record.key, h.point] for h in held], np.int32),
+        read_at_ms=received * 1000,
+        ticks=np.zeros(n, np.int64),
+        quality=np.full(n, Quality.BAD, np.uint8),
+        reason=np.array([h.reason for h in held], np.uint16),
+        origin=np.full(n, Origin.TIMED, np.uint8),
+        received_at_s=received,
+        sequence=np.zeros(n, np.uint64),
+        position=np.array([h.tally.record.position for h in held], np.uint64),
+        sent=np.zeros(n, np.int64),
+        units=(("", 0),),
+        sent_unit=np.zeros(n, np.uint16),
+        verdict=np.full(n, Verdict.REFUSED, np.uint8),
+    )
+
+
+def merged_block(block: Block, merged: Merge) -> Block:
+    """Accepted readings, repetitions and conflicts of a merged block.
+
+    A repetition is a duplicate whether or not the ledger raised its sequence: after a crash it may have been raised
+    already.
+    """
+    if not (merged.verdict > Verdict.REPLACED).any():
+        return replace(block, verdict=merged.verdict)
+    verdict = np.where(merged.verdict == Verdict.RAISED, np.uint8(Verdict.DUPLICATE), merged.verdict)
+    said = (verdict != Verdict.DUPLICATE) | merged.repeated
+    return replace(block, verdict=verdict).take(said)
+
+
+def in_order(blocks: Iterable[Block], notices: list[tuple[int, Notice]]) -> Iterator[Passing]:
+    """Join blocks by position and cut them where a notice stands between; each piece bears its last position."""
+    joined = [block for block in blocks if len(block)]
+    if joined:
+        block = join(joined)
+        if len(joined) > 1:
+            block = block.take(np.argsort(block.position, kind="stable"))
+        ends = np.searchsorted(block.position, np.array([at for at, _ in notices], np.uint64)).tolist()
+    else:
+        block, ends = held_block([]), [0] * len(notices)
+    start = 0
+    for end, passing in zip([*ends, len(block)], [*notices, None], strict=True):
+        if end > start:
+            piece = block.take(slice(start, end)) if end - start < len(block) else block
+            yield int(piece.position[-1]), piece
+            start = end
+        if passing is not None:
+            yield passing

@@ -1,0 +1,105 @@
+"""The rows that keep a notice, with the position that carried it in their key or as their version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from nengliu.analysis.intake_rows import Named, labels
+from nengliu.bus import Record
+from schemas.block import Rows
+from schemas.messages import (
+    ActivityNotice,
+    BookNotice,
+    EnterpriseNotice,
+    ImportNotice,
+    Notice,
+    PointNotice,
+    RegionNotice,
+    SchemaNotice,
+    TargetNotice,
+    WiringNotice,
+)
+
+Kept = dict[str, Any]
+"""One row by column."""
+
+
+def notice_rows(notice: Notice, record: Record) -> Rows:
+    """Rows that keep a notice; none if it says nothing."""
+    table, keep = _KEEPERS[type(notice)]
+    each = [row | {"position": record.position} for row in keep(notice)]
+    if isinstance(notice, BookNotice):
+        each[0]["partition"] = record.partition
+    names = each[0] if each else {"position": 0}
+    columns: Named = {name: _column([row[name] for row in each]) for name in names}
+    return Rows(table, columns)
+
+
+def _enterprise(notice: EnterpriseNotice) -> list[Kept]:
+    names = ("enterprise", "name", "name_en", "region", "industry", "simulated")
+    return [{name: getattr(notice.value, name) for name in names}]
+
+
+def _point(notice: PointNotice) -> list[Kept]:
+    point = notice.value
+    names = ("enterprise", "point", "name", "name_en", "item", "unit", "place")
+    numbers = ("decimals", "interval_s", "metering_level")
+    row = {name: getattr(point, name) for name in (*names, *numbers)}
+    return [row | {"kind": point.kind.value, "valid_from": point.valid_from_ms, "definition": _json(point)}]
+
+
+def _schema(notice: SchemaNotice) -> list[Kept]:
+    schema = notice.value
+    return [{"enterprise": schema.enterprise, "schema": schema.schema, "definition": _json(schema)}]
+
+
+def _book(notice: BookNotice) -> list[Kept]:
+    return [{"digest": notice.digest, "definition": _json(notice)}]
+
+
+def _import(notice: ImportNotice) -> list[Kept]:
+    row = msgspec.structs.asdict(notice)
+    return [row | {"started_at": row.pop("started_at_s")}]
+
+
+def _wiring(notice: WiringNotice) -> list[Kept]:
+    return [{"enterprise": notice.enterprise, "source": notice.source, "definition": _json(notice)}]
+
+
+def _region(notice: RegionNotice) -> list[Kept]:
+    return [msgspec.structs.asdict(notice)]
+
+
+def _target(notice: TargetNotice) -> list[Kept]:
+    whose = {"enterprise": notice.enterprise, "region": notice.region}
+    return [whose | msgspec.structs.asdict(target) for target in notice.targets]
+
+
+def _activity(notice: ActivityNotice) -> list[Kept]:
+    whose = {"enterprise": notice.enterprise}
+    return [whose | msgspec.structs.asdict(activity) for activity in notice.activities]
+
+
+_KEEPERS: dict[type[Any], tuple[str, Callable[[Any], list[Kept]]]] = {
+    EnterpriseNotice: ("enterprise", _enterprise),
+    PointNotice: ("point", _point),
+    SchemaNotice: ("frame_schema", _schema),
+    BookNotice: ("book", _book),
+    ImportNotice: ("import_run", _import),
+    WiringNotice: ("wiring", _wiring),
+    RegionNotice: ("region", _region),
+    TargetNotice: ("target", _target),
+    ActivityNotice: ("activity", _activity),
+}
+
+
+def _column(values: list[Any]) -> Any:
+    return labels(values) if values and isinstance(values[0], str) else np.array(values)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,11 @@
+SELECT enterprise, e.name AS name, e.name_en AS name_en, e.region AS region, e.industry AS industry,
+    incident, class, cause, severity, state,
+    nullIf(toDateTime64(i.shelved_until, 3, 'Asia/Shanghai'), toDateTime64(0, 3, 'Asia/Shanghai')) AS shelved_until,
+    shelve_reason, root, source, line, meter, point, members, opened_at,
+    toDateTime64(i.raised_at, 3, 'Asia/Shanghai') AS raised_at,
+    nullIf(i.cleared_at, toDateTime64(0, 3, 'Asia/Shanghai')) AS cleared_at,
+    toDateTime64(i.updated_at, 3, 'Asia/Shanghai') AS updated_at,
+    nullIf(toDateTime64(i.acknowledged_at, 3, 'Asia/Shanghai'), toDateTime64(0, 3, 'Asia/Shanghai')) AS acknowledged_at,
+    acknowledged_by,
+    nullIf(toDateTime64(i.closed_at, 3, 'Asia/Shanghai'), toDateTime64(0, 3, 'Asia/Shanghai')) AS closed_at,
+    closed_by, comment, evidence, count, revision

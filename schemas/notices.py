@@ -1,0 +1,232 @@
+"""Notices: everything in the log that is no reading, as JSON objects; `notice` names the kind.
+
+The structs are the contract; what a value may be is checked where ingest takes it in
+(`nengliu.analysis.notices`, `nengliu.analysis.links`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from nengliu.domain.points import Enterprise, Point, Schema
+
+
+class EnterpriseNotice(msgspec.Struct, tag="enterprise", tag_field="notice", frozen=True):
+    """An enterprise is (again) described."""
+
+    value: Enterprise
+
+
+class PointNotice(msgspec.Struct, tag="point", tag_field="notice", frozen=True):
+    """A point is (again) described; the newest position holds."""
+
+    value: Point
+
+
+class SchemaNotice(msgspec.Struct, tag="schema", tag_field="notice", frozen=True):
+    """A column list is declared; a number, once used, keeps its columns."""
+
+    value: Schema
+
+
+class BookNotice(msgspec.Struct, tag="book", tag_field="notice", frozen=True):
+    """The books of factors in force, whole; `digest` names the edition."""
+
+    digest: str
+    factors: tuple[dict[str, str], ...]
+
+
+class RejectedRow(msgspec.Struct, frozen=True):
+    """A row of a file that could not become a reading."""
+
+    row: int
+    reason: int
+    point: str = ""
+    text: str = ""
+    parameters: dict[str, str] = {}
+
+
+class RejectedNotice(msgspec.Struct, tag="rejected", tag_field="notice", frozen=True):
+    """Rows of a file that were refused before the log; they enter the quarantine from here."""
+
+    enterprise: str
+    source: str
+    received_at_s: int
+    rows: tuple[RejectedRow, ...]
+
+
+class ImportNotice(msgspec.Struct, tag="import", tag_field="notice", frozen=True):
+    """An import ended: what it read and what became of it."""
+
+    enterprise: str
+    digest: str
+    sequence_base: int
+    file: str
+    started_at_s: int
+    rows: int
+    readings: int
+    repaired: int
+    rejected: int
+
+
+class LinkEvent(msgspec.Struct, frozen=True):
+    """A change of a link's state as its collector saw it.
+
+    Parameters
+    ----------
+    at_ms
+        When it was seen [ms, UTC].
+    kind
+        Number of `nengliu.domain.links.LinkKind`.
+    line, meter
+        What it speaks of; both empty: the collector itself.
+    reason
+        Number of `Reason`: why it is down; 0 otherwise.
+    since_ms
+        Since when the state before lasted, for an end ("up again, was down since"); 0: not known.
+    """
+
+    at_ms: int
+    kind: int
+    line: str = ""
+    meter: str = ""
+    reason: int = 0
+    since_ms: int = 0
+    parameters: dict[str, str] = {}
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """Due readings that could not be taken: of each of `points`, `count` of them in [first_ms, last_ms]."""
+
+    first_ms: int
+    last_ms: int
+    count: int
+    reason: int
+    points: tuple[str, ...]
+    parameters: dict[str, str] = {}
+
+
+class LinkNotice(msgspec.Struct, tag="link", tag_field="notice", frozen=True):
+    """What a collector saw that is no value: changes of its links, and due readings it could not take."""
+
+    enterprise: str
+    source: str
+    sequence: int
+    received_at_s: int
+    events: tuple[LinkEvent, ...] = ()
+    missed: tuple[Missed, ...] = ()
+
+
+class WiredMeter(msgspec.Struct, frozen=True):
+    """A meter of a line and the points it feeds."""
+
+    meter: str
+    points: tuple[str, ...]
+
+
+class WiredLine(msgspec.Struct, frozen=True):
+    """A line of a collector and its meters."""
+
+    line: str
+    meters: tuple[WiredMeter, ...]
+
+
+class WiringNotice(msgspec.Struct, tag="wiring", tag_field="notice", frozen=True):
+    """Which point hangs on which meter and line of a collector, whole; the newest position holds."""
+
+    enterprise: str
+    source: str
+    lines: tuple[WiredLine, ...]
+
+
+class ActionNotice(msgspec.Struct, tag="action", tag_field="notice", frozen=True):
+    """What a person does about an incident.
+
+    Parameters
+    ----------
+    action
+        acknowledge, shelve, unshelve or close.
+    by
+        Login of the person.
+    at_s
+        When it was done [s, UTC].
+    until_s
+        End of a shelving [s, UTC]; 0 otherwise.
+    """
+
+    enterprise: str
+    incident: str
+    action: str
+    by: str
+    at_s: int
+    reason: str = ""
+    until_s: int = 0
+
+
+class TickNotice(msgspec.Struct, tag="tick", tag_field="notice", frozen=True):
+    """A partition's clock moves on though nobody sends."""
+
+    at_s: int
+
+
+class RegionNotice(msgspec.Struct, tag="region", tag_field="notice", frozen=True):
+    """A region is (again) described; row and column are its place on the tile map."""
+
+    region: str
+    name: str
+    name_en: str
+    parent: str
+    row: int
+    column: int
+
+
+class Target(msgspec.Struct, frozen=True):
+    """What may be used in a period: ``metric`` energy_total or energy_intensity, period 2026 or 2026-03."""
+
+    metric: str
+    period: str
+    value: float
+    unit: str
+    source: str
+
+
+class TargetNotice(msgspec.Struct, tag="target", tag_field="notice", frozen=True):
+    """Targets of an enterprise, or of the region itself where `enterprise` is empty."""
+
+    enterprise: str
+    region: str
+    targets: tuple[Target, ...]
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """What an enterprise did in a month: ``measure`` output_value, value_added or output, period 2026-03."""
+
+    measure: str
+    period: str
+    value: float
+    unit: str
+    source: str
+
+
+class ActivityNotice(msgspec.Struct, tag="activity", tag_field="notice", frozen=True):
+    """Output of an enterprise, month by month; of a repeated month the newest position holds."""
+
+    enterprise: str
+    activities: tuple[Activity, ...]
+
+
+Notice = (
+    EnterpriseNotice
+    | PointNotice
+    | SchemaNotice
+    | BookNotice
+    | RejectedNotice
+    | ImportNotice
+    | LinkNotice
+    | WiringNotice
+    | ActionNotice
+    | TickNotice
+    | RegionNotice
+    | TargetNotice
+    | ActivityNotice
+)
