@@ -27,7 +27,7 @@ from acquisition.simulator.site import Flaw, FlawKind
 from nengliu.domain.links import LinkKind
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Origin, Reason
-from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS, Level, period_start_ms
+from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS, Level, day_of, day_start, period_start_ms
 from schemas.messages import MISSING, Frame, LinkEvent, LinkNotice, Missed, RowsFrame
 
 TWICE_IN = 400
@@ -64,6 +64,8 @@ class Rows:
         return joined.take(np.argsort(joined.received_at_s, kind="stable"))
 
 
+END_S = 2**62
+"""After everything [s]."""
 NO_ROWS = Rows(*(np.empty(0, np.int64) for _ in range(4)))
 
 
@@ -73,22 +75,25 @@ def history(plant: Plant) -> Iterator[RowsFrame | LinkNotice]:
 
 
 def days_of(plant: Plant) -> Iterator[list[RowsFrame | LinkNotice]]:
-    """Tell the past day by day (of the story, from its first instant on), each in order of receipt."""
+    """Tell the past by China days of receipt, each in order of receipt.
+
+    All plants of a history have as many of them, so that a province is told day by day.
+    """
     numbers, waiting = itertools.count(), NO_ROWS
     links = sorted(_links(plant), key=lambda notice: notice.received_at_s)
-    for first_day in range(0, plant.days, BLOCK_DAYS):
-        last_day = min(first_day + BLOCK_DAYS, plant.days)
-        waiting = waiting.join(_read(plant, first_day, last_day))
-        for day in range(first_day, last_day):
-            end_s = (plant.start_ms + (day + 1) * DAY_MS) // 1000 if day + 1 < plant.days else 2**62
-            due = [notice for notice in links if notice.received_at_s < end_s]
-            del links[: len(due)]
-            told: list[RowsFrame | LinkNotice] = []
-            for notice in due:
-                waiting = _tell(plant, waiting, notice.received_at_s, numbers, told)
-                told.append(_numbered(plant, notice, next(numbers)))
-            waiting = _tell(plant, waiting, end_s, numbers, told)
-            yield told
+    first, last = (int(day) for day in day_of(np.array([plant.start_ms, plant.end_ms])))
+    ends_s = (day_start(np.arange(first + 1, last + 1)) // 1000).tolist()
+    read_s = 0
+    for end_s in [*ends_s, END_S]:
+        while read_s < min(end_s, plant.end_ms // 1000 + 1):
+            waiting, read_s = _read_more(plant, waiting, read_s)
+        told: list[RowsFrame | LinkNotice] = []
+        while links and links[0].received_at_s < end_s:
+            notice = links.pop(0)
+            waiting = _tell(plant, waiting, notice.received_at_s, numbers, told)
+            told.append(_numbered(plant, notice, next(numbers)))
+        waiting = _tell(plant, waiting, end_s, numbers, told)
+        yield told
 
 
 def booked(plant: Plant, after_ms: int, now_ms: int, boot_s: int, number: int) -> Frame | None:
@@ -129,6 +134,14 @@ def span_of(plant: Plant, flaw: Flaw) -> tuple[int, int]:
     months = period_start_ms(Level.MONTH, np.array([start, start + length], dtype=np.int64))
     start = start if months[0] == months[1] else int(months[1]) + HOUR_MS
     return start, start + length
+
+
+def _read_more(plant: Plant, waiting: Rows, read_s: int) -> tuple[Rows, int]:
+    """Read the next weeks; give all that waits to be told, and the instant up to which it is complete [s]."""
+    day = max(read_s * 1000 - plant.start_ms, 0) // DAY_MS
+    end = min(day + BLOCK_DAYS, plant.days)
+    complete_s = (plant.start_ms + end * DAY_MS) // 1000 + (end == plant.days)
+    return waiting.join(_read(plant, day, end)), complete_s
 
 
 def _tell(

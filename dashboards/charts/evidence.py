@@ -66,7 +66,7 @@ def readings(trace: Trace, witness: Trace | None, around: Around, ink: Ink, *, s
     right = value_axis(theme, from_zero=False) | {"splitLine": {"show": False}}
     return option(
         theme,
-        grid=grid(),
+        grid=grid(right=26),
         legend=legend(theme, names),
         media=narrow(names),
         tooltip=tooltip(theme),
@@ -231,7 +231,12 @@ def _edges(slots: pd.DatetimeIndex, around: Around, ink: Ink) -> Spec:
     lines = [
         {
             "xAxis": int(np.clip(np.searchsorted(slots, np.datetime64(at), "right") - 1, 0, len(slots) - 1)),
-            "label": {"formatter": ink.text(f"incident.{name}"), "color": ink.theme.bad[0], "fontSize": 11},
+            "label": {
+                "formatter": ink.text(f"incident.{name}"),
+                "color": ink.theme.bad[0],
+                "fontSize": 11,
+                "position": "start",
+            },
         }
         for at, name in told
     ]

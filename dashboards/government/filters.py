@@ -164,8 +164,8 @@ def _one_of(kind: type[E], word: str, default: E, notes: list[tuple[str, str]]) 
 # -- the bar ---------------------------------------------------------------------------------------------------
 
 
-def toolbar(filters: Filters, known: Places, text: Text) -> None:
-    """Draw the choices; each writes its parameter into the address."""
+def toolbar(filters: Filters, known: Places, text: Text, *, against: bool = True) -> None:
+    """Draw the choices; each writes its parameter into the address.  What is compared is chosen where `against`."""
     with st.container(key="choices", horizontal=True, vertical_alignment="center", width="content"):
         _select(
             "region",
@@ -190,7 +190,8 @@ def toolbar(filters: Filters, known: Places, text: Text) -> None:
             label_visibility="collapsed",
             **bound("period", str(filters.reach)),
         )
-        _against(filters, text)
+        if against:
+            _against(filters, text)
 
 
 def _region_label(code: str, known: Places, text: Text) -> str:

@@ -28,13 +28,18 @@ from dashboards.ui import parts
 SHOWN = 7
 
 
-@st.fragment(run_every="10s")
 def incidents_card(context: Context) -> None:
+    """Draw the card of live incidents."""
+    with st.container(key="card_incidents", height="stretch"):
+        _live(context)
+
+
+@st.fragment(run_every="10s")
+def _live(context: Context) -> None:
     """Draw the list; runs by itself every ten seconds."""
     text = context.text
-    with st.container(key="card_incidents", height="stretch"):
-        st.html(parts.title(text("overview.live"), text("overview.refreshed", at=f"{data.now():%H:%M:%S}")))
-        st.html(listed(context))
+    st.html(parts.title(text("overview.live"), text("overview.refreshed", at=f"{data.now():%H:%M:%S}")))
+    st.html(listed(context))
 
 
 @st.cache_data(ttl=data.LIVE_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)

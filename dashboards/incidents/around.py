@@ -43,7 +43,8 @@ def around(row: Row, at: datetime) -> Around:
     end = None if pd.isna(cleared) else cleared
     margin = max(LEAST, min(((end or at) - begin) / 2, timedelta(hours=24)))
     first = begin - margin
-    after = min(max((end or at) + margin, begin + margin), max(at, begin + margin), first + LONGEST)
+    after = min(at if end is None else end + margin, at, first + LONGEST)
+    after = max(after, begin)
     return Around(begin, end, _cut(first), _cut(after) + timedelta(minutes=15))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.ui.frame import nothing_yet, page
+from dashboards.government.quality import render
+from dashboards.ui.frame import page
 
-page("gov_quality", nothing_yet)
+page("gov_quality", render)

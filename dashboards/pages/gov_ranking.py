@@ -1,7 +1,8 @@
-"""Ranking of the enterprises, at ``/gov-ranking``."""
+"""Ranking and structure of regions, industries and enterprises, at ``/gov-ranking``."""
 
 from __future__ import annotations
 
-from dashboards.ui.frame import nothing_yet, page
+from dashboards.government.ranking import render
+from dashboards.ui.frame import page
 
-page("gov_ranking", nothing_yet)
+page("gov_ranking", render)

@@ -53,7 +53,9 @@ class Cause(IntEnum):
 class Evidence(StrEnum):
     """What was seen; a rule says evidence, never a cause (`nengliu.analysis.watch.diagnosis` decides)."""
 
-    NOTHING_COMES = "NOTHING_COMES"
+    COLLECTOR_QUIET = "COLLECTOR_QUIET"
+    LINE_QUIET = "LINE_QUIET"
+    METER_QUIET = "METER_QUIET"
     COLLECTOR_STOPPED = "COLLECTOR_STOPPED"
     LINE_DOWN = "LINE_DOWN"
     METER_DOWN = "METER_DOWN"

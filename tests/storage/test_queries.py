@@ -20,13 +20,9 @@ from nengliu.storage.queries import Question, questions
 from schemas.block import Rows
 
 _ALL = sorted(questions())
-_LEVELS = {"level": ["15min", "hour", "day", "month"], "coal_level": ["day", "month"]}
-_WINDOWS_AND_LEVELS = [
-    (name, level)
-    for name in _ALL
-    if questions()[name].has_windows
-    for level in next((_LEVELS[p.kind] for p in questions()[name].parameters if p.name == "level"), ["day"])
-]
+_BY_ENTERPRISE = [name for name in _ALL if "enterprise" in questions()[name].columns]
+"""Of all others, sums and counts, the scope is proved in test_tenants.py."""
+_POINTS = {"points": "points", "from_ms": "instants"}
 _NAIVE = datetime(2018, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _EMPTY = [
     Scope("analyst"),
@@ -53,23 +49,22 @@ def _parameters(question: Question, world: SimpleNamespace) -> dict[str, Any]:
         "from_ms": 1_514_736_000_000,
         "position": 2**63,
         "partition": 0,
+        "point": "main",
+        "incident": "0123456789abcdef",
     }
     return {
         parameter.name: values[parameter.name]
         for parameter in question.parameters
         if parameter.name in values
+        and parameter.kind == _POINTS.get(parameter.name, parameter.kind)
+        and (parameter.default is None or parameter.name in ("start", "end"))
     }
 
 
-def _enterprises(name: str, scope: Scope, world: SimpleNamespace, **more: Any) -> set[str]:
-    """The enterprises an answer speaks of; for answers without that column, which totals it has."""
-    table = ask(world.client, name, scope, **_parameters(questions()[name], world), **more)
-    if "enterprise" in table.column_names:
-        return set(table["enterprise"].to_pylist())
-    if name == "structure":
-        received = sum(table["received"].to_pylist())
-        return {world.north, world.south} if received == 2 else {"one"} if received == 1 else set()
-    return {"book"} if table.num_rows else set()
+def _enterprises(name: str, scope: Scope, world: SimpleNamespace) -> set[str]:
+    """The enterprises an answer speaks of."""
+    table = ask(world.client, name, scope, **_parameters(questions()[name], world))
+    return set(table["enterprise"].to_pylist())
 
 
 # -- what every file promises --------------------------------------------------------------------------
@@ -81,11 +76,10 @@ def test_question_says_what_it_asks_takes_and_gives(world: SimpleNamespace, name
     question = questions()[name]
     table = ask(world.client, name, SYSTEM, **_parameters(question, world))
     assert tuple(table.column_names) == question.columns
-    assert table.num_rows > 0
     assert question.asks.endswith(("?", "?  (for flows)", ".")) or "?" in question.asks
     body = re.sub(r"--[^\n]*", "", question.sql)
-    assert "{scope}" in body
-    bound = set(re.findall(r"\{(\w+):\w+\}", body))
+    assert "{scope}" in body or "{scope_region_rows}" in body
+    bound = set(re.findall(r"\{(\w+):\w+\}", body)) - {"level"}
     in_sql = {p.name for p in question.parameters if p.kind in ("text", "integer", "instant")}
     assert bound == in_sql
     assert "as_of" not in {p.name for p in question.parameters}
@@ -102,51 +96,37 @@ def test_question_reads_windows_under_the_scope(name: str) -> None:
 # -- scope (law 10) ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", _ALL)
-def test_scope_of_one_enterprise_sees_only_it(world: SimpleNamespace, name: str) -> None:
-    """An enterprise gets its own rows, whatever it asks for."""
-    found = _enterprises(name, Scope("enterprise", enterprise=world.north), world)
-    assert found <= {world.north, "one"}
-    assert bool(found) is (name != "state_book")
-
-
-@pytest.mark.parametrize("name", _ALL)
-@pytest.mark.parametrize("role", ["analyst", "planner", "enforcement"])
-def test_scope_of_a_region_sees_only_its_enterprises(world: SimpleNamespace, name: str, role: str) -> None:
-    """Government sees its region and what lies in it."""
-    found = _enterprises(name, Scope(role, region="44"), world)
-    assert found <= {world.south, "one"}
-    assert bool(found) is (name != "state_book")
-
-
-@pytest.mark.parametrize("name", _ALL)
+@pytest.mark.parametrize("name", _BY_ENTERPRISE)
 def test_scope_without_a_valid_limit_sees_nothing(world: SimpleNamespace, name: str) -> None:
     """A forgotten, unknown or forged limit fails closed."""
     for scope in _EMPTY:
         assert _enterprises(name, scope, world) == set(), scope
 
 
-@pytest.mark.parametrize("name", _ALL)
+@pytest.mark.parametrize("name", _BY_ENTERPRISE)
 def test_scope_of_the_nation_sees_all_and_can_be_narrowed(world: SimpleNamespace, name: str) -> None:
     """The nation sees everything; a region or enterprise given beside it narrows even that."""
-    everything = {"book"} if name == "state_book" else {world.north, world.south}
-    assert _enterprises(name, Scope("nation"), world) == everything
-    assert _enterprises(name, Scope("nation", region="11"), world) <= {world.north, "one"}
+    assert _enterprises(name, Scope("nation"), world) == {world.north, world.south}
+    assert _enterprises(name, Scope("nation", region="11"), world) == {world.north}
     assert _enterprises(name, Scope("analyst", "44", world.north), world) == set()
 
 
-@pytest.mark.parametrize(("name", "level"), _WINDOWS_AND_LEVELS)
-def test_scope_holds_as_of_a_day_at_every_level(world: SimpleNamespace, name: str, level: str) -> None:
-    """The history is under the same scope as the present."""
-    parameters = _parameters(questions()[name], world)
-    if "level" in parameters:
-        parameters["level"] = level
-    for scope, seen in ((Scope("analyst", region="44"), 1), (Scope("enterprise"), 0), (SYSTEM, 2)):
-        table = ask(world.client, name, scope, as_of=date(2018, 1, 1), **parameters)
-        count = sum(table["received"].to_pylist()) if name == "structure" else table.num_rows
-        assert count == seen
-        if seen == 1 and name != "structure":
-            assert table["enterprise"].to_pylist() == [world.south]
+@pytest.mark.parametrize(
+    ("scope", "seen"),
+    [
+        (Scope("nation"), {"110100", "440300"}),
+        (Scope("nation", region="44"), {"440300"}),
+        (Scope("planner", region="11"), {"110100"}),
+        (Scope("analyst"), set()),
+        (Scope("analyst", region="%"), set()),
+        (Scope("analyst", region="11", enterprise="91110000TESTNORTH1"), set()),
+        (Scope("enterprise", enterprise="91110000TESTNORTH1"), set()),
+        (Scope("stranger", region="11"), set()),
+    ],
+)
+def test_scope_over_rows_of_regions(world: SimpleNamespace, scope: Scope, seen: set[str]) -> None:
+    """Government sees the rows of its own region, the nation all, an enterprise none."""
+    assert set(ask(world.client, "regions", scope)["region"].to_pylist()) == seen
 
 
 def test_scope_follows_the_newest_region_of_an_enterprise(
@@ -166,7 +146,7 @@ def test_scope_follows_the_newest_region_of_an_enterprise(
     ("name", "parameters", "said"),
     [
         ("window", {}, "no question 'window'; did you mean windows"),
-        ("zzz", {}, "known are completeness, enterprises"),
+        ("zzz", {}, "known are budget, completeness"),
         ("points", {"enterprize": "x"}, "no parameter 'enterprize'; did you mean enterprise"),
         ("points", {}, "parameter 'enterprise' is missing (text)"),
         ("points", {"enterprise": 3}, "expected a text, got 3"),

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Facts
 from nengliu.domain.points import Kind
+from nengliu.domain.units import dimension
 
 Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
@@ -67,8 +68,11 @@ FACTS: dict[str, tuple[str, object]] = {
     "modulus": ("i8", 0),
     "worth": ("i8", 1),
     "meters": ("i4", 0),
+    "supply": ("?", False),
+    "voltage": ("?", False),
+    "parent": ("i4", NEVER),
 }
-"""Of the catalogue: rated [ticks/h], 0: none; worth [ticks/step]."""
+"""Of the catalogue: supply: it shows voltage or electric power; parent: slot of the supply above it; rated [ticks/h], 0: none; worth [ticks/step]."""
 
 TRAIL: dict[str, tuple[str, object]] = {
     "seen_s": ("i8", NEVER),
@@ -90,6 +94,7 @@ class SlotTable:
         self.enterprises: list[str] = []
         self.facts, self.trail = Columns(**FACTS), Columns(**TRAIL)
         self.changes: dict[int, Ints] = {}
+        self.places: dict[int, str] = {}
         self._slots: dict[tuple[str, str], int] = {}
         self._enterprises: dict[str, int] = {}
 
@@ -132,6 +137,8 @@ class SlotTable:
             "maximum": 2**62 if point.maximum is None else point.maximum,
             "valid_to_s": min(point.valid_to_ms // 1000, 2**62),
             "meters": len(facts.services),
+            "supply": point.kind is Kind.GAUGE and dimension(point.unit) in ("power", "voltage"),
+            "voltage": dimension(point.unit) == "voltage",
         }
         if facts.services:
             last = facts.services[-1]
@@ -139,16 +146,29 @@ class SlotTable:
             self.changes[slot] = np.array([service.meter.from_ms for service in facts.services], np.int64)
         for name, value in values.items():
             column[name][slot] = value
+        self.places[slot] = point.place
+        if column["supply"][slot]:
+            self._hang(point.enterprise)
+
+    def _hang(self, enterprise: str) -> None:
+        """Find each supply's parent anew: the nearest one of the enterprise whose place lies above."""
+        number = self.enterprise(enterprise)
+        mine = np.flatnonzero(self.facts["supply"] & (self.facts["enterprise"] == number)).tolist()
+        at = {self.places[slot]: slot for slot in reversed(mine)}
+        for slot in mine:
+            steps = self.places[slot].split("/")
+            above = ("/".join(steps[:n]) for n in range(len(steps) - 1, 0, -1))
+            self.facts["parent"][slot] = next((at[place] for place in above if place in at), NEVER)
 
     def snapshot(self) -> object:
         """Copy of everything."""
-        names = list(self.points), list(self.enterprises), dict(self.changes)
+        names = list(self.points), list(self.enterprises), dict(self.changes), dict(self.places)
         return *names, self.facts.snapshot(), self.trail.snapshot()
 
     def resume(self, state: Any) -> None:
         """Go on with what `snapshot` gave."""
-        points, enterprises, changes, facts, trail = state
-        self.changes = dict(changes)
+        points, enterprises, changes, places, facts, trail = state
+        self.changes, self.places = dict(changes), dict(places)
         for code in enterprises:
             self.enterprise(code)
         for point in points:

@@ -1,0 +1,123 @@
+"""What the quality page asks: who is heard, what came of what was due, what was held back, which faults there were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboards import data
+from dashboards.data import LIVE_S, STILL_S
+from dashboards.government.context import BY_KEY, Context
+from dashboards.government.places import CITY_DIGITS, division, industry_name, padded
+from dashboards.periods import Span
+
+COUNTS = ("due", "received", "late", "substituted", "manual", "suspect", "bad", "estimated_points", "points")
+SILENT_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole, both counted."""
+
+    part: float
+    whole: float
+
+    @property
+    def value(self) -> float | None:
+        """Give the share, None where the whole is nothing."""
+        return data.share(self.part, self.whole)
+
+
+def _narrow(context: Context) -> dict[str, str]:
+    return {"region": context.region, "industry": context.filters.industry}
+
+
+@st.cache_data(ttl=LIVE_S, max_entries=200, show_spinner=False, hash_funcs=BY_KEY)
+def online(context: Context) -> pd.DataFrame:
+    """Who is heard now, by city and industry: region, industry, enterprises, heard, points, points_heard."""
+    return context.asker.ask("quality_online", live=True, **_narrow(context))
+
+
+def grouped(context: Context, frame: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Put the rows of `online` together by ``city`` or ``industry``, the least heard first."""
+    if by == "city":
+        codes = [padded(str(code)[:CITY_DIGITS]) for code in frame["region"]]
+        name = {code: context.known.name(code, context.text) for code in codes}
+    else:
+        codes = [division(str(code)) for code in frame["industry"]]
+        name = {code: industry_name(code, context.text) for code in codes}
+    sums = frame.assign(code=codes).groupby("code")[["enterprises", "heard", "points", "points_heard"]].sum()
+    found = sums.reset_index().assign(share=lambda f: f["heard"] / f["enterprises"])
+    found.insert(1, "name", found["code"].map(name))
+    return found.sort_values(["share", "code"], ignore_index=True)
+
+
+@st.cache_data(ttl=STILL_S, max_entries=200, show_spinner=False, hash_funcs=BY_KEY)
+def days(context: Context) -> pd.DataFrame:
+    """What came of what was due, by enterprise and day of the span."""
+    span = context.filters.span
+    return context.asker.ask("quality_days", **_narrow(context), start=span.start, end=span.end)
+
+
+def names(context: Context) -> dict[str, str]:
+    """Give enterprise -> name in the reader's language."""
+    return {
+        str(row["enterprise"]): context.text.either(str(row["name"]), str(row["name_en"]))
+        or str(row["enterprise"])
+        for row in data.records(data.enterprises(context.asker))
+    }
+
+
+def by_unit(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put the days of each enterprise together, the least complete first; `complete` and `late_share` are 0 to 1."""
+    sums = frame.groupby("enterprise", as_index=False)[list(COUNTS)].sum()
+    found = sums.assign(
+        complete=sums["received"] / sums["due"].replace(0, np.nan),
+        late_share=sums["late"] / sums["received"].replace(0, np.nan),
+        estimated_share=sums["estimated_points"] / sums["points"].replace(0, np.nan),
+        suspect_share=(sums["suspect"] + sums["bad"]) / sums["received"].replace(0, np.nan),
+    )
+    return found.sort_values(["complete", "enterprise"], na_position="first", ignore_index=True)
+
+
+def total(frame: pd.DataFrame, part: str, whole: str) -> Share:
+    """Give a share over all enterprises and days."""
+    return Share(float(frame[part].sum()), float(frame[whole].sum()))
+
+
+def matrix(context: Context) -> pd.DataFrame:
+    """Which incidents there were in the span: region, class, cause, count, open."""
+    span = context.filters.span
+    return context.asker.ask("quality_matrix", **_narrow(context), start=span.start, end=_open_end(span))
+
+
+def quarantined(context: Context) -> pd.DataFrame:
+    """What was held back in the span: reason, count, enterprises, last_at, example."""
+    span = context.filters.span
+    return context.asker.ask("quality_quarantine", start=span.start, end=_open_end(span))
+
+
+def taken_in(context: Context) -> pd.DataFrame:
+    """Whether all that came in adds up, by source and day (law 3)."""
+    span = context.filters.span
+    return context.asker.ask("intake", start=span.start, end=_open_end(span))
+
+
+def _open_end(span: Span) -> datetime:
+    """Let the running day count: what is judged by its receipt has no whole days to wait for."""
+    today = data.now().date()
+    return (
+        Span(span.first, today + timedelta(days=1)).end
+        if span.after >= today - timedelta(days=1)
+        else span.end
+    )
+
+
+@st.cache_data(ttl=LIVE_S, max_entries=200, show_spinner=False, hash_funcs=BY_KEY)
+def silent(context: Context) -> pd.DataFrame:
+    """Which points are silent beyond their due time, the longest first."""
+    return context.asker.ask("quality_silent", live=True, **_narrow(context), limit=SILENT_ROWS)
