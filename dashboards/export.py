@@ -68,6 +68,13 @@ def xlsx(sheet: Sheet) -> bytes:
     return buffer.getvalue()
 
 
+FILES = {
+    "csv": (csv, "text/csv"),
+    "xlsx": (xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+}
+"""How each kind of file is built, and its type."""
+
+
 def _rows(book: xlsxwriter.Workbook, page: xlsxwriter.worksheet.Worksheet, frame: pd.DataFrame) -> None:
     head = book.add_format(
         {"bold": True, "bg_color": "#EEF1F5", "bottom": 1, "text_wrap": True, "valign": "top"}

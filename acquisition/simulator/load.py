@@ -183,7 +183,7 @@ def normal(seed: int, number: Int64s) -> Floats:
     bits, low = uniform(seed, number), np.uint64(0xFFFF)
     sums = (bits & low) + (bits >> np.uint64(16) & low) + (bits >> np.uint64(32) & low)
     sums += bits >> np.uint64(48)
-    return (sums / 65_536 - 2) * np.sqrt(3)
+    return np.asarray((sums / 65_536 - 2) * np.sqrt(3))
 
 
 @functools.cache

@@ -158,7 +158,7 @@ def steps(plant: Plant, first: int, count: int) -> Int64s:
 def steps_before(plant: Plant, quarter: int) -> Int64s:
     """Steps of every channel from the start of the history to the beginning of a quarter: int64 (channels,)."""
     number, rest = divmod(quarter, BLOCK)
-    return _before(plant, number) + _block(plant, number)[:rest].sum(axis=0)
+    return np.asarray(_before(plant, number) + _block(plant, number)[:rest].sum(axis=0))
 
 
 def readings(plant: Plant, stamps: Int64s) -> Int64s:

@@ -103,8 +103,7 @@ def key_of(message: Message) -> str:
         return f"region-{message.region}"
     if isinstance(message, TargetNotice) and not message.enterprise:
         return f"region-{message.region}"
-    spoken_of = getattr(message, "value", message)
-    return str(spoken_of.enterprise)
+    return str(getattr(getattr(message, "value", message), "enterprise"))  # noqa: B009 - each has one
 
 
 def regions() -> Iterator[RegionNotice]:

@@ -197,7 +197,7 @@ def _spoil(plant: Plant, flaw: Flaw, stamps: Int64s, values: Int64s, received_at
     rows = np.flatnonzero((stamps > start) & (stamps < end))
     if not len(rows):
         return
-    columns = [plant.site.column(point) for point in flaw.points]
+    columns = np.array([plant.site.column(point) for point in flaw.points], np.int64)
     where = np.ix_(rows, columns)
     if flaw.kind is FlawKind.HELD:
         received_at_s[rows] = end // 1000 + (stamps[rows, None] - start) // QUARTER_MS // HELD_PER_S

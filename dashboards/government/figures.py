@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pandas as pd
 
@@ -61,7 +62,7 @@ def budget(context: Context, by: str = "") -> pd.DataFrame:
     return context.asker.ask("budget", **_where(context, by), items=ENERGY, end=end)
 
 
-def _where(context: Context, by: str) -> dict[str, str | int]:
+def _where(context: Context, by: str) -> dict[str, Any]:
     return {
         "by": by,
         "digits": context.known.children_digits,
@@ -85,9 +86,9 @@ def with_grades(frame: pd.DataFrame, on: date) -> pd.DataFrame:
 def standing(context: Context, by: str) -> pd.DataFrame:
     """Put side by side what is known of each node: energy, intensity, budget and grade; worst deviation first."""
     known = energy(context, by).set_index("node")
-    value = intensity(context, by).set_index("node")[["intensity", "change", "last_period"]]
+    value = intensity(context, by).set_index("node")[["intensity", "change"]]
     path = to_date(budget(context, by))[["used_kgce", "budget_kgce", "deviation", "target_tce"]]
-    joined = known.join(value.add_prefix("intensity_")).join(path)
+    joined = known.join(value.rename(columns={"change": "intensity_change"})).join(path)
     graded = with_grades(joined, last_day(context))
     return graded.sort_values(["deviation", "coal_kgce"], ascending=False, na_position="last").reset_index()
 

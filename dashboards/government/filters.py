@@ -202,7 +202,7 @@ def _region_label(code: str, known: Places, text: Text) -> str:
 
 def _select(name: str, value: str, options: list[str], label: object, width: int) -> None:
     st.selectbox(
-        name,
+        text(f"choice.{name}"),
         options,
         format_func=label,
         label_visibility="collapsed",

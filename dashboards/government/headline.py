@@ -46,8 +46,8 @@ def headline_words(context: Context, known: Places) -> str:
         words.append(f"<span>{escape(text('head.until', at=stamp(last)[5:]))}</span>")
         words.append(pill(kind, mark, age(text, passed)))
     connected, all_of, online = (int(rows[c].sum()) for c in ("connected", "enterprises", "online"))
-    before, after = (escape(text(key)) for key in ("overview.connected", "overview.units"))
-    words.append(f"<span>{before} <b>{connected:,}</b> / {all_of:,}{after}</span>")
+    before, after = escape(text("overview.connected")), escape(text("overview.of_all", n=f"{all_of:,}"))
+    words.append(f"<span>{before} <b>{connected:,}</b> {after}</span>")
     words.append(_online(text, online, connected))
     return f'<div class="nl-head">{"".join(words)}</div>'
 
@@ -261,13 +261,13 @@ def _incidents(context: Context) -> Indicator:
     standing = counts[~counts["state"].isin(["closed", "shelved"])]
     sums = days.groupby("day")["open"].sum()
     wanted = pd.date_range(end=pd.Timestamp(data.now()).normalize(), periods=figures.TREND_DAYS)
-    trend = [float(sums.get(day, 0.0)) for day in wanted]
+    trend: list[float | None] = [float(sums.get(day, 0.0)) for day in wanted]
     by_class = standing.groupby("class")["count"].sum()
     line = text("list.join").join(
         text("overview.of_class", name=text.get(f"incident_class.{name}", str(name)), n=int(n))
         for name, n in by_class.sort_values(ascending=False).items()
     )
-    more = int(trend[-1] - trend[-2])
+    more = int(sums.get(wanted[-1], 0) - sums.get(wanted[-2], 0))
     kind, mark = ("bad", "↑") if more > 0 else ("good", "↓") if more < 0 else ("flat", "")
     label = text("overview.incidents")
     return Indicator(

@@ -23,6 +23,8 @@ from dashboards.ui.parts import pill
 
 Table = Callable[[Context], str]
 SHOWN = 60
+_WIDE = {"table.last", "trust.column_received", "trust.column_estimated", "trust.column_newest"}
+"""Columns a phone leaves out."""
 FULL_ONLINE, FAIR_ONLINE = 0.98, 0.9
 LATE_WARN, LATE_BAD = 0.05, 0.2
 
@@ -115,7 +117,9 @@ def _group(context: Context, by: str, row: Row) -> str:
 
 
 def _head(context: Context, *keys: str) -> str:
-    cells = "".join(f"<th>{escape(context.text(key))}</th>" for key in keys)
+    cells = "".join(
+        f"<th{' class=h' if key in _WIDE else ''}>{escape(context.text(key))}</th>" for key in keys
+    )
     return f"<thead><tr>{cells}</tr></thead>"
 
 
@@ -192,7 +196,10 @@ def _silent_row(context: Context, row: Row) -> str:
     else:
         since = stamp(last)[5:]
         length = pill("bad", "■", age(text, timedelta(seconds=float(row["silent_s"])), "old"))
-    return f'<tr><td class="n">{unit}</td><td class="n">{escape(point)}</td><td>{since}</td><td>{length}</td></tr>'
+    return (
+        f'<tr><td class="n">{unit}</td><td class="n">{escape(point)}</td>'
+        f'<td class="h">{since}</td><td>{length}</td></tr>'
+    )
 
 
 def unit_link(context: Context, code: str, name: str) -> str:
@@ -224,14 +231,14 @@ def units(context: Context) -> str:
 
 def _unit_row(context: Context, row: Row, known: dict[str, str]) -> str:
     code, part = str(row["enterprise"]), _number(row["complete"])
-    shares = "".join(
-        f"<td>{percent(_number(row[name]))}</td>"
-        for name in ("late_share", "estimated_share", "suspect_share")
+    late, estimated, suspect = (
+        percent(_number(row[name])) for name in ("late_share", "estimated_share", "suspect_share")
     )
+    shares = f"<td>{late}</td><td class='h'>{estimated}</td><td>{suspect}</td>"
     return (
         f'<tr><td class="n">{unit_link(context, code, known.get(code, code))}</td>'
         f"<td>{pill(*completeness_mark(part), percent(part))}</td>"
-        f"<td>{row['received']:,} / {row['due']:,}</td>{shares}</tr>"
+        f"<td class='h'>{row['received']:,} / {row['due']:,}</td>{shares}</tr>"
     )
 
 
@@ -250,11 +257,11 @@ def held(context: Context) -> str:
     )
     rows = "".join(
         f'<tr><td class="n w"><b>{escape(reason_sentence(context, str(row["reason"])))}</b></td>'
-        f"<td>{row['count']:,}</td><td>{row['enterprises']:,}</td><td>{stamp(row['last_at'])[5:]}</td></tr>"
+        f"<td>{row['count']:,}</td><td>{row['enterprises']:,}</td><td class='h'>{stamp(row['last_at'])[5:]}</td></tr>"
         for row in data.records(frame)
     )
     total = f"<td>{escape(text('table.sum'))}</td><td>{int(frame['count'].sum()):,}</td>"
-    sums = f'<tr class="sum">{total}<td></td><td></td></tr>'
+    sums = f'<tr class="sum">{total}<td></td><td class="h"></td></tr>'
     return f'<table class="nl-tab">{head}<tbody>{rows}{sums}</tbody></table>'
 
 

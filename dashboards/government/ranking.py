@@ -26,6 +26,7 @@ from dashboards.government.grades import grade_pill, signed
 from dashboards.government.headline import simulated
 from dashboards.government.measures import BY, RANKINGS, Ranking
 from dashboards.government.places import industry_name
+from dashboards.i18n import Text
 from dashboards.ui import parts
 from dashboards.ui.frame import Frame
 from dashboards.ui.theme import item_colour, item_order
@@ -96,18 +97,19 @@ def crumbs(context: Context, view: View) -> str:
 def _choices(context: Context, view: View) -> None:
     text = context.text
     with st.container(key="choices_ranking", horizontal=True, vertical_alignment="center"):
-        for name, options, label, value in (
-            ("by", list(BY), "ranking.by_", view.by),
-            ("measure", list(RANKINGS), "ranking.measure_", view.ranking.key),
-        ):
-            st.segmented_control(
-                name,
-                options,
-                format_func=lambda option, label=label: text(f"{label}{option}"),
-                required=True,
-                label_visibility="collapsed",
-                **bound(name, value),
-            )
+        _choice("by", list(BY), view.by, text)
+        _choice("measure", list(RANKINGS), view.ranking.key, text)
+
+
+def _choice(name: str, options: list[str], value: str, text: Text) -> None:
+    st.segmented_control(
+        text(f"ranking.{name}"),
+        options,
+        format_func=lambda option: text(f"ranking.{name}_{option}"),
+        required=True,
+        label_visibility="collapsed",
+        **bound(name, value),
+    )
 
 
 @st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
@@ -214,20 +216,23 @@ def _table_card(context: Context, view: View) -> None:
         line = text("source.line", table=text("overview.source"), known=stamp(known))
         with st.container(key="foot_ranking", horizontal=True, vertical_alignment="center"):
             st.html(f'<div class="nl-src">{escape(line)}</div>', width="stretch")
-            for kind, build, mime in (
-                ("csv", export.csv, "text/csv"),
-                ("xlsx", export.xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-            ):
-                st.download_button(
-                    text(f"numbers.{kind}"),
-                    data=lambda build=build: build(sheet(context, view, line)),
-                    file_name=f"ranking_{view.by}_{figures.last_day(context):%Y%m%d}.{kind}",
-                    mime=mime,
-                    key=f"get_{kind}_ranking",
-                    type="tertiary",
-                    icon=":material/download:",
-                    on_click="ignore",
-                )
+            for kind in export.FILES:
+                _download(context, view, line, kind)
+
+
+def _download(context: Context, view: View, line: str, kind: str) -> None:
+    """Offer a file; it is built when it is asked for, not before."""
+    build, mime = export.FILES[kind]
+    st.download_button(
+        context.text(f"numbers.{kind}"),
+        data=lambda: build(sheet(context, view, line)),
+        file_name=f"ranking_{view.by}_{figures.last_day(context):%Y%m%d}.{kind}",
+        mime=mime,
+        key=f"get_{kind}_ranking",
+        type="tertiary",
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 @st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)

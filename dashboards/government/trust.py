@@ -13,7 +13,7 @@ from dashboards import data
 from dashboards.data import LIVE_S, STILL_S
 from dashboards.government.context import BY_KEY, Context
 from dashboards.government.places import CITY_DIGITS, division, industry_name, padded
-from dashboards.periods import Span
+from dashboards.periods import midnight
 
 COUNTS = ("due", "received", "late", "substituted", "manual", "suspect", "bad", "estimated_points", "points")
 SILENT_ROWS = 200
@@ -91,30 +91,20 @@ def total(frame: pd.DataFrame, part: str, whole: str) -> Share:
 
 def matrix(context: Context) -> pd.DataFrame:
     """Which incidents there were in the span: region, class, cause, count, open."""
-    span = context.filters.span
-    return context.asker.ask("quality_matrix", **_narrow(context), start=span.start, end=_open_end(span))
+    start = context.filters.span.start
+    return context.asker.ask("quality_matrix", **_narrow(context), start=start, end=_end(context))
 
 
 def quarantined(context: Context) -> pd.DataFrame:
     """What was held back in the span: reason, count, enterprises, last_at, example."""
-    span = context.filters.span
-    return context.asker.ask("quality_quarantine", start=span.start, end=_open_end(span))
+    start = context.filters.span.start
+    return context.asker.ask("quality_quarantine", start=start, end=_end(context))
 
 
-def taken_in(context: Context) -> pd.DataFrame:
-    """Whether all that came in adds up, by source and day (law 3)."""
-    span = context.filters.span
-    return context.asker.ask("intake", start=span.start, end=_open_end(span))
-
-
-def _open_end(span: Span) -> datetime:
-    """Let the running day count: what is judged by its receipt has no whole days to wait for."""
-    today = data.now().date()
-    return (
-        Span(span.first, today + timedelta(days=1)).end
-        if span.after >= today - timedelta(days=1)
-        else span.end
-    )
+def _end(context: Context) -> datetime:
+    """Give the end of what is judged by its receipt: a view of the newest month reaches to the running day."""
+    newest = context.filters.month == context.known.months[0]
+    return midnight(data.now().date() + timedelta(days=1)) if newest else context.filters.span.end
 
 
 @st.cache_data(ttl=LIVE_S, max_entries=200, show_spinner=False, hash_funcs=BY_KEY)

@@ -63,7 +63,7 @@ LEAD_S = 15
 @click.option("--port", type=int, default=None, help=say("option.port"))
 @click.option("--host", default="127.0.0.1", show_default=True, help=say("option.host"))
 @click.option("--once", is_flag=True, help=say("option.once"))
-def demo(  # noqa: PLR0913 - one parameter per option
+def demo(
     days: int | None, enterprises: int | None, scenario: str, port: int | None, host: str, *, once: bool
 ) -> None:
     """Show the product on a simulated province."""
@@ -74,12 +74,12 @@ def demo(  # noqa: PLR0913 - one parameter per option
         installation.store_ready()
         installation.start(*(part.name for part in installation.supervisor.parts if part.name != COLLECTOR))
         told = tell(installation, told, console)
-        plan = None if once else go_live(installation, told, load_scenario(scenario))
         show_page(installation, console)
         show_logins(installation, told, console)
         for number, fact in enumerate(facts(installation.settings, told.province), 1):
-            console.print(f"  {number}. {fact}", highlight=False)
-        if plan is not None:
+            console.print(f"  {number}. {fact}", highlight=False, soft_wrap=True)
+        if not once:
+            plan = go_live(installation, told, load_scenario(scenario))
             show_plan(plan, told.province, console)
             live(installation, told, plan)
 
@@ -181,7 +181,7 @@ def show_plan(plan: Scenario, province: Province, console: Console) -> None:
     """Print what will happen, where and when."""
     console.print(say("demo.live", seconds=INTERVAL_S))
     for line in plan.timeline(province):
-        console.print(f"  {line}", highlight=False)
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
     console.print(say("demo.ctrl_c"))
 
 

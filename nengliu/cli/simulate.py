@@ -179,7 +179,7 @@ def describe(wishes: Wishes, fleet: Fleet, plants: int) -> None:
 
 
 def write_configs(wishes: Wishes, fleet: Fleet, province: Province, since_ms: int | None) -> list[Path]:
-    """Write the collectors' configurations for what is served: a file for each plant, named after it if there are more."""
+    """Write the collectors' configurations for what is served; of several plants a file for each, named after it."""
     from acquisition.simulator.config import bench_config, plant_config
     from acquisition.simulator.fleet import line_prefix
 

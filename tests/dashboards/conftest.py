@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from dashboards.identity import LoggedOut, Reader
 from dashboards.store import StoreQuestions
 from nengliu.domain.scope import Scope
 from nengliu.settings import Settings
+from tests.dashboards import watched
 from tests.dashboards.plant import UNTIL, Tables, tables
+from tests.dashboards.province import settle
 from tests.dashboards.seed import seed
 
 OPERATOR = Reader("ops", "1042", "operator", Scope("nation"))
@@ -45,6 +48,15 @@ def plant_settings(tmp_path_factory: pytest.TempPathFactory, plant: Tables) -> I
     seed(settings, plant)
     yield settings
     stop_store(process)
+
+
+@pytest.fixture(scope="session")
+def watch_settings(plant_settings: Settings) -> Settings:
+    """Settings of the same installation's province under watch; the small plant lies in it, too."""
+    settings = replace(plant_settings, database="watch")
+    seed(settings, tables())
+    watched.settle(settings)
+    return settings
 
 
 @pytest.fixture
@@ -82,9 +94,36 @@ def store(plant_settings: Settings, answering: pytest.MonkeyPatch) -> Questions:
 
 
 @pytest.fixture
+def watch(watch_settings: Settings, answering: pytest.MonkeyPatch) -> Questions:
+    """Let the store of the province under watch answer the operator."""
+    questions = StoreQuestions(watch_settings)
+    answering.setattr(data, "open_store", lambda settings: questions)
+    return questions
+
+
+@pytest.fixture
 def page(store: Questions) -> AppTest:
     """The page on the plant's store, not yet run."""
     return AppTest.from_file(str(PAGE), default_timeout=20)
+
+
+@pytest.fixture(scope="session")
+def province_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of an installation whose store runs and holds the small province."""
+    home = tmp_path_factory.mktemp("province")
+    process = start_store(home)
+    settings = Settings(home=home, database="province")
+    settle(settings)
+    yield settings
+    stop_store(process)
+
+
+@pytest.fixture
+def province(province_settings: Settings, answering: pytest.MonkeyPatch) -> Questions:
+    """Let the province's store answer the operator."""
+    questions = StoreQuestions(province_settings)
+    answering.setattr(data, "open_store", lambda settings: questions)
+    return questions
 
 
 def _forget() -> None:

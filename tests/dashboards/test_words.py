@@ -25,6 +25,8 @@ CHINESE = re.compile(r"[\u3400-\u9fff]")
 FAMILIES = (
     *("age", "alt", "basis", "card", "column", "compare", "complete", "heat.step", "kind", "kpi", "old"),
     *("period", "quality", "source", "numbers", "language", "link", "reason", "nav", "role"),
+    *("choice", "reach", "against", "versus", "grade", "ranking.by", "ranking.measure", "overview.column"),
+    "overview.table",
 )
 
 

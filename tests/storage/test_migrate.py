@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ from clickhouse_connect.driver.client import Client
 
 from nengliu.errors import InputError, StorageError
 from nengliu.settings import Settings
-from nengliu.storage import connect, dump, migrate
+from nengliu.storage import Writer, connect, dump, migrate
 from nengliu.storage.migrate import migrations, statements
+from schemas.block import Rows
 
 
 @pytest.fixture
@@ -46,6 +49,35 @@ def test_migrate_cut_short_is_simply_run_again(client: Client, fresh_settings: S
     client.command("TRUNCATE TABLE migration")
     assert migrate(client, fresh_settings.database) == list(migrations())
     assert dump(client, fresh_settings.database) == before
+
+
+def test_migrate_store_of_an_older_program_keeps_its_rows_and_learns_from_them(
+    client: Client, fresh_settings: Settings, monkeypatch: pytest.MonkeyPatch, rows: Callable[..., Rows]
+) -> None:
+    """A store of before the watch keeps what it held, and knows from its readings when each point spoke; also if the
+    migration was cut short and runs again.
+    """
+    old = replace(fresh_settings, database=f"{fresh_settings.database}_old")
+    known = {name: text for name, text in migrations().items() if name < "0005"}
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["nengliu.storage.migrate"], "migrations", lambda: known)
+        migrate(client, old.database)
+    try:
+        with Writer(old) as writer:
+            writer.write(rows("reading", point=["a", "a", "b"], read_at=[5000, 1000, 7000], origin=[0, 0, 3]))
+            writer.write(rows("enterprise"))
+        assert migrate(client, old.database) == [name for name in migrations() if name not in known]
+        client.command(f"DELETE FROM {old.database}.migration WHERE name >= '0005'")
+        migrate(client, old.database)
+        found = client.query(
+            "SELECT point, toUnixTimestamp64Milli(min(first_read_at)), toUnixTimestamp64Milli(max(last_read_at)) "
+            f"FROM {old.database}.point_newest GROUP BY point ORDER BY point"
+        )
+        assert found.result_rows == [("a", 1000, 5000), ("b", 7000, 7000)]
+        for table, count in (("reading", 3), ("enterprise", 1), ("incident", 0), ("region", 0)):
+            assert client.query(f"SELECT count() FROM {old.database}.{table}").result_rows == [(count,)]
+    finally:
+        client.command(f"DROP DATABASE {old.database}")
 
 
 def test_migrate_changed_file_is_refused(client: Client, fresh_settings: Settings) -> None:

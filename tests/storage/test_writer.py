@@ -15,7 +15,7 @@ from nengliu.settings import Settings
 from nengliu.storage import Writer
 from nengliu.storage.native import encode
 from nengliu.storage.writer import _rank
-from schemas.block import Labels, Rows
+from schemas.block import Labels, Lists, Rows
 
 _TABLES = (
     "enterprise",
@@ -33,6 +33,13 @@ _TABLES = (
     "window_month",
     "window_15min_history",
     "window_day_history",
+    "incident",
+    "incident_event",
+    "wiring",
+    "point_newest",
+    "region",
+    "target",
+    "activity",
 )
 
 
@@ -49,13 +56,45 @@ def test_writer_every_table_takes_its_rows(
     writer.write(given_rows)
     writer.flush()
     (found,) = _all(client, table)
-    for name, column in given_rows.columns.items():
-        value = found[name]
+    for name, told in given_rows.columns.items():
+        value, column = (
+            found[name],
+            [[*texts] for texts in told.values] if isinstance(told, Lists) else told,
+        )
         stamp = getattr(value, "timestamp", None)
         if stamp is not None:
             assert stamp() == column[0] or stamp() * 1000 == column[0]
         else:
             assert value == column[0] or np.isnan([value, column[0]]).all()
+
+
+def test_writer_lists_of_texts_come_back_whatever_their_lengths(
+    client: Client, writer: Writer, rows: Callable[..., Rows]
+) -> None:
+    """Lists of several writes share a batch; an empty one, a long one and repeated texts stay what they were."""
+    lists = [("a", "能", ""), (), tuple(str(i) for i in range(300)), ("a", "a")]
+    ids = [f"{i:016x}" for i in range(len(lists))]
+    writer.write(rows("incident", incident=ids[:2], members=lists[:2]))
+    writer.write(rows("incident", incident=ids[2:], members=lists[2:]))
+    writer.flush()
+
+    assert [tuple(row["members"]) for row in _all(client, "incident")] == lists
+
+
+def test_writer_list_in_the_place_of_a_text_and_the_other_way_round_is_refused(
+    writer: Writer, rows: Callable[..., Rows]
+) -> None:
+    """A list is no text, and a text no list of its letters."""
+    for column, value, said in (
+        ("comment", Lists((("a",),)), "expected texts, got lists"),
+        ("count", Lists((("a",),)), "expected numbers"),
+        ("members", np.array(["ab"], dtype=object), "expected lists of texts"),
+    ):
+        batch = rows("incident")
+        batch.columns[column] = value  # type: ignore[index]
+        writer.write(batch)
+        with pytest.raises(ContractError, match=said):
+            writer.flush()
 
 
 def test_writer_labels_and_texts_are_the_same_to_the_store(

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from nengliu.analysis.intake_rows import labels
 from nengliu.analysis.watch.tree import Node
 from nengliu.domain.causes import Cause, Evidence, class_of, severity_of
-from schemas.block import Labels, Lists, Rows
+from schemas.block import Lists, Rows
 
 
 class Moment(NamedTuple):
@@ -95,12 +97,9 @@ def name_of(root: Node, position: int, track: str) -> str:
     """Sixteen hex digits: a function of the root, the class it began with and the position of the first evidence.
 
     >>> name_of(Node("meter", "91320000MA1EXAMPL3", "gw", "l", "m"), 7, "link")
-    'd8f83eb9f26d0a54'
+    'a'
     """
-    own = getattr(root, root.kind)
-    path = own if root.kind in ("enterprise", "collector") else "|".join(root[2:])
-    text = f"{root.enterprise}|{root.kind}|{root.source if root.kind == 'collector' else path}|{position}|{track}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256("|".join((*root, str(position), track)).encode()).hexdigest()[:16]
 
 
 def rows_of(incidents: list[Incident], kept: int) -> Rows:
@@ -108,30 +107,30 @@ def rows_of(incidents: list[Incident], kept: int) -> Rows:
     return Rows(
         "incident",
         {
-            "enterprise": _labels([i.root.enterprise for i in incidents]),
-            "incident": _labels([i.incident for i in incidents]),
-            "class": _labels([class_of(i.cause).value for i in incidents]),
+            "enterprise": labels([i.root.enterprise for i in incidents]),
+            "incident": labels([i.incident for i in incidents]),
+            "class": labels([class_of(i.cause).value for i in incidents]),
             "cause": _numbers([i.cause for i in incidents], "u2"),
             "severity": _numbers([severity_of(i.cause) for i in incidents], "u1"),
-            "state": _labels([i.state for i in incidents]),
+            "state": labels([i.state for i in incidents]),
             "shelved_until": _numbers([i.shelved_until for i in incidents]),
-            "shelve_reason": _labels([i.shelve_reason for i in incidents]),
-            "root": _labels([i.root.kind for i in incidents]),
-            "source": _labels([i.root.source for i in incidents]),
-            "line": _labels([i.root.line for i in incidents]),
-            "meter": _labels([i.root.meter for i in incidents]),
-            "point": _labels([i.root.point for i in incidents]),
+            "shelve_reason": labels([i.shelve_reason for i in incidents]),
+            "root": labels([i.root.kind for i in incidents]),
+            "source": labels([i.root.source for i in incidents]),
+            "line": labels([i.root.line for i in incidents]),
+            "meter": labels([i.root.meter for i in incidents]),
+            "point": labels([i.root.point for i in incidents]),
             "members": Lists(tuple(tuple(sorted(i.members)) for i in incidents)),
             "opened_at": _numbers([i.opened_ms for i in incidents]),
             "raised_at": _numbers([i.raised_s for i in incidents]),
             "cleared_at": _numbers([i.cleared_ms for i in incidents]),
             "updated_at": _numbers([i.updated_s for i in incidents]),
             "acknowledged_at": _numbers([i.acknowledged_s for i in incidents]),
-            "acknowledged_by": _labels([i.acknowledged_by for i in incidents]),
+            "acknowledged_by": labels([i.acknowledged_by for i in incidents]),
             "closed_at": _numbers([i.closed_s for i in incidents]),
-            "closed_by": _labels([i.closed_by for i in incidents]),
-            "comment": _labels([i.comment for i in incidents]),
-            "evidence": _labels([_evidence(i, kept) for i in incidents]),
+            "closed_by": labels([i.closed_by for i in incidents]),
+            "comment": labels([i.comment for i in incidents]),
+            "evidence": labels([_evidence(i, kept) for i in incidents]),
             "count": _numbers([i.count for i in incidents], "u4"),
             "revision": _numbers([i.revision for i in incidents], "u8"),
         },
@@ -143,15 +142,15 @@ def journal_of(entries: list[Entry]) -> Rows:
     return Rows(
         "incident_event",
         {
-            "enterprise": _labels([e.enterprise for e in entries]),
-            "incident": _labels([e.incident for e in entries]),
+            "enterprise": labels([e.enterprise for e in entries]),
+            "incident": labels([e.incident for e in entries]),
             "position": _numbers([e.position for e in entries], "u8"),
             "item": _numbers([e.item for e in entries], "u4"),
             "at": _numbers([e.at_ms for e in entries]),
-            "what": _labels([e.what for e in entries]),
-            "by": _labels([e.by for e in entries]),
+            "what": labels([e.what for e in entries]),
+            "by": labels([e.by for e in entries]),
             "cause": _numbers([e.cause for e in entries], "u2"),
-            "parameters": _labels([e.parameters for e in entries]),
+            "parameters": labels([e.parameters for e in entries]),
         },
     )
 
@@ -166,10 +165,5 @@ def _evidence(incident: Incident, kept: int) -> str:
     )
 
 
-def _numbers(values: list[Any], dtype: str = "i8") -> np.ndarray[tuple[int], np.dtype[Any]]:
+def _numbers(values: list[Any], dtype: str = "i8") -> npt.NDArray[Any]:
     return np.array(values, dtype)
-
-
-def _labels(texts: list[str]) -> Labels:
-    dictionary = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-    return Labels(np.array([dictionary[text] for text in texts], np.int32), tuple(dictionary))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from nengliu.analysis.sorted import starts_of
 from nengliu.analysis.watch.settings import WatchSettings
@@ -61,11 +62,14 @@ def gaps(sweep: Sweep, limit: Ints) -> tuple[list[Quiet], list[Back]]:
     return quiets, backs
 
 
-def hear(sweep: Sweep) -> None:
-    """Remember when each point of a sweep was heard last."""
+def hear(sweep: Sweep, position: npt.NDArray[np.uint64]) -> None:
+    """Remember when each point of a sweep was heard last, and where first; `position` in the order of the log."""
     rows = np.flatnonzero(sweep.timed)
     slot = sweep.slot[rows]
     last = np.append(starts_of(slot)[1:], len(slot)) - 1 if len(slot) else rows
+    first = starts_of(slot)
+    born = sweep.slots.trail["born"]
+    born[slot[first]] = np.minimum(born[slot[first]], position[sweep.index[rows[first]]])
     sweep.slots.trail["seen_s"][slot[last]] = sweep.clock_s[rows[last]]
     sweep.slots.trail["quiet"][slot[last]] = False
 

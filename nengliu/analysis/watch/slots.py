@@ -77,12 +77,14 @@ FACTS: dict[str, tuple[str, object]] = {
 TRAIL: dict[str, tuple[str, object]] = {
     "seen_s": ("i8", NEVER),
     "quiet": ("?", False),
+    "born": ("u8", 2**64 - 1),
     "at_ms": ("i8", NEVER),
     "ticks": ("i8", 0),
     "clock_s": ("i8", NEVER),
     "since_ms": ("i8", NEVER),
 }
-"""Of the stream: clock at the last sign of life, whether its silence is told; newest reading by event time, and since when it shows that value."""
+"""Of the stream: clock at the last sign of life, whether its silence is told; position
+of its first reading; newest reading by event time, and since when it shows that value."""
 
 
 class SlotTable:

@@ -1,3 +1,17 @@
+CREATE TABLE activity
+(
+    `enterprise` LowCardinality(String),
+    `measure` LowCardinality(String) COMMENT 'output_value, value_added or output',
+    `period` String COMMENT 'a month (2026-03)',
+    `value` Float64,
+    `unit` LowCardinality(String) COMMENT '10k CNY at comparable prices, or t',
+    `source` String COMMENT 'who reported it',
+    `position` UInt64
+)
+ENGINE = ReplacingMergeTree(position)
+ORDER BY (enterprise, measure, period)
+SETTINGS index_granularity = 8192;
+
 CREATE TABLE book
 (
     `partition` UInt32,
@@ -50,6 +64,55 @@ CREATE TABLE import_run
 ENGINE = ReplacingMergeTree
 ORDER BY (enterprise, digest, position)
 SETTINGS index_granularity = 8192;
+
+CREATE TABLE incident
+(
+    `enterprise` LowCardinality(String),
+    `incident` String COMMENT '16 hex digits',
+    `class` LowCardinality(String) COMMENT 'link, meter, configuration or power',
+    `cause` UInt16 COMMENT 'schemas/codes/causes.csv',
+    `severity` UInt8 COMMENT '1 worst to 3',
+    `state` LowCardinality(String) COMMENT 'active_unack, active_ack, cleared_unack or closed',
+    `shelved_until` DateTime('Asia/Shanghai') COMMENT '1970: not shelved',
+    `shelve_reason` String,
+    `root` LowCardinality(String) COMMENT 'collector, line, meter, point or enterprise',
+    `source` LowCardinality(String),
+    `line` LowCardinality(String),
+    `meter` LowCardinality(String),
+    `point` LowCardinality(String),
+    `members` Array(String) COMMENT 'points folded under it, itself included',
+    `opened_at` DateTime64(3, 'Asia/Shanghai') COMMENT 'when it began, in event time',
+    `raised_at` DateTime('Asia/Shanghai') COMMENT 'when the clock of the stream knew',
+    `cleared_at` DateTime64(3, 'Asia/Shanghai') COMMENT '1970: it lasts',
+    `updated_at` DateTime('Asia/Shanghai'),
+    `acknowledged_at` DateTime('Asia/Shanghai') COMMENT '1970: not acknowledged',
+    `acknowledged_by` String,
+    `closed_at` DateTime('Asia/Shanghai') COMMENT '1970: not closed',
+    `closed_by` String,
+    `comment` String,
+    `evidence` String COMMENT 'JSON list of code, at_ms, parameters; the newest last, at most 20' CODEC(ZSTD(1)),
+    `count` UInt32 COMMENT 'findings',
+    `revision` UInt64 COMMENT 'position of what changed it last'
+)
+ENGINE = ReplacingMergeTree(revision)
+ORDER BY (enterprise, incident)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, index_granularity = 8192;
+
+CREATE TABLE incident_event
+(
+    `enterprise` LowCardinality(String),
+    `incident` String,
+    `position` UInt64 CODEC(DoubleDelta, ZSTD(1)),
+    `item` UInt32 COMMENT 'place among what happened at the position',
+    `at` DateTime64(3, 'Asia/Shanghai'),
+    `what` LowCardinality(String) COMMENT 'opened, updated, joined, reclassified, cleared, reopened, acknowledged, shelved, unshelved, closed or refused',
+    `by` String COMMENT 'login; nothing: the rules',
+    `cause` UInt16,
+    `parameters` String COMMENT 'evidence as JSON' CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(position)
+ORDER BY (enterprise, incident, position, item)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, index_granularity = 8192;
 
 CREATE TABLE intake
 (
@@ -139,6 +202,18 @@ ENGINE = ReplacingMergeTree
 ORDER BY (enterprise, point, position)
 SETTINGS index_granularity = 8192;
 
+CREATE TABLE point_newest
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `first_read_at` SimpleAggregateFunction(min, DateTime64(3, 'Asia/Shanghai')),
+    `last_read_at` SimpleAggregateFunction(max, DateTime64(3, 'Asia/Shanghai')),
+    `last_received_at` SimpleAggregateFunction(max, DateTime('Asia/Shanghai'))
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (enterprise, point)
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, index_granularity = 8192;
+
 CREATE TABLE quarantine
 (
     `position` UInt64,
@@ -198,6 +273,35 @@ ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(read_at)
 ORDER BY (enterprise, point, read_at, origin, sequence, ticks, position)
 SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+
+CREATE TABLE region
+(
+    `region` LowCardinality(String) COMMENT 'GB/T 2260 code',
+    `position` UInt64,
+    `name` String,
+    `name_en` String,
+    `parent` LowCardinality(String) COMMENT 'region it lies in; nothing: the outermost',
+    `row` UInt8 COMMENT 'place on the tile map, from the top',
+    `column` UInt8 COMMENT 'place on the tile map, from the left'
+)
+ENGINE = ReplacingMergeTree(position)
+ORDER BY region
+SETTINGS index_granularity = 8192;
+
+CREATE TABLE target
+(
+    `region` LowCardinality(String),
+    `enterprise` LowCardinality(String) COMMENT 'nothing: of the region itself',
+    `metric` LowCardinality(String) COMMENT 'energy_total or energy_intensity',
+    `period` String COMMENT 'a year (2026) or a month (2026-03)',
+    `value` Float64,
+    `unit` LowCardinality(String) COMMENT 'tce, or tce/10k CNY',
+    `source` String COMMENT 'document that sets it',
+    `position` UInt64
+)
+ENGINE = ReplacingMergeTree(position)
+ORDER BY (region, enterprise, metric, period)
+SETTINGS index_granularity = 8192;
 
 CREATE TABLE window_15min
 (
@@ -390,3 +494,14 @@ ENGINE = ReplacingMergeTree(revision)
 PARTITION BY toYear(period_start)
 ORDER BY (enterprise, point, period_start)
 SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+
+CREATE TABLE wiring
+(
+    `enterprise` LowCardinality(String),
+    `source` LowCardinality(String),
+    `position` UInt64,
+    `definition` String COMMENT 'the whole notice as JSON (schemas/messages.md)' CODEC(ZSTD(3))
+)
+ENGINE = ReplacingMergeTree(position)
+ORDER BY (enterprise, source, position)
+SETTINGS index_granularity = 8192;
