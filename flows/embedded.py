@@ -1,4 +1,4 @@
-"""The embedded flow: ingest and rollups chained in one process, from the log to the store."""
+"""The embedded flow: ingest, rollups and anomaly chained in one process, from the log to the store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from flows import ingest, rollups
+from flows import anomaly, ingest, rollups
 from flows.connectors import LogSource, StoreSink
 from flows.runner import run_flow
 from nengliu.bus.open import open_log
@@ -22,7 +22,8 @@ def build(settings: Settings, source: LogSource, sink: StoreSink) -> Dataflow:
     records = op.input("read_raw", flow, source)
     taken = ingest.ingest("ingest", records, partial(ingest.shard_of, settings))
     windows = rollups.rollups("rollups", taken.passed, partial(rollups.shard_of, settings))
-    op.output("store", op.merge("join_rows", taken.rows, windows), sink)
+    incidents = anomaly.anomaly("anomaly", taken.passed, partial(anomaly.shard_of, settings))
+    op.output("store", op.merge("join_rows", taken.rows, windows, incidents), sink)
     return flow
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from dashboards.charts.base import (
@@ -62,12 +64,20 @@ def deviation(frame: pd.DataFrame, tolerance: float, measure: Measure, months: l
         theme,
         grid=grid(top=34),
         legend=legend(theme, entries),
-        media=narrow(entries),
+        media=_narrow(entries),
         tooltip=tooltip(theme, unit=measure.unit),
         xAxis={**category_axis(theme, months, gap=True), "axisLine": {"show": False}},
-        yAxis=value_axis(theme),
+        yAxis={**value_axis(theme), "boundaryGap": ["9%", "9%"]},
         series=[_bars(names[0], bars, names[2], theme), _limit(names[1], limit, theme)],
     )
+
+
+def _narrow(entries: list[Spec | str]) -> list[Spec]:
+    """On a phone the shares would touch, so they are left to the table."""
+    small, wide = narrow(entries)
+    small["option"]["series"] = [{"label": {"show": False}}]
+    wide["option"]["series"] = [{"label": {"show": True}}]
+    return [small, wide]
 
 
 def _bar(
@@ -103,7 +113,7 @@ def _bars(name: str, bars: list[Spec], path: str, theme: Theme) -> Spec:
     }
 
 
-def _limit(name: str, data: list[list[object]], theme: Theme) -> Spec:
+def _limit(name: str, data: Sequence[object], theme: Theme) -> Spec:
     return {
         "type": "line",
         "name": name,

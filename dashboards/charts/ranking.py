@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 from dashboards.charts.base import (
     Ink,
@@ -104,13 +105,12 @@ def pareto(names: list[str], shares: list[float], words: tuple[str, str], ink: I
     words
         Names of the two series: share, running sum.
     """
-    theme, sums = ink.theme, []
-    for share in shares:
-        sums.append((sums[-1] if sums else 0.0) + share)
+    theme, sums = ink.theme, list(accumulate(shares))
     axis = category_axis(theme, names, gap=True)
     axis["axisLabel"] |= {"interval": 0, "rotate": 32, "width": 84, "overflow": "truncate", "fontSize": 10}
     value = value_axis(theme)
-    value |= {"max": 100, "interval": 25, "axisLabel": {**value["axisLabel"], "formatter": "{value}%"}}
+    value["axisLabel"]["formatter"] = "{value}%"
+    whole = {**value, "max": 100, "interval": 25, "splitLine": {"show": False}}
     entries: list[Spec | str] = [{"name": words[0], "icon": "roundRect"}, words[1]]
     return option(
         theme,
@@ -118,7 +118,7 @@ def pareto(names: list[str], shares: list[float], words: tuple[str, str], ink: I
         legend=legend(theme, entries),
         tooltip=tooltip(theme, digits=1, unit="%"),
         xAxis=axis,
-        yAxis=value,
+        yAxis=[value, whole],
         series=[
             {
                 "type": "bar",
@@ -130,6 +130,7 @@ def pareto(names: list[str], shares: list[float], words: tuple[str, str], ink: I
             {
                 "type": "line",
                 "name": words[1],
+                "yAxisIndex": 1,
                 "data": [cell(total) for total in sums],
                 "symbolSize": 5,
                 "lineStyle": {"color": theme.warn[0], "width": 1.8},

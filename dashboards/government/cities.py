@@ -199,7 +199,7 @@ def _row(
     path = grade_pill(text, grade, f"{text(f'grade.{grade}')} {signed(row['deviation'])}".strip())
     return (
         f'<tr{" class=on" if node == context.filters.region else ""}><td class="n"><span class="k">{n}</span>'
-        f'<a target="_self" href="{escape(address)}">{escape(name)}</a></td><td>{path}</td>'
+        f'<a target="_self" title="{escape(name)}" href="{escape(address)}">{escape(name)}</a></td><td>{path}</td>'
         f'<td class="h">{signed(row["change"])}</td><td>{signed(row["intensity_change"])}</td>'
         f'<td><span class="nl-bullet">{bar}</span><span class="nl-pc">{percent(used)}</span></td>'
         f'<td class="h"><img alt="{escape(line)}" src="{trend}"></td>'
@@ -222,5 +222,5 @@ def _foot(context: Context, frame: pd.DataFrame, by: str) -> str:
     words = text("overview.more", n=more) if more > 0 else text("overview.to_ranking")
     return (
         f'<div class="nl-foots"><span class="nl-src">{escape(source)}</span>'
-        f'<a target="_self" href="{escape(address)}">{escape(words)}</a></div>'
+        f'<a target="_self" title="{escape(name)}" href="{escape(address)}">{escape(words)}</a></div>'
     )

@@ -6,7 +6,7 @@ What the address names wrongly falls back to the nearest thing that exists; a pl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -167,21 +167,13 @@ def _one_of(kind: type[E], word: str, default: E, notes: list[tuple[str, str]]) 
 def toolbar(filters: Filters, known: Places, text: Text, *, against: bool = True) -> None:
     """Draw the choices; each writes its parameter into the address.  What is compared is chosen where `against`."""
     with st.container(key="choices", horizontal=True, vertical_alignment="center", width="content"):
-        _select(
-            "region",
-            filters.region,
-            [ALL, *known.children],
-            lambda code: _region_label(code, known, text),
-            132,
-        )
-        _select(
-            "industry",
-            filters.industry,
-            [ALL, *known.industries],
-            lambda code: industry_name(code, text) if code else text("choice.all_industries"),
-            150,
-        )
-        _select("month", f"{filters.month:%Y-%m}", [f"{m:%Y-%m}" for m in known.months], str, 104)
+        regions = {code: _region_label(code, known, text) for code in (ALL, *known.children)}
+        _select("region", filters.region, regions, text, 132)
+        industries = {ALL: text("choice.all_industries")}
+        industries |= {code: industry_name(code, text) for code in known.industries}
+        _select("industry", filters.industry, industries, text, 150)
+        months = {f"{month:%Y-%m}": f"{month:%Y-%m}" for month in known.months}
+        _select("month", f"{filters.month:%Y-%m}", months, text, 104)
         st.segmented_control(
             text("choice.reach"),
             [str(reach) for reach in Reach],
@@ -200,11 +192,11 @@ def _region_label(code: str, known: Places, text: Text) -> str:
     return text("choice.whole", name=known.name(known.root, text)) if known.root else text("choice.nation")
 
 
-def _select(name: str, value: str, options: list[str], label: object, width: int) -> None:
+def _select(name: str, value: str, options: dict[str, str], text: Text, width: int) -> None:
     st.selectbox(
         text(f"choice.{name}"),
-        options,
-        format_func=label,
+        list(options),
+        format_func=lambda option: options.get(option, option),
         label_visibility="collapsed",
         width=width,
         **bound(name, value),
@@ -214,14 +206,9 @@ def _select(name: str, value: str, options: list[str], label: object, width: int
 def _against(filters: Filters, text: Text) -> None:
     options = [a for a in Against if a is not Against.PREVIOUS or filters.reach is Reach.MONTH]
     shown = filters.against if filters.against in options else Against.LAST_YEAR
-    _select("compare", str(shown), [str(a) for a in options], lambda a: text(f"against.{a}"), 112)
+    _select("compare", str(shown), {str(a): text(f"against.{a}") for a in options}, text, 128)
 
 
 def sentences(filters: Filters, text: Text) -> list[str]:
     """Say what the address named wrongly and what is shown instead."""
     return [text(key, word=word) for key, word in filters.notes]
-
-
-def whole_root(filters: Filters) -> Filters:
-    """Give the same view of the whole root."""
-    return replace(filters, region=ALL)

@@ -22,7 +22,7 @@ from dashboards.ui import parts
 from dashboards.ui.theme import QUIET, item_colour, item_order
 from nengliu.domain.grades import tolerance
 
-HEIGHT = 268
+HEIGHT = 228
 PLACES = 9  # the largest places of the diagram; the others are one
 
 Drawn = tuple[Spec | None, str, datetime | None]
@@ -92,7 +92,7 @@ def flow_drawing(context: Context) -> Drawn:
         else text("overview.others")
         for node in second["node"].astype(str).unique()
     }
-    industries = {code: industry_name(code, text) for code in first["node"].astype(str).unique()}
+    industries = {code: industry_name(code, text, short=True) for code in first["node"].astype(str).unique()}
     measure = Measure("", *scale_for(text, float(first["coal_kgce"].sum()), "kgce"))
     links = _links(first, lambda part: item_name(text, part), industries)
     links += _links(second, lambda part: industries.get(part, part), place)

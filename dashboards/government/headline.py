@@ -267,7 +267,7 @@ def _incidents(context: Context) -> Indicator:
         text("overview.of_class", name=text.get(f"incident_class.{name}", str(name)), n=int(n))
         for name, n in by_class.sort_values(ascending=False).items()
     )
-    more = int(sums.get(wanted[-1], 0) - sums.get(wanted[-2], 0))
+    more = int(sums.get(wanted[-1], 0)) - int(sums.get(wanted[-2], 0))
     kind, mark = ("bad", "↑") if more > 0 else ("good", "↓") if more < 0 else ("flat", "")
     label = text("overview.incidents")
     return Indicator(

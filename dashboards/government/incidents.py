@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from html import escape
 
-import pandas as pd
 import streamlit as st
 
 from dashboards import data
@@ -70,7 +69,7 @@ def _line(context: Context, row: Row, at: datetime) -> str:
     quiet = (
         "" if row["state"] == "active_unack" else f" <em>{escape(state_name(text, str(row['state'])))}</em>"
     )
-    since = age(text, at - row["opened_at"], "old") if not pd.isna(row["opened_at"]) else ""
+    since: str = age(text, at - row["opened_at"], "old")
     return (
         f'<div class="nl-alarm{" q" if quiet else ""}"><i class="nl-ink-{kind}" aria-hidden="true">{mark}</i>'
         f'<div><div class="a"><b>{title}</b>{class_pill(text, str(row["class"]))}'

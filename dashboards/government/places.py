@@ -131,11 +131,18 @@ def division(industry: str) -> str:
 
 
 @cache
-def _divisions() -> dict[str, tuple[str, str]]:
+def _divisions() -> dict[str, tuple[str, str, str]]:
     source = files("schemas").joinpath("codes", "industries.csv").read_text(encoding="utf-8")
-    return {row["code"]: (row["zh"], row["en"]) for row in csv.DictReader(source.splitlines())}
+    return {row["code"]: (row["zh"], row["zh_short"], row["en"]) for row in csv.DictReader(source.splitlines())}
 
 
-def industry_name(code: str, text: Text) -> str:
-    """Give the name of a division; its code where the list lacks it."""
-    return text.either(*_divisions()[code]) if code in _divisions() else code
+def industry_name(code: str, text: Text, *, short: bool = False) -> str:
+    """Give the name of a division, for a chart its short one; its code where the list lacks it.
+
+    >>> industry_name("C31", Text("en")), industry_name("X", Text("en"))
+    ('Ferrous metals', 'X')
+    """
+    if code not in _divisions():
+        return code
+    whole, brief, english = _divisions()[code]
+    return text.either(brief if short else whole, english)

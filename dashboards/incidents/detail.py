@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from html import escape
 
 import pandas as pd
@@ -12,7 +12,7 @@ import streamlit as st
 from dashboards import data
 from dashboards.enterprise.toolbar import bound
 from dashboards.filters import choice
-from dashboards.formats import DASH, age, stamp
+from dashboards.formats import DASH, stamp
 from dashboards.i18n import DEFAULT, Text
 from dashboards.incidents import dialogs, rows
 from dashboards.incidents.around import (
@@ -231,13 +231,21 @@ def evidence_html(text: Text, row: Row, at: datetime) -> str:
     if not found:
         return f'<p class="nl-p">{DASH}</p>'
     lines = "".join(
-        _told(_instant(item.get("at_ms"), at), escape(evidence_words(text, item, row))) for item in found
+        _told(_instant(item.get("at_ms"), at), escape(evidence_words(text, item)) + _often(item))
+        for item in found
     )
     return f'<ul class="nl-ev">{lines}</ul>'
 
 
 def _told(when: str, body: str) -> str:
     return f"<li><time>{escape(when)}</time><span>{body}</span></li>"
+
+
+def _often(item: Row) -> str:
+    """Count how often a piece of evidence came; nothing for once."""
+    given = item.get("parameters")
+    count = str(given.get("count", "")) if isinstance(given, dict) else ""
+    return f' <small class="q">×{int(count):,}</small>' if count.isdigit() and 1 < int(count) < 1e12 else ""
 
 
 def _instant(at_ms: object, at: datetime) -> str:
@@ -277,23 +285,23 @@ def _journal(frame: Frame, row: Row) -> None:
         parts.nothing(text("incident.no_journal"), "", 80)
         return
     events = data.records(answer)[::-1]
-    lines = "".join(journal_line(text, event, row, data.now()) for event in events)
+    lines = "".join(journal_line(text, event, data.now()) for event in events)
     st.html(f'<div class="nl-scroll" tabindex="0" role="region"><ul class="nl-ev">{lines}</ul></div>')
 
 
-def journal_line(text: Text, event: Row, row: Row, at: datetime) -> str:
+def journal_line(text: Text, event: Row, at: datetime) -> str:
     """Give one line of the journal: when, what, by whom, and what was given with it."""
     what = str(event["what"])
     by = str(event["by"]) or text("incident.by_rules")
     told = text.get(f"incident_what.{what}", what)
     if what == "reclassified":
         told = f"{told}: {cause_name(text, event['cause'])}"
-    more = _given(text, event, row)
+    more = _given(text, event)
     body = f"<b>{escape(told)}</b> · {escape(by)}" + (f"<br>{escape(more)}" if more else "")
     return _told(moment(event["at"], at), body)
 
 
-def _given(text: Text, event: Row, row: Row) -> str:
+def _given(text: Text, event: Row) -> str:
     """Write what an event carries: evidence in words, or the words of a person."""
     try:
         found = json.loads(str(event["parameters"]) or "{}")
@@ -301,13 +309,11 @@ def _given(text: Text, event: Row, row: Row) -> str:
         return ""
     if not isinstance(found, dict):
         return ""
-    if "code" in found:
-        return evidence_words(text, found, row)
-    told = str(found.get("reason", "") or found.get("comment", ""))
-    until = found.get("until_s")
-    if str(until or "0").isdigit() and int(str(until or 0)) > 0:
-        end = datetime.fromtimestamp(int(str(until)), CHINA).replace(tzinfo=None)
-        told = f"{told} · {text('incident.until', at=stamp(end), age=age(text, timedelta(0), 'old'))}".strip(
-            " ·"
-        )
-    return told
+    if "evidence" in found:
+        return evidence_words(text, {"code": found["evidence"], "parameters": found})
+    told = [str(found[name]) for name in ("reason", "comment") if found.get(name)]
+    until = str(found.get("until_s", ""))
+    if until.isdigit() and 0 < int(until) < 4e9:
+        end = datetime.fromtimestamp(int(until), CHINA).replace(tzinfo=None)
+        told.append(text("incident.until", at=stamp(end)))
+    return " · ".join(told)

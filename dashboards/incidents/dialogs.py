@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboards.formats import number
 from dashboards.incidents import actions
 from dashboards.incidents.actions import ACKNOWLEDGE, CLOSE, HOURS, LONGEST_REASON, SHELVE
 from dashboards.incidents.words import Row, cause_name, place, unit_name
@@ -96,11 +95,7 @@ def _until(frame: Frame) -> int:
 
 def length(frame: Frame, hours: int) -> str:
     """Write a length of hours or days."""
-    return (
-        frame.text("old.hours", n=number(hours))
-        if hours < 48
-        else frame.text("old.days", n=number(hours // 24))
-    )
+    return frame.text("old.hours", n=hours) if hours < 48 else frame.text("old.days", n=hours // 24)
 
 
 def _plain(words: str) -> str:

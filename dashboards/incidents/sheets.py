@@ -77,7 +77,7 @@ def _worded(frame: Frame, row: dict[str, Any]) -> dict[str, object]:
         "unit": unit_name(text, row),
         "place": place(text, row),
         "members": len(row["members"]),
-        "evidence": "; ".join(evidence_words(text, item, row) for item in evidences(row)),
+        "evidence": "; ".join(evidence_words(text, item) for item in evidences(row)),
         "count": int(row["count"]),
         "enterprise": row["enterprise"],
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from urllib.parse import urlencode
 
 import pandas as pd
 
-from dashboards.formats import DASH, number, stamp, unit_label
+from dashboards.formats import DASH, stamp, unit_label
 from dashboards.i18n import Text
 from dashboards.ui.parts import pill
 from nengliu.domain.quality import Quality
@@ -32,8 +31,8 @@ STATES = {
     "shelved": ("warn", "‖"),
     "closed": ("flat", "×"),
 }
-_TICKS = {"amount", "before", "after", "limit"}
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d+)?")  # with a leading zero it is a name
+_AMOUNT = re.compile(r"(-?\d{1,18}(?:\.\d+)?) (\S{1,12})")
 NAMED = 6  # members named in a line; the others are counted
 
 
@@ -159,14 +158,14 @@ def evidence_list(row: Row) -> list[Row]:
 def evidence_line(text: Text, row: Row) -> str:
     """Give the newest evidence in one sentence."""
     found = evidence_list(row)
-    return evidence_words(text, found[-1], row) if found else DASH
+    return evidence_words(text, found[-1]) if found else DASH
 
 
-def evidence_words(text: Text, item: Row, row: Row) -> str:
-    """Write one piece of evidence of an incident; a code the list does not know stands with its parameters."""
+def evidence_words(text: Text, item: Row) -> str:
+    """Write one piece of evidence; a code the list does not know stands with its parameters."""
     code, given = str(item.get("code", "")), item.get("parameters")
     values = (
-        {str(name): written(text, str(name), value, row) for name, value in given.items()}
+        {str(name): written(text, str(name), value) for name, value in given.items()}
         if isinstance(given, dict)
         else {}
     )
@@ -183,53 +182,49 @@ class _Lenient(dict[str, str]):
         return DASH
 
 
-def written(text: Text, name: str, value: object, row: Row) -> str:
-    """Write a parameter of evidence: instants, reasons, registers in the unit of the point, plain numbers.
+def written(text: Text, name: str, value: object) -> str:
+    """Write a parameter of evidence: instants, reasons, amounts with their unit, plain numbers.
 
-    >>> row = {"decimals": 2, "unit": "kWh"}
-    >>> given = (("since", "1773797400000"), ("amount", 1234567), ("meter", "07"))
-    >>> [written(Text("en"), *each, row) for each in given]
-    ['2026-03-18 09:30', '12,346 kWh', '07']
+    >>> given = (("since", "1773797400000"), ("value", "12345.60 m3"), ("meter", "07"), ("seconds", 14400))
+    >>> [written(Text("en"), *each) for each in given]
+    ['2026-03-18 09:30', '12,345.60 m³', '07', '14,400']
     """
-    figure = _figure(value)
-    if figure is None:
-        return text.get(f"reason.{value}", str(value))
+    told = str(value)
     if name == "reason":
-        return reason_words(text, int(figure))
+        return reason_words(text, told)
     if name == "quality":
-        return _quality(text, int(figure))
-    if name in _TICKS and row.get("unit"):
-        return f"{number(figure / 10 ** int(row['decimals']))} {unit_label(text, str(row['unit']))}"
-    if figure > 1e11:
-        return stamp(datetime.fromtimestamp(figure / 1000, UTC).astimezone(CHINA))
-    return f"{int(figure):,}" if figure == int(figure) else number(figure)
+        return _quality(text, told)
+    if found := _AMOUNT.fullmatch(told):
+        return f"{_thousands(found[1])} {unit_label(text, found[2])}"
+    if not _NUMBER.fullmatch(told):
+        return told
+    if float(told) > 1e11:
+        return stamp(datetime.fromtimestamp(float(told) / 1000, UTC).astimezone(CHINA))
+    return _thousands(told)
 
 
-def reason_words(text: Text, reason: int) -> str:
-    """Name a reason code: the short words of the pages, else the sentence of the code list."""
-    code, *names = _reasons().get(reason, (str(reason), "", ""))
+def _thousands(figure: str) -> str:
+    """Part the thousands of a number written out, its decimals as they are."""
+    whole, dot, rest = figure.partition(".")
+    return f"{int(whole):,}{dot}{rest}"
+
+
+def reason_words(text: Text, reason: str) -> str:
+    """Name a reason, given by its code or number: in the short words of the pages, else in those of the code list."""
+    code, *names = _reasons().get(reason, (reason, "", ""))
     sentence = text.either(*names).format_map(_Lenient()) if names[0] else code
-    return text.get(f"reason.{code}", sentence)
+    return text.get(f"reason.{code}", text.get(f"held.{code}", sentence))
 
 
 @cache
-def _reasons() -> dict[int, tuple[str, str, str]]:
-    return {int(row["id"]): (row["code"], row["zh"], row["en"]) for row in _read("reasons.csv")}
+def _reasons() -> dict[str, tuple[str, str, str]]:
+    rows = _read("reasons.csv")
+    return {row[key]: (row["code"], row["zh"], row["en"]) for row in rows for key in ("id", "code")}
 
 
-def _quality(text: Text, quality: int) -> str:
-    names = {member.value: member.name.lower() for member in Quality}
-    return text.get(f"quality.{names.get(quality, quality)}", str(quality))
-
-
-def _figure(value: object) -> float | None:
-    """Give the number a parameter holds, also one written as text; a number with a leading zero is a name."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        return None
-    figure = float(value)
-    return figure if math.isfinite(figure) else None
+def _quality(text: Text, quality: str) -> str:
+    names = {str(member.value): member.name.lower() for member in Quality}
+    return text.get(f"quality.{names.get(quality, quality.lower())}", quality)
 
 
 def member_words(text: Text, row: Row, names: dict[str, str]) -> str:

@@ -32,7 +32,6 @@ from nengliu.errors import InputError
 from nengliu.settings import Settings
 from nengliu.settings import load as load_settings
 from nengliu.storage import await_store, connect, disconnect, migrate
-from schemas.block import Block
 from schemas.messages import EnterpriseNotice, Frame, Message, PointNotice, SchemaNotice, encode
 from schemas.topics import RAW, TOPICS
 
@@ -238,8 +237,7 @@ def shares(load: Load, flow_s: float, store_s: float) -> dict[str, float]:
         outcome = ingest.add(records[start : start + 16])
         ingest.seal()
         between = time.process_time()
-        for position, message in outcome.onward:
-            _ = windows.add(message) if isinstance(message, Block) else windows.take(message, position)
+        windows.run(outcome.onward)
         windows.seal()
         ingest_s, windows_s = ingest_s + between - began, windows_s + time.process_time() - between
     factor = load.readings / small.readings

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import functools
 import time
 from collections.abc import Iterator
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from nengliu.cli.language import say
+from nengliu.cli.language import language, say
 from nengliu.domain.times import DAY_MS, Level
 
 if TYPE_CHECKING:
@@ -14,12 +17,15 @@ if TYPE_CHECKING:
     from nengliu.settings import Settings
 
 WRONG_SHOWN = 5
+INCIDENTS = 100_000
+"""More than a history has."""
 
 
 def facts(settings: Settings, province: Province) -> Iterator[str]:
     """Say what the windows add up to, what became of every reading, and which incident to look at."""
     yield _conservation(settings, province)
     yield _intake(settings, province)
+    yield from _incident(settings)
 
 
 def ask(settings: Settings, name: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -72,3 +78,28 @@ def _intake(settings: Settings, province: Province) -> str:
     ]
     tally = {name: f"{sum(int(row[name]) for row in rows):,}" for name in names}
     return say("fact.intake", late=f"{sum(int(row['late']) for row in days):,}", **tally)
+
+
+@functools.cache
+def _causes() -> dict[int, dict[str, str]]:
+    text = resources.files("schemas").joinpath("codes/causes.csv").read_text(encoding="utf-8")
+    return {int(row["id"]): row for row in csv.DictReader(text.splitlines())}
+
+
+def _incident(settings: Settings) -> Iterator[str]:
+    """Name the newest meter fault of the history that is over, or the newest incident of any kind."""
+    rows = ask(settings, "incidents", limit=INCIDENTS)
+    over = [row for row in rows if row["cleared_at"] is not None]
+    newest = sorted(over or rows, key=lambda row: (row["class"] == "meter", row["opened_at"]))
+    if not newest:
+        return
+    row = newest[-1]
+    yield say(
+        "fact.incident",
+        count=f"{len(rows):,}",
+        open=sum(row["state"] != "closed" and row["cleared_at"] is None for row in rows),
+        name=row["name"] if language() == "zh" else row["name_en"],
+        cause=_causes()[row["cause"]][language()],
+        opened=f"{row['opened_at']:%Y-%m-%d %H:%M}",
+        point=row["point"] or row["meter"] or row["line"] or row["source"],
+    )

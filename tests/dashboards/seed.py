@@ -44,6 +44,12 @@ def seed(settings: Settings, tables: Tables) -> None:
     with Writer(settings, patience_s=10) as writer:
         for name, frame in tables.rows.items():
             writer.write(rows(name, frame))
+    client = connect(settings)
+    client.command(
+        "INSERT INTO point_newest SELECT enterprise, point, min(read_at), max(read_at), max(received_at) "
+        "FROM reading GROUP BY enterprise, point"
+    )
+    client.close()
 
 
 def rows(table: str, frame: pd.DataFrame) -> Rows:

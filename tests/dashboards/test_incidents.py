@@ -19,7 +19,7 @@ from dashboards.i18n import Text
 from dashboards.identity import Reader
 from dashboards.incidents import actions, dialogs, sheets
 from dashboards.incidents.filters import Wanted
-from dashboards.incidents.words import causes, evidence_words, evidences
+from dashboards.incidents.words import causes, evidence_words, evidences, written
 from dashboards.store import StoreQuestions
 from dashboards.ui.frame import Frame
 from dashboards.ui.theme import LIGHT
@@ -30,7 +30,7 @@ from nengliu.settings import Settings
 from schemas.messages import ActionNotice, decode
 from schemas.topics import RAW
 from tests.dashboards import watched
-from tests.dashboards.province import GLASS, MILL, STEEL
+from tests.dashboards.province import GLASS, NEW, STEEL
 from tests.dashboards.watched import DONE, LINE_LOST, SCRIPT, SHELVED, STOOD_STILL, UNNAMED
 
 PAGES = Path(data.__file__).parent / "pages"
@@ -55,7 +55,7 @@ def html(page: AppTest) -> str:
 
 
 def words(page: AppTest) -> str:
-    return markup.unescape(re.sub(r"<[^>]+>", " ", html(page)))
+    return re.sub(r"\s+", " ", markup.unescape(re.sub(r"<[^>]+>", " ", html(page))))
 
 
 def listed(page: AppTest) -> list[str]:
@@ -82,7 +82,7 @@ def test_line_of_the_queue_says_class_cause_place_members_and_evidence(watch: Qu
     assert "The collector says that the line rs485-1 cannot be reached (reason Line down)" in shown
     chinese = words(opened("incidents", **{"class": "meter"}))
     assert "示值停走" in chinese
-    assert "12,345 m³" in chinese
+    assert "12,345.00 m³" in chinese
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_desk_of_an_empty_platform_says_how_to_fill_it(answering: pytest.MonkeyP
 
 def test_enterprise_without_incidents_reads_that_all_is_well(watch: Questions, reading_as: Says) -> None:
     """An empty queue is good news, said in a sentence."""
-    reading_as(Reader("x", "x", "enterprise", Scope("enterprise", enterprise="91990700MA1NLDEMO7")))
+    reading_as(Reader("x", "x", "enterprise", Scope("enterprise", enterprise=NEW)))
     assert "No open incident" in words(opened("incidents", lang="en"))
 
 
@@ -186,7 +186,7 @@ def test_flood_is_one_banner_with_what_the_incidents_share(
 
 def test_strip_counts_what_is_new_and_what_stands(watch: Questions) -> None:
     """The strip says new per ten minutes, hour and day, and what stands open, shelved and too long."""
-    shown = re.sub(r"\s+", " ", words(opened("incidents", lang="en")))
+    shown = words(opened("incidents", lang="en"))
     assert "8 Open 6 Unacknowledged 1 Acknowledged 1 Over, unacknowledged 1 Shelved" in shown
     assert "3 longer than 24 h" in shown
     assert "in 10 min" in shown
@@ -217,14 +217,33 @@ def test_file_of_the_queue_holds_every_row_in_words(watch: Questions) -> None:
 def test_list_of_causes_and_evidence_is_written_in_both_languages() -> None:
     """Every evidence sentence can be written with any parameters, also with none."""
     assert set(causes()) >= {101, 203, 301, 401}
-    row = {"decimals": 2, "unit": "kWh"}
     for code in evidences():
         for language in ("zh_CN", "en"):
-            assert evidence_words(Text(language), {"code": code}, row)
-    said = evidence_words(
-        Text("en"), {"code": "WENT_BACKWARD", "parameters": {"before": 500, "after": "100"}}, row
-    )
-    assert said == "The register went from 5.00 kWh back to 1.00 kWh"
+            assert evidence_words(Text(language), {"code": code})
+    given = {"before": "15500.00 kWh", "after": "-1 kWh"}
+    said = evidence_words(Text("en"), {"code": "WENT_BACKWARD", "parameters": given})
+    assert said == "The register went from 15,500.00 kWh back to -1 kWh"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("reason", "TIMEOUT", "No answer"),
+        ("reason", "501", "No answer"),
+        ("reason", "STAMP_IN_FUTURE", "Stamp in the future"),
+        ("reason", "CLOCK_REPAIRED", "The stamp was repaired by rule; it was \N{EN DASH}"),
+        ("reason", "LATER_THAN_US", "LATER_THAN_US"),
+        ("quality", 6, "Bad"),
+        ("quality", "BAD", "Bad"),
+        ("meter", "007", "007"),
+        ("points", "64", "64"),
+        ("missing", None, "None"),
+        ("seconds", "9" * 40, "9" * 40),
+    ],
+)
+def test_parameter_of_evidence_is_written_for_people(name: str, value: object, expected: str) -> None:
+    """Codes become words; what nobody knows stays as it came and never fails."""
+    assert written(Text("en"), name, value) == expected
 
 
 # -- one incident ------------------------------------------------------------------------------------------
@@ -256,7 +275,9 @@ def test_journal_tells_who_did_what(watch: Questions) -> None:
     shown = words(opened("incident", id=DONE, lang="en"))
     assert shown.index("Closed · north") < shown.index("Opened · rules")
     assert "Closed by north" in shown
-    assert "4 entries" in shown
+    assert "5 entries" in shown
+    assert "its parent P01 is dead too" in shown
+    assert "x · until 2027-01-15 16:00" in shown
 
 
 @pytest.mark.parametrize("wanted", ["", "x", "0" * 16, "'; DROP", "00000000000000A1 ", SCRIPT])
@@ -432,4 +453,3 @@ def test_length_of_a_shelving_is_written_in_hours_or_days() -> None:
     frame = Frame(Text("en"), LIGHT, ENFORCER, data.Asker(ENFORCER.scope))
     assert [dialogs.length(frame, hours) for hours in (1, 24, 72)] == ["1 h", "24 h", "3 d"]
     assert timedelta(hours=max(actions.HOURS)) == timedelta(days=7)
-    assert MILL

@@ -88,7 +88,7 @@ def incident(name: str, at: datetime, **given: Any) -> dict[str, Any]:
         "closed_at": NEVER,
         "closed_by": "",
         "comment": "",
-        "evidence": evidence("STOOD_STILL", begun, amount=1_234_500, seconds=14_400),
+        "evidence": evidence("STOOD_STILL", begun, value="12345.00 m3", seconds=14_400),
         "count": 4,
         "revision": 20,
     }
@@ -112,7 +112,7 @@ def incidents(at: datetime) -> pd.DataFrame:
         "meter": "",
         "point": "",
         "members": ["P01", "P02", "P03"],
-        "evidence": evidence("LINE_DOWN", at - 2 * hour, line="rs485-1", reason=502),
+        "evidence": evidence("LINE_DOWN", at - 2 * hour, line="rs485-1", reason="LINE_DOWN"),
         "hours": 2.0,
     }
     shelved = {
@@ -178,9 +178,10 @@ def many(at: datetime, count: int, hours: float = 3.0) -> pd.DataFrame:
 def journal(at: datetime) -> pd.DataFrame:
     """Give what happened to the closed one."""
     told = [
-        ("opened", "", {"code": "POWER_GONE", "parameters": {"parent": "P01"}}, 26),
+        ("opened", "", {"evidence": "POWER_GONE", "parent": "P01"}, 26),
         ("cleared", "", {}, 20),
         ("acknowledged", "north", {}, 19.5),
+        ("shelved", "north", {"reason": "x", "until_s": "1800000000"}, 19.2),
         ("closed", "north", {"reason": f"计划停电 {SCRIPT}"}, 19),
     ]
     return pd.DataFrame(

@@ -24,7 +24,8 @@ from edge_collector import SharedTime
 from acquisition.simulator.config import plant_config
 from acquisition.simulator.faults import REGISTER, Fault
 from acquisition.simulator.fleet import Fleet, plant_lines
-from acquisition.simulator.plant import Plant, channels, enterprise
+from acquisition.simulator.plant import Plant
+from acquisition.simulator.site import first_site
 from acquisition.simulator.truth import span
 from nengliu.bus import Log, Record
 from nengliu.domain.points import Kind
@@ -33,7 +34,7 @@ from nengliu.storage import connect
 from schemas.messages import MISSING, Frame, LinkNotice, Missed, SchemaNotice, decode
 from schemas.topics import RAW
 
-NAME = "plant"
+NAME = "qinglan"
 """Name of the collector, as the written configuration has it."""
 Windows = dict[tuple[str, int], tuple[int, int, int]]
 """Quarter-hours: (point, start [ms]) -> used, estimated [ticks], received."""
@@ -225,7 +226,7 @@ def stored(installation: rig.Installation) -> dict[tuple[str, int], int]:
     """Readings of the store: (point, stamp) -> value as sent."""
     client = connect(installation.settings)
     query = "SELECT point, toUnixTimestamp64Milli(read_at), sent FROM reading FINAL WHERE enterprise = %(e)s"
-    rows = client.query(query, parameters={"e": enterprise().enterprise}).result_rows
+    rows = client.query(query, parameters={"e": first_site().enterprise.enterprise}).result_rows
     client.close()
     return {(point, at): value for point, at, value in rows}
 
@@ -237,14 +238,14 @@ def windows(installation: rig.Installation) -> Windows:
         "SELECT point, toUnixTimestamp(period_start) * 1000, used, estimated, received FROM window_15min FINAL "
         "WHERE enterprise = %(e)s"
     )
-    rows = client.query(query, parameters={"e": enterprise().enterprise}).result_rows
+    rows = client.query(query, parameters={"e": first_site().enterprise.enterprise}).result_rows
     client.close()
     return {(point, at): (used, estimated, received) for point, at, used, estimated, received in rows}
 
 
 def counters() -> dict[str, int]:
     """Counters of the plant and how many ticks one register step is worth."""
-    return {channel.point: channel.ticks_per_step for channel in channels() if channel.kind is Kind.COUNTER}
+    return {channel.point: channel.ticks_per_step for channel in first_site().channels if channel.kind is Kind.COUNTER}
 
 
 def line_of(fleet: Fleet, point: str) -> str:

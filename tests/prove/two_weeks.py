@@ -10,7 +10,7 @@ import edge
 import rig
 
 from acquisition.simulator.faults import Fault, FaultKind
-from acquisition.simulator.plant import channels
+from acquisition.simulator.site import first_site
 from nengliu.domain.quality import Reason
 from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS
 
@@ -89,13 +89,13 @@ def judge(one: edge.Edge, bus: str, report: rig.Report, rng: random.Random) -> N
 def days(one: edge.Edge, bus: str, report: rig.Report) -> None:
     """Compare days by the product's own question with the truth of every day whose edges were read."""
     start_ms = one.plants.start_ms
-    told = {"level": "day", "enterprise": edge.enterprise().enterprise}
+    told = {"level": "day", "enterprise": first_site().enterprise.enterprise}
     first, last = (
         time.strftime("%Y-%m-%d", time.gmtime(ms // 1000 + 8 * 3600))
         for ms in (start_ms, start_ms + DAYS * DAY_MS)
     )
     rows = one.installation.ask("windows", **told, start=first, end=last)
-    decimals = {channel.point: channel.decimals for channel in channels()}
+    decimals = {channel.point: channel.decimals for channel in first_site().channels}
     right = 0
     for row in rows:
         if row["point"] in edge.counters():

@@ -65,6 +65,7 @@ class Incident:
     tokens: set[str] = field(default_factory=set)
     until_ms: int = 0
     hold_s: int = 0
+    timer_s: int = 0
     cleared_ms: int = 0
     cleared_s: int = 0
     updated_s: int = 0

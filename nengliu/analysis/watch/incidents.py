@@ -42,8 +42,8 @@ AFTERWARDS = {Evidence.CAME_LATE, Evidence.BACKFILLED, Evidence.CONTRADICTED}
 """Evidence that belongs to the silence before it and does not begin it again."""
 QUIET = {"collector": Evidence.COLLECTOR_QUIET, "enterprise": Evidence.COLLECTOR_QUIET, "line": Evidence.LINE_QUIET}
 _STILL = {Cause.STUCK, Cause.CONSTANT}
-Locate = Callable[[int], int]
-"""Position in the log at which the clock reaches a second."""
+Locate = Callable[[int], Moment]
+"""The moment at which the clock reaches a second."""
 
 
 class Sighting(NamedTuple):
@@ -94,13 +94,18 @@ class Incidents:
         self._entries, self._items, self._touched = [], {}, {}
         return found
 
-    def fire(self, enterprise: str, until_s: int, clock_s: int, locate: Locate) -> None:
-        """Let everything happen that the clock has reached, in order; `clock_s` is how far it has come."""
+    def fire(self, enterprise: str, until_s: int, locate: Locate) -> None:
+        """Let everything happen that the clock reaches until a second, in order."""
         heap = self.timers.get(enterprise)
         while heap and heap[0][0] <= until_s:
             deadline, kind, arguments = heapq.heappop(heap)
-            moment = Moment(locate(deadline), max(deadline, clock_s) if locate is None else clock_s)
-            getattr(self, f"_on_{kind}")(moment._replace(clock_s=deadline), *arguments)
+            moment = locate(deadline)
+            if kind == "alone":
+                self._on_alone(moment, *arguments)
+            elif kind == "ripe":
+                self._on_ripe(moment, *arguments)
+            else:
+                _ON[kind](self, moment, *arguments)
 
     # what is seen
 
@@ -292,7 +297,7 @@ class Incidents:
             if incident.active:
                 self.clear(incident, sighting.until_ms, moment)
         else:
-            incident = self.see(leaf, LINK, [sighting], moment)
+            self.see(leaf, LINK, [sighting], moment)
 
     # power
 
@@ -394,6 +399,21 @@ class Incidents:
             self._leave(incident)
             del self.by_id[incident.incident]
 
+    def folds(self, incident: Incident) -> bool:
+        """Whether new evidence at its root would still begin it again."""
+        return incident.incident in self.by_root.values()
+
+    def release(self, incident: Incident) -> None:
+        """Nothing holds it open any more."""
+        for token in incident.tokens:
+            if self.tokens.get(token) == incident.incident:
+                del self.tokens[token]
+        incident.tokens = set()
+
+    def wake(self, incident: Incident, at_s: int) -> None:
+        """Look at a shelved incident again."""
+        self._set(incident.root.enterprise, at_s, "unshelve", incident.incident)
+
     def _reopen(self, incident: Incident, moment: Moment) -> None:
         incident.cleared_ms = incident.cleared_s = incident.acknowledged_s = incident.closed_s = 0
         incident.acknowledged_by = incident.closed_by = ""
@@ -417,14 +437,11 @@ class Incidents:
         if incident is not None and incident.cleared_s and moment.clock_s >= incident.cleared_s + self.settings.forget_s:
             self.close(incident, moment, "")
 
-    def on_unshelve(self, moment: Moment, name: str) -> None:
-        """A shelving ends by itself."""
+    def _on_unshelve(self, moment: Moment, name: str) -> None:
         incident = self.by_id.get(name)
         if incident is not None and 0 < incident.shelved_until <= moment.clock_s:
             incident.shelved_until, incident.shelve_reason = 0, ""
             self.say(incident, "unshelved", moment, {})
-
-    _on_unshelve = on_unshelve
 
     # the record
 
@@ -460,3 +477,12 @@ class Incidents:
     def _set(self, where: int | str, at_s: int, kind: str, *arguments: Any) -> None:
         enterprise = where if isinstance(where, str) else self.slots.points[where][0]
         heapq.heappush(self.timers.setdefault(enterprise, []), (at_s, kind, arguments))
+
+
+_ON: dict[str, Callable[[Incidents, Moment, str], None]] = {
+    "end": Incidents._on_end,
+    "fold": Incidents._on_fold,
+    "forget": Incidents._on_forget,
+    "unshelve": Incidents._on_unshelve,
+}
+"""What a timer does; its name is stored."""

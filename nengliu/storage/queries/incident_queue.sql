@@ -2,7 +2,7 @@
 -- parameters: incident text = '', enterprise text = '', region text = '', industry text = '', class text = '',
 --   state text = 'open', cause integer = 0, text text = '', newest integer = 0, now instant = 0, offset integer = 0, limit integer = 50
 -- columns: incident, enterprise, name, name_en, region, industry, simulated, class, cause, severity, state, shelved,
---   shelved_until, shelve_reason, root, source, line, meter, point, point_name, point_name_en, unit, decimals,
+--   shelved_until, shelve_reason, root, source, line, meter, point, point_name, point_name_en,
 --   members, opened_at,
 --   raised_at, cleared_at, updated_at, acknowledged_at, acknowledged_by, closed_at, closed_by, comment, evidence,
 --   count, revision, total
@@ -12,8 +12,7 @@ WITH
     if({now:Int64} = 0, now64(3), fromUnixTimestamp64Milli({now:Int64})) AS asked_at,
     units AS ({part(narrowed)}),
     named AS (
-        SELECT enterprise, point, argMax(name, position) AS point_name, argMax(name_en, position) AS point_name_en,
-            argMax(unit, position) AS unit, argMax(decimals, position) AS decimals
+        SELECT enterprise, point, argMax(name, position) AS point_name, argMax(name_en, position) AS point_name_en
         FROM point WHERE {scope} GROUP BY enterprise, point
     ),
     known AS (
@@ -28,7 +27,7 @@ SELECT i.incident AS incident, enterprise, u.name AS name, u.name_en AS name_en,
     i.state AS state, i.shelved AS shelved,
     if(i.shelved_until = 0, NULL, toDateTime64(i.shelved_until, 3, 'Asia/Shanghai')) AS shelved_until,
     i.shelve_reason AS shelve_reason, i.root AS root, i.source AS source, i.line AS line, i.meter AS meter,
-    i.point AS point, p.point_name AS point_name, p.point_name_en AS point_name_en, p.unit AS unit, p.decimals AS decimals, i.members AS members,
+    i.point AS point, p.point_name AS point_name, p.point_name_en AS point_name_en, i.members AS members,
     i.opened_at AS opened_at, toDateTime64(i.raised_at, 3, 'Asia/Shanghai') AS raised_at,
     if(toUnixTimestamp(i.cleared_at) = 0, NULL, i.cleared_at) AS cleared_at,
     toDateTime64(i.updated_at, 3, 'Asia/Shanghai') AS updated_at,

@@ -36,6 +36,9 @@ from schemas.messages import (
     Message,
     PointNotice,
     SchemaNotice,
+    WiredLine,
+    WiredMeter,
+    WiringNotice,
     decode,
 )
 from schemas.topics import RAW
@@ -132,13 +135,17 @@ INTRODUCED = make_config(
 
 
 def test_collector_introduces_itself_before_its_first_reading(tmp_path: Path) -> None:
-    """Enterprise, points and column lists come first, once; frames have the columns of their schema."""
+    """Enterprise, points, column lists and wiring come first, once; frames have the columns of their schema."""
     live(tmp_path, 1.5, INTRODUCED)
 
     messages = told(tmp_path)
-    assert [type(message) for message in messages[:3]] == [EnterpriseNotice, PointNotice, SchemaNotice]
-    schema = messages[2]
+    kinds = [EnterpriseNotice, PointNotice, SchemaNotice, WiringNotice]
+    assert [type(message) for message in messages[:4]] == kinds
+    schema, wiring = messages[2:4]
     assert isinstance(schema, SchemaNotice)
+    line = INTRODUCED.lines[0]
+    wired = WiredLine(line.name, (WiredMeter(line.meters[0].name, ("m1-r0", "m1-r1")),))
+    assert wiring == WiringNotice(ENTERPRISE, "c1", (wired,))
     assert [(one.point, one.unit, one.decimals) for one in schema.value.columns] == [
         ("m1-r0", "kW", 1),
         ("m1-r1", "kW", 1),
@@ -157,6 +164,16 @@ def test_introduction_is_repeated_only_if_it_changed(tmp_path: Path) -> None:
 
     live(tmp_path, 0.5, replace(INTRODUCED, points=()), at=2)
     assert len([one for one in told(tmp_path) if isinstance(one, SchemaNotice)]) == 2
+
+
+def test_introduction_is_repeated_if_a_meter_moved_to_another_line(tmp_path: Path) -> None:
+    """The same points on another line are another wiring, which is told."""
+    live(tmp_path, 0.5, INTRODUCED)
+    moved = replace(INTRODUCED, lines=(replace(INTRODUCED.lines[0], name="other"),))
+    live(tmp_path, 0.5, moved, at=1)
+
+    wirings = [one for one in told(tmp_path) if isinstance(one, WiringNotice)]
+    assert [one.lines[0].line for one in wirings] == [INTRODUCED.lines[0].name, "other"]
 
 
 def test_sequence_rises_over_frames_notices_and_restarts(tmp_path: Path) -> None:

@@ -1,0 +1,79 @@
+"""What a collector says of its links becomes evidence; what it says of their return ends it.
+
+Source: docs/decisions/0015; schemas/codes/links.csv; domain.md 6.2, C1 to C4.
+"""
+
+from __future__ import annotations
+
+from nengliu.analysis.watch.incident import Moment
+from nengliu.analysis.watch.incidents import LINK, Incidents, Sighting
+from nengliu.analysis.watch.slots import NEVER
+from nengliu.analysis.watch.tree import Node
+from nengliu.domain.causes import CauseClass, Evidence
+from nengliu.domain.links import LinkKind
+from nengliu.domain.quality import Reason
+from schemas.messages import LinkEvent, LinkNotice
+
+BEGINS = {
+    LinkKind.COLLECTOR_STOPPED: (Evidence.COLLECTOR_STOPPED, LINK),
+    LinkKind.LINE_DOWN: (Evidence.LINE_DOWN, LINK),
+    LinkKind.METER_DOWN: (Evidence.METER_DOWN, LINK),
+    LinkKind.ANSWER_DAMAGED: (Evidence.ANSWER_DAMAGED, LINK),
+    LinkKind.METER_REFUSES: (Evidence.METER_REFUSES, CauseClass.CONFIGURATION),
+}
+"""Events that begin something, as evidence of a class."""
+ENDS = (LinkKind.COLLECTOR_STARTED, LinkKind.LINE_UP, LinkKind.METER_UP)
+
+
+def take_links(notice: LinkNotice, incidents: Incidents, moment: Moment) -> None:
+    """Take a notice's events in, in its order."""
+    for event in notice.events:
+        kind = LinkKind(event.kind)
+        root = _root(notice, event)
+        if kind in BEGINS:
+            _begin(root, event, incidents, moment)
+        elif kind in ENDS:
+            _end(root, event, incidents, moment)
+
+
+def _root(notice: LinkNotice, event: LinkEvent) -> Node:
+    if event.meter:
+        return Node("meter", notice.enterprise, notice.source, event.line, event.meter)
+    if event.line:
+        return Node("line", notice.enterprise, notice.source, event.line)
+    return Node("collector", notice.enterprise, notice.source)
+
+
+def _begin(root: Node, event: LinkEvent, incidents: Incidents, moment: Moment) -> None:
+    evidence, track = BEGINS[LinkKind(event.kind)]
+    reason = {"reason": Reason(event.reason).name} if event.reason else {"reason": ""}
+    names = {"line": event.line, "meter": event.meter, **reason}
+    slots = incidents.tree.below(root).tolist() or [NEVER]
+    seen = [
+        Sighting(evidence, slot, event.at_ms, event.at_ms, event.at_ms, moment, int(i == 0), names)
+        for i, slot in enumerate(slots)
+    ]
+    parent = incidents.silent(_parents(root))
+    if parent is not None and track is LINK:
+        incidents.see(parent.root, LINK, seen, moment)
+        return
+    incident = incidents.see(root, track, seen, moment, [f"{track} {'|'.join(root)}"])
+    if root.kind != "meter":
+        incidents.absorb(incident, moment)
+
+
+def _end(root: Node, event: LinkEvent, incidents: Incidents, moment: Moment) -> None:
+    for track in (LINK, CauseClass.CONFIGURATION):
+        incident = incidents.standing(root, track)
+        if incident is not None and f"{track} {'|'.join(root)}" in incident.tokens:
+            incidents.clear(incident, event.at_ms, moment)
+
+
+def _parents(root: Node) -> list[Node]:
+    """Nodes above a node, from the top."""
+    found = []
+    if root.kind in ("line", "meter"):
+        found.append(Node("collector", root.enterprise, root.source))
+    if root.kind == "meter":
+        found.append(Node("line", root.enterprise, root.source, root.line))
+    return found
