@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from nengliu.domain.points import Enterprise, Point, Schema
-from schemas.block import Block, Labels, Rows
+from schemas.block import Block, Labels, Lists, Rows
 from schemas.messages import (
     BookNotice,
     EnterpriseNotice,
@@ -63,6 +63,8 @@ def rows_of(rows: Rows) -> list[Row]:
 def _plain(column: Any) -> list[Any]:
     if isinstance(column, Labels):
         return [column.dictionary[code] for code in column.codes.tolist()]
+    if isinstance(column, Lists):
+        return list(column.values)
     return list(np.asarray(column).tolist())
 
 

@@ -22,7 +22,7 @@ import msgspec
 from acquisition.simulator.load import Load
 from nengliu.domain.points import Enterprise, Kind
 
-OVER = 1.5
+OVER = 2.0
 """A power gauge's official maximum is this often the most its load can be (ours)."""
 
 

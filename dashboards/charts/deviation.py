@@ -62,7 +62,7 @@ def deviation(frame: pd.DataFrame, tolerance: float, measure: Measure, months: l
     ]
     return option(
         theme,
-        grid=grid(top=34),
+        grid=grid(top=34, right=64),
         legend=legend(theme, entries),
         media=_narrow(entries),
         tooltip=tooltip(theme, unit=measure.unit),
@@ -107,7 +107,7 @@ def _bars(name: str, bars: list[Spec], path: str, theme: Theme) -> Spec:
             "silent": True,
             "symbol": "none",
             "lineStyle": {"color": theme.ink, "width": 1.4, "type": "solid"},
-            "label": {"formatter": path, "position": "insideEndTop", "color": theme.muted, "fontSize": 11},
+            "label": {"formatter": path, "position": "end", "color": theme.muted, "fontSize": 11},
             "data": [{"yAxis": 0}],
         },
     }

@@ -15,6 +15,7 @@ class Stage:
 
 
 Link = tuple[str, str, float]
+_ROOM = (120, 104, 150)  # room of the names of each column [px]; longer ones are cut, the tooltip has them whole
 
 
 def flow(stages: list[Stage], links: list[Link], measure: Measure, ink: Ink) -> Spec:
@@ -42,7 +43,11 @@ def flow(stages: list[Stage], links: list[Link], measure: Measure, ink: Ink) -> 
             "name": name,
             "depth": depth,
             "itemStyle": {"color": colour, "borderWidth": 0},
-            "label": {"position": "left" if depth == last and depth else "right"},
+            "label": {
+                "position": "left" if depth == last and depth else "right",
+                "width": _ROOM[min(depth, 2)],
+                "overflow": "truncate",
+            },
         }
         for depth, stage in enumerate(stages)
         for name, colour in stage.colours.items()

@@ -162,11 +162,11 @@ def table(context: Context, by: str) -> str:
     heads = [
         ("", f"overview.column_{by}"),
         ("", "overview.column_path"),
-        ("h", "overview.column_energy"),
+        *([] if by == "enterprise" else [("h", "overview.column_energy")]),
         ("", "overview.column_intensity"),
         ("", "overview.column_budget"),
         ("h", "overview.column_trend"),
-        ("h", "kpi.complete"),
+        ("h", "overview.column_complete"),
     ]
     head = "".join(f'<th class="{kind}">{escape(text(key))}</th>' for kind, key in heads)
     return f'<table class="nl-tab nl-cities"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
@@ -196,11 +196,12 @@ def _row(
     bar = "" if used is None or due is None else bullet(used, due, MARKS[grade][0])
     trend = spark.line(trends.get(node, []), context.theme.primary)
     line = text("kpi.trend", name=name)
+    energy = "" if called else f'<td class="h">{signed(row["change"])}</td>'
     path = grade_pill(text, grade, f"{text(f'grade.{grade}')} {signed(row['deviation'])}".strip())
     return (
         f'<tr{" class=on" if node == context.filters.region else ""}><td class="n"><span class="k">{n}</span>'
         f'<a target="_self" title="{escape(name)}" href="{escape(address)}">{escape(name)}</a></td><td>{path}</td>'
-        f'<td class="h">{signed(row["change"])}</td><td>{signed(row["intensity_change"])}</td>'
+        f"{energy}<td>{signed(row['intensity_change'])}</td>"
         f'<td><span class="nl-bullet">{bar}</span><span class="nl-pc">{percent(used)}</span></td>'
         f'<td class="h"><img alt="{escape(line)}" src="{trend}"></td>'
         f'<td class="h">{percent(data.share(row["received"], row["due"]))}</td></tr>'
@@ -222,5 +223,5 @@ def _foot(context: Context, frame: pd.DataFrame, by: str) -> str:
     words = text("overview.more", n=more) if more > 0 else text("overview.to_ranking")
     return (
         f'<div class="nl-foots"><span class="nl-src">{escape(source)}</span>'
-        f'<a target="_self" title="{escape(name)}" href="{escape(address)}">{escape(words)}</a></div>'
+        f'<a target="_self" href="{escape(address)}">{escape(words)}</a></div>'
     )

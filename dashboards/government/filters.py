@@ -168,12 +168,12 @@ def toolbar(filters: Filters, known: Places, text: Text, *, against: bool = True
     """Draw the choices; each writes its parameter into the address.  What is compared is chosen where `against`."""
     with st.container(key="choices", horizontal=True, vertical_alignment="center", width="content"):
         regions = {code: _region_label(code, known, text) for code in (ALL, *known.children)}
-        _select("region", filters.region, regions, text, 132)
+        _select("region", filters.region, regions, text, 118)
         industries = {ALL: text("choice.all_industries")}
         industries |= {code: industry_name(code, text) for code in known.industries}
-        _select("industry", filters.industry, industries, text, 150)
+        _select("industry", filters.industry, industries, text, 124)
         months = {f"{month:%Y-%m}": f"{month:%Y-%m}" for month in known.months}
-        _select("month", f"{filters.month:%Y-%m}", months, text, 104)
+        _select("month", f"{filters.month:%Y-%m}", months, text, 98)
         st.segmented_control(
             text("choice.reach"),
             [str(reach) for reach in Reach],
@@ -206,7 +206,7 @@ def _select(name: str, value: str, options: dict[str, str], text: Text, width: i
 def _against(filters: Filters, text: Text) -> None:
     options = [a for a in Against if a is not Against.PREVIOUS or filters.reach is Reach.MONTH]
     shown = filters.against if filters.against in options else Against.LAST_YEAR
-    _select("compare", str(shown), {str(a): text(f"against.{a}") for a in options}, text, 128)
+    _select("compare", str(shown), {str(a): text(f"against.{a}") for a in options}, text, 120)
 
 
 def sentences(filters: Filters, text: Text) -> list[str]:

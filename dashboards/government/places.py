@@ -133,7 +133,9 @@ def division(industry: str) -> str:
 @cache
 def _divisions() -> dict[str, tuple[str, str, str]]:
     source = files("schemas").joinpath("codes", "industries.csv").read_text(encoding="utf-8")
-    return {row["code"]: (row["zh"], row["zh_short"], row["en"]) for row in csv.DictReader(source.splitlines())}
+    return {
+        row["code"]: (row["zh"], row["zh_short"], row["en"]) for row in csv.DictReader(source.splitlines())
+    }
 
 
 def industry_name(code: str, text: Text, *, short: bool = False) -> str:

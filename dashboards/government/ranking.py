@@ -241,14 +241,14 @@ def table(context: Context, view: View) -> str:
     text = context.text
     heads = (
         ("", f"ranking.by_{view.by}"),
-        *(("", f"ranking.measure_{key}") for key in ("energy",)),
+        ("", "ranking.measure_energy"),
         ("h", "ranking.share"),
-        ("", "ranking.measure_change"),
+        ("h", "ranking.measure_change"),
         ("h", "ranking.measure_electricity"),
         ("h", "ranking.measure_intensity"),
         ("h", "overview.column_intensity"),
         ("", "ranking.measure_deviation"),
-        ("h", "kpi.complete"),
+        ("h", "overview.column_complete"),
         ("h", "column.estimated"),
     )
     head = "".join(f'<th class="{kind}">{escape(text(key))}</th>' for kind, key in heads)
@@ -267,7 +267,7 @@ def _line(context: Context, view: View, row: Row, n: int) -> str:
         f'<tr><td class="n"><span class="k">{n}</span><a target="_self" '
         f'href="{escape(_down(context, view, str(row["node"])))}">{escape(str(row["name"]))}</a></td>'
         f'<td>{written["energy"]}</td><td class="h">{percent(row["share"])}</td>'
-        f'<td>{written["change"]}</td><td class="h">{written["electricity"]}</td>'
+        f'<td class="h">{written["change"]}</td><td class="h">{written["electricity"]}</td>'
         f'<td class="h">{written["intensity"]}</td><td class="h">{signed(row["intensity_change"])}</td>'
         f"<td>{grade_pill(text, grade, deviation or DASH)}</td>"
         f'<td class="h">{percent(data.share(row["received"], row["due"]))}</td>'

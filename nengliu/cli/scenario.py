@@ -40,7 +40,7 @@ class Event(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     after_s, for_s
         When it begins after the start of the live part, and how long it lasts; 0: until the end [s].
     every_s
-        It comes back so often; 0: never [s].
+        It comes back so often, and `after_s` counts from the multiples of it in China's day; 0: never [s].
     zh, en
         What a visitor is told.
     """
@@ -101,20 +101,24 @@ class Scenario:
             name, what = (who.name, event.zh) if language() == "zh" else (who.name_en, event.en)
             yield say(
                 "demo.event",
-                at=self._clock(event.after_s),
-                until=say("demo.until", at=self._clock(event.after_s + event.for_s)) if event.for_s else "",
+                at=_clock(self._start(event)),
+                until=say("demo.until", at=_clock(self._start(event) + event.for_s * 1000))
+                if event.for_s
+                else "",
                 cause=say(f"demo.{event.cause}"),
                 name=name,
                 what=what,
             )
 
-    def _clock(self, after_s: int) -> str:
-        """Give the time of day here, so many seconds after the start."""
-        return time.strftime("%H:%M:%S", time.localtime(self.start_ms / 1000 + after_s))
+    def _start(self, event: Event) -> int:
+        """When an event begins [ms, UTC]."""
+        every_ms = event.every_s * 1000
+        start_ms = self.start_ms // every_ms * every_ms if every_ms else self.start_ms
+        return start_ms + event.after_s * 1000
 
     def _fault(self, event: Event) -> str:
         line = f"{event.site}/{event.line}" if len(self.sites) > 1 else event.line
-        from_ms = self.start_ms + event.after_s * 1000
+        from_ms = self._start(event)
         rows: dict[str, object] = {"kind": event.kind, "line": line, "meter": event.meter, "from_ms": from_ms}
         if event.value:
             rows["value"] = event.value
@@ -134,3 +138,8 @@ def load_scenario(name: str) -> Scenario:
     )
     events = msgspec.convert(tomllib.loads(text), _File).events
     return Scenario(tuple(sorted(events, key=lambda event: event.after_s)))
+
+
+def _clock(at_ms: int) -> str:
+    """Give the time of day here."""
+    return time.strftime("%H:%M:%S", time.localtime(at_ms / 1000))

@@ -18,11 +18,11 @@ import pytest
 
 from acquisition.drivers.config import load_config
 from acquisition.simulator.fleet import plant_lines
+from acquisition.simulator.site import sites
 from nengliu.bus.sqlite import SqliteLog
 from nengliu.cli import demo as demonstration
-from nengliu.cli.demo import Told, append_story, free_ports, read_told, write_config, write_told
-from nengliu.cli.supervise import Supervisor
-from nengliu.cli.up import Installation
+from nengliu.cli.demo import free_ports, write_configs
+from nengliu.cli.telling import Booking, Told, append_story, begin, read_told, write_told
 from nengliu.domain.links import LinkKind
 from nengliu.errors import InputError
 from nengliu.settings import Settings
@@ -31,7 +31,8 @@ from schemas.topics import RAW
 
 START_MS = 1_795_233_600_000
 METERS = 7
-"""Meters that the collector reads; the output has none."""
+"""Meters that the first plant's collector reads; the output has none."""
+SETTINGS = {"NENGLIU_LANG": "en", "COLUMNS": "200"}
 
 
 def free_port() -> int:
@@ -52,13 +53,8 @@ def demo(home: Path, *arguments: str) -> subprocess.Popen[str]:
         "--port",
         str(free_port()),
     ]
-    env = {**os.environ, "NENGLIU_LANG": "en", "COLUMNS": "200"}
+    env = os.environ | SETTINGS
     return subprocess.Popen([*command, *arguments], stderr=subprocess.PIPE, text=True, env=env)
-
-
-def installation(home: Path) -> Installation:
-    settings = Settings(home=home)
-    return Installation(settings, Supervisor((), home), "127.0.0.1", lambda **_: None)
 
 
 def told_by_collector(home: Path) -> tuple[list[Frame], list[LinkNotice]]:
@@ -66,7 +62,7 @@ def told_by_collector(home: Path) -> tuple[list[Frame], list[LinkNotice]]:
     with SqliteLog(home / "log.sqlite") as log:
         records = [r for part in range(log.partitions(RAW)) for r in log.read(RAW, part, 0, 100_000)]
     found = [decode(record.value) for record in records]
-    frames = [one for one in found if isinstance(one, Frame) and one.source == "plant"]
+    frames = [one for one in found if isinstance(one, Frame) and one.source == "qinglan" and one.schema > 1]
     return frames, [one for one in found if isinstance(one, LinkNotice)]
 
 
@@ -75,13 +71,14 @@ def messages(home: Path) -> int:
         return sum(log.bounds(RAW, part).end for part in range(log.partitions(RAW)))
 
 
-def test_story_broken_off_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_story_broken_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A demonstration killed while it writes tells the rest at the next start, and nothing twice."""
-    told = Told(1, START_MS, 20)
-    first = next(iter(append_story(installation(tmp_path), told)))
+    monkeypatch.setattr("nengliu.cli.telling.BATCH", 30)
+    told = Told(1, START_MS, 20, 2)
+    first = next(iter(append_story(Settings(home=tmp_path), told)))
     write_told(tmp_path / "demo.json", first)
-    *_, last = append_story(installation(tmp_path), read_told(tmp_path / "demo.json") or told)
-    *_, whole = append_story(installation(tmp_path / "other"), told)
+    *_, last = append_story(Settings(home=tmp_path), read_told(tmp_path / "demo.json") or told)
+    *_, whole = append_story(Settings(home=tmp_path / "other"), told)
 
     assert not first.complete
     assert last == whole
@@ -96,18 +93,53 @@ def test_state_file_that_is_broken_is_told_with_a_cure(tmp_path: Path) -> None:
         read_told(tmp_path / "demo.json")
 
 
-def test_collector_is_configured_for_the_ports_of_this_start(tmp_path: Path) -> None:
-    """A later start writes its own ports over those of an earlier one."""
-    file, told = tmp_path / "collector.toml", Told(1, START_MS, 2)
-    write_config(file, told, 17_000)
-    write_config(file, told, 18_000)
-    config = load_config(file)
+def test_story_of_a_folder_is_kept_and_another_one_is_refused(tmp_path: Path) -> None:
+    """What was told cannot be told otherwise; who asks for nothing gets what is there."""
+    file = tmp_path / "demo.json"
+    fresh = begin(file, 5, None, default=(760, 40))
+    write_told(file, fresh)
 
-    assert [(line.name, line.host, line.port) for line in config.lines] == [
+    assert (fresh.days, fresh.enterprises) == (5, 40)
+    assert begin(file, None, None, default=(760, 40)) == begin(file, 5, 40, default=(1, 1)) == fresh
+    with pytest.raises(InputError, match=r"40 plants.*--enterprises|--enterprises.*40"):
+        begin(file, None, 3, default=(760, 40))
+
+
+def test_output_is_booked_once_for_each_plant_and_quarter(tmp_path: Path) -> None:
+    """After a quarter-hour each plant tells its output, and how far that is survives a restart."""
+    told = Told(1, START_MS, 2, 3, last_ms=START_MS + 2 * 86_400_000)
+    file = tmp_path / "demo.json"
+    with SqliteLog(tmp_path / "log.sqlite") as log:
+        log.create(RAW, 1)
+        book = Booking(file, told, log)
+        for later_ms in (10_000, 900_000, 910_000):
+            book(told.last_ms + later_ms)
+        found = [decode(record.value) for record in log.read(RAW, 0, 0, 10)]
+
+    assert [frame.source for frame in found if isinstance(frame, Frame)] == [site.slug for site in sites()[:3]]
+    assert all(frame.read_at_ms.tolist() == [told.last_ms] for frame in found if isinstance(frame, Frame))
+    again = read_told(file)
+    assert again is not None
+    assert again.last_ms == told.last_ms + 900_000
+
+
+def test_collectors_are_configured_for_the_ports_of_this_start(tmp_path: Path) -> None:
+    """A later start writes its own ports over those of an earlier one, and takes away what is not wanted."""
+    write_configs(tmp_path, Told(1, START_MS, 2, 3).province, 17_000)
+    files = write_configs(tmp_path, Told(1, START_MS, 2, 2).province, 18_000)
+    configs = [load_config(file) for file in files.values()]
+
+    assert sorted(tmp_path.glob("*.toml")) == sorted(files.values())
+    assert [config.name for config in configs] == list(files) == ["qinglan", "chiqiao-steel"]
+    assert [(line.name, line.host, line.port) for config in configs for line in config.lines] == [
         ("electricity", "127.0.0.1", 18_000),
         ("media", "127.0.0.1", 18_001),
+        ("electricity", "127.0.0.1", 18_002),
+        ("media", "127.0.0.1", 18_003),
     ]
-    assert {meter.interval_s for line in config.lines for meter in line.meters} == {demonstration.INTERVAL_S}
+    intervals = {meter.interval_s for config in configs for line in config.lines for meter in line.meters}
+    assert intervals == {demonstration.INTERVAL_S}
+    assert {config.heartbeat_s for config in configs} == {demonstration.HEARTBEAT_S}
 
 
 def test_configuration_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
@@ -116,27 +148,27 @@ def test_configuration_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     file.write_text('name = "mine"\n')
 
     with pytest.raises(InputError, match=r"collector\.toml.*--home"):
-        write_config(file, Told(1, START_MS, 2), 17_000)
+        write_configs(tmp_path, Told(1, START_MS, 2, 1).province, 17_000)
     assert file.read_text() == 'name = "mine"\n'
 
 
-def test_ports_are_two_free_ones_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pair of which one is taken is passed over; with none left the error says what to do."""
-    first = free_ports("127.0.0.1")
+def test_ports_are_free_ones_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of which one is taken is passed over; with none left the error says what to do."""
+    first = free_ports("127.0.0.1", 4)
     with socket.socket() as server:
-        server.bind(("127.0.0.1", first + 1))
+        server.bind(("127.0.0.1", first + 3))
         server.listen()
-        assert free_ports("127.0.0.1") != first
+        assert free_ports("127.0.0.1", 4) != first
     monkeypatch.setattr(demonstration, "is_free", lambda _port, _host: False)
 
     with pytest.raises(InputError, match="15020"):
-        free_ports("127.0.0.1")
+        free_ports("127.0.0.1", 4)
 
 
 @pytest.mark.slow
 def test_live_readings_come_over_the_wire_and_stop_in_order(tmp_path: Path) -> None:
     """A collector reads all meters of the simulated plant exactly as the story goes on; Ctrl-C loses nothing."""
-    process = demo(tmp_path, "--days", "2")
+    process = demo(tmp_path, "--days", "2", "--enterprises", "2", "--scenario", "calm")
     end = time.monotonic() + 90
     while time.monotonic() < end and process.poll() is None:
         if (tmp_path / "log.sqlite").exists() and len(told_by_collector(tmp_path)[0]) >= METERS - 1:
@@ -147,10 +179,10 @@ def test_live_readings_come_over_the_wire_and_stop_in_order(tmp_path: Path) -> N
     frames, notices = told_by_collector(tmp_path)
     told = read_told(tmp_path / "demo.json")
     assert told is not None
-    meters = {meter.name: meter for line in plant_lines(told.plant) for meter in line.meters}
+    meters = {meter.name: meter for line in plant_lines(told.province.plants[0]) for meter in line.meters}
     points = {
         schema.schema: schema.columns[0].point
-        for schema in load_config(tmp_path / "collector.toml").schemas()
+        for schema in load_config(tmp_path / "collector-qinglan.toml").schemas()
     }
 
     assert process.returncode == 0, said
@@ -160,13 +192,15 @@ def test_live_readings_come_over_the_wire_and_stop_in_order(tmp_path: Path) -> N
         meter, at_ms = meters[points[frame.schema]], int(frame.read_at_ms[0])
         shown = [meter.counted(ms) % meter.modulus for ms in (at_ms, at_ms + 1000)]
         assert shown[0] <= frame.values[0, 0] <= shown[1]
-    assert notices[-1].events[-1].kind == LinkKind.COLLECTOR_STOPPED
-    assert json.loads((tmp_path / "collector" / "plant.json").read_text())["queued"] == 0
+    for slug in ("qinglan", "chiqiao-steel"):
+        own = [notice for notice in notices if notice.source == slug]
+        assert own[-1].events[-1].kind == LinkKind.COLLECTOR_STOPPED
+        assert json.loads((tmp_path / "collector" / f"{slug}.json").read_text())["queued"] == 0
 
 
 def test_demo_shows_exact_facts_and_is_quick_the_second_time(tmp_path: Path) -> None:
-    """One command loads the plant and says three true things; a second start tells nothing again."""
-    first = demo(tmp_path, "--days", "12", "--once")
+    """One command loads the province and says true things of it; a second start tells nothing again."""
+    first = demo(tmp_path, "--days", "12", "--enterprises", "4", "--once")
     said = first.communicate(timeout=100)[1]
     told = (tmp_path / "demo.json").read_text()
     count = messages(tmp_path)
@@ -175,9 +209,10 @@ def test_demo_shows_exact_facts_and_is_quick_the_second_time(tmp_path: Path) -> 
 
     assert first.returncode == second.returncode == 0, said + again
     assert re.search(r"http://127\.0\.0\.1:\d+", said)
-    assert "so do all 8 points, to the last digit" in said
+    assert "of 32 points of 4 plants add up to the registers' differences, to the last digit" in said
     assert "(difference 0)" in said
-    assert "3. On " in said
+    for login in ("analyst", "officer", "plant", "operator"):
+        assert re.search(rf"^  {login} +\S{{12,}} ", said, re.MULTILINE)
     assert (tmp_path / "demo.json").read_text() == told
     assert messages(tmp_path) == count
     assert not (tmp_path / "store" / "port").exists()
@@ -186,10 +221,10 @@ def test_demo_shows_exact_facts_and_is_quick_the_second_time(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_killed_parts_and_killed_supervisor_heal(tmp_path: Path) -> None:
     """Kill -9 of each part and at last of the supervisor: the plant runs on, nothing is lost."""
-    process = demo(tmp_path, "--days", "3")
+    process = demo(tmp_path, "--days", "3", "--enterprises", "3")
     assert process.stderr is not None
     lines = iter(process.stderr.readline, "")
-    list(itertools.takewhile(lambda line: "runs on" not in line, lines))
+    list(itertools.takewhile(lambda line: "run on" not in line, lines))
     for name in ("store", "flow", "simulator", "collector", "dashboard"):
         parts = json.loads((tmp_path / "up.lock").read_text())["parts"]
         os.kill(parts[name], signal.SIGKILL)

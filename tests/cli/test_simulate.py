@@ -22,7 +22,7 @@ from acquisition.drivers.config import load_config
 from acquisition.simulator.fleet import Fleet, plant_lines
 from acquisition.simulator.plant import plant_until
 from nengliu.cli import simulate
-from nengliu.cli.demo import SEED, Told, write_told
+from nengliu.cli.telling import SEED, Told, write_told
 from nengliu.errors import InputError
 
 
@@ -99,7 +99,7 @@ def test_simulated_plant_serves_until_told_to_stop_and_leaves_the_truth(tmp_path
 def test_simulated_plant_goes_on_with_the_demonstration_of_the_folder(tmp_path: Path) -> None:
     """Where a demonstration was told, the registers on the wire continue its story."""
     plant = plant_until(SEED, time.time_ns() // 1_000_000 - 3_600_000, 3)
-    write_told(tmp_path / "demo.json", Told(SEED, plant.start_ms, 3, complete=True))
+    write_told(tmp_path / "demo.json", Told(SEED, plant.start_ms, 3, 1, complete=True))
     port = free_port()
     with simulating(tmp_path, "--port", str(port), "--write-config", "c.toml") as (_, said):
         before_ms = time.time_ns() // 1_000_000
@@ -108,9 +108,22 @@ def test_simulated_plant_goes_on_with_the_demonstration_of_the_folder(tmp_path: 
     fleet = Fleet(plant_lines(plant), lambda: 0)
     shown = int.from_bytes(b"".join(word.to_bytes(2) for word in words[12:16]))
 
-    assert any("plant of the demonstration" in line for line in said)
+    assert any("plants of the demonstration" in line for line in said)
     assert fleet.register("media", "gas", before_ms) <= shown <= fleet.register("media", "gas", after_ms)
     assert load_config(tmp_path / "c.toml").points[0].meters[0].from_ms == plant.start_ms
+
+
+def test_simulated_province_writes_a_configuration_for_each_collector(tmp_path: Path) -> None:
+    """Of several plants each has a file of its own, and the next command names them all."""
+    plant = plant_until(SEED, time.time_ns() // 1_000_000 - 3_600_000, 3)
+    write_told(tmp_path / "demo.json", Told(SEED, plant.start_ms, 3, 2, complete=True))
+    with simulating(tmp_path, "--port", str(free_port()), "--write-config", "c.toml") as (_, said):
+        pass
+    configs = [load_config(tmp_path / f"c-{slug}.toml") for slug in ("qinglan", "chiqiao-steel")]
+
+    assert [line.name for config in configs for line in config.lines] == ["electricity", "media"] * 2
+    assert len({line.port for config in configs for line in config.lines}) == 4
+    assert said[-1].endswith("nengliu collect --config c-qinglan.toml --config c-chiqiao-steel.toml\n")
 
 
 def test_simulated_fleet_spreads_over_lines_and_writes_json_lines(tmp_path: Path) -> None:

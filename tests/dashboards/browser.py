@@ -68,6 +68,10 @@ class Browser:
         for name, value in (("login", login), ("password", password)):
             self.driver.find_element(By.NAME, name).send_keys(value)
         self.driver.find_element(By.CSS_SELECTOR, "button").click()
+        end = time.monotonic() + 10
+        while "/auth/" in self.driver.current_url:
+            assert time.monotonic() < end, self.words()
+            time.sleep(0.05)
 
     def rest(self, wanted: str, wait_s: float = 20) -> None:
         """Wait until what is wanted stands on the page, no script runs, and every chart is drawn."""

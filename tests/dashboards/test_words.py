@@ -24,9 +24,11 @@ CHINESE = re.compile(r"[\u3400-\u9fff]")
 # These keys are built from codes; every one of the family is used.
 FAMILIES = (
     *("age", "alt", "basis", "card", "column", "compare", "complete", "heat.step", "kind", "kpi", "old"),
-    *("period", "quality", "source", "numbers", "language", "link", "reason", "nav", "role"),
+    *("period", "quality", "source", "numbers", "language", "link", "reason", "nav", "role", "held"),
     *("choice", "reach", "against", "versus", "grade", "ranking.by", "ranking.measure", "overview.column"),
     "overview.table",
+    *("incident_", "incident.arrived", "incident.means", "incident.view", "incidents.by", "incidents.common"),
+    *("incidents.order", "incidents.per", "incidents.top", "trust", "incident.begin", "incident.end"),
 )
 
 

@@ -17,11 +17,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories import make_frame, make_meter, make_point, make_schema
+from factories import make_frame, make_log, make_meter, make_point, make_schema
+from ingest_store import rows_of
 
 from flows import anomaly, embedded, ingest, rollups
-from flows.anomaly import WatchLogic
+from flows.anomaly import ShardFactory, WatchLogic
 from flows.ingest import Passed
+from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.intake import IngestShard
 from nengliu.analysis.watch.shard import WatchShard
 from nengliu.bus.open import open_log
 from nengliu.domain.points import Enterprise
@@ -110,7 +113,10 @@ def readings(code: str, seed: int) -> Iterator[Message]:
 @cache
 def story() -> Story:
     """What all plants say, in turn, and a tick half a day after the last word."""
-    said = [[encode(message) for message in (*catalogue(code), *readings(code, n))] for n, code in enumerate(PLANTS)]
+    said = [
+        [encode(message) for message in (*catalogue(code), *readings(code, n))]
+        for n, code in enumerate(PLANTS)
+    ]
     found = [(code, turn[n]) for turn in zip(*said, strict=True) for n, code in enumerate(PLANTS)]
     tick = encode(TickNotice(START_S + DAYS * 86_400 + 43_200))
     return [*found, *((f"book-{n}", tick) for n in range(8))]
@@ -231,22 +237,12 @@ def test_same_incidents_after_kills(installation: Installation, flows: tuple[str
 # -- the logic alone -------------------------------------------------------------------------------------------------
 
 
-def passed(code: str) -> list[Passed]:
-    """What ingest hands on of a plant."""
-    from factories import make_log
-    from intake_mix import shard
-
+def passed(code: str, batch: int) -> list[Passed]:
+    """What ingest hands on of a plant, its log cut into batches."""
     values = [encode(message) for message in (*catalogue(code), *readings(code, 1))]
-    records = make_log(values, key=code, appended_at_s=START_S + DAYS * 86_400)
-    onward = [one for start in range(0, len(records), 9) for one in shard_fed(shard, records[start : start + 9])]
-    return [Passed(0, position, code, message) for position, message in onward]
-
-
-def shard_fed(make: Any, records: Any, _made: list[Any] = []) -> list[Any]:  # noqa: B006
-    """Feed one shard that lives over the calls of a test."""
-    if records[0].offset == 0:
-        _made[:] = [make()]
-    return list(_made[0].add(records).onward)
+    records, intake = make_log(values, key=code, appended_at_s=START_S + DAYS * 86_400), IngestShard()
+    batches = [records[start : start + batch] for start in range(0, len(records), batch)]
+    return [Passed(0, at, code, message) for some in batches for at, message in intake.add(some).onward]
 
 
 def watched(logic: WatchLogic, items: list[Passed]) -> list[Rows]:
@@ -256,8 +252,6 @@ def watched(logic: WatchLogic, items: list[Passed]) -> list[Rows]:
 
 def final(found: list[Rows]) -> dict[Any, Any]:
     """Rows by key, the newest version of each."""
-    from ingest_store import rows_of
-
     tables: dict[Any, Any] = {}
     for rows in found:
         for row in rows_of(rows):
@@ -267,27 +261,33 @@ def final(found: list[Rows]) -> dict[Any, Any]:
     return tables
 
 
-def make(_partition: int, state: object | None) -> WatchShard:
-    """Make a shard without a store."""
-    return WatchShard(state=state)
+def make_over(items: list[Passed]) -> ShardFactory:
+    """Make shards whose catalogue finds again what was told before they resumed."""
+    told = [(item.position, item.message) for item in items if not isinstance(item.message, Block)]
+
+    def load(_code: str, before: int) -> list[Any]:
+        return [one for one in told if one[0] < before]
+
+    return lambda _, state: WatchShard(Catalogue(load), state=state)
 
 
-def test_logic_passes_over_what_it_has_taken() -> None:
+@pytest.mark.parametrize("again_from", [0, 20, 39])
+def test_logic_passes_over_what_it_has_taken(again_from: int) -> None:
     """Ingest says some of it again after a crash, cut otherwise: each position counts once."""
-    items = passed(PLANTS[0])
+    items, other = passed(PLANTS[0], 7), passed(PLANTS[0], 11)
+    make = make_over(items)
     calm = final(watched(WatchLogic(make, None), items))
-    again = WatchLogic(make, None)
-    found = watched(again, items[:40]) + watched(again, items[25:60])
-    whole = [item for item in items[50:] if not isinstance(item.message, Block)]
-    late = [replace(item, message=item.message) for item in items[50:]]
+    logic = WatchLogic(make, None)
+    found = watched(logic, items[:40])
+    back = [item for item in other if item.position >= items[again_from].position]
 
-    assert whole is not None
-    assert final(found + watched(again, late)) == calm
+    assert final(found + watched(logic, back)) == calm
 
 
 def test_logic_resumed_from_its_snapshot_goes_on_exactly_there() -> None:
     """Pickled at any place and rebuilt, it says the rest as if it had never stopped; the copy is not shared."""
-    items = passed(PLANTS[0])
+    items = passed(PLANTS[0], 7)
+    make = make_over(items)
     calm = final(watched(WatchLogic(make, None), items))
     logic, found = WatchLogic(make, None), []
     for start in range(0, len(items), 30):

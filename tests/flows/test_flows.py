@@ -20,7 +20,7 @@ from bytewax.dataflow import Dataflow
 from clickhouse_connect.driver.client import Client
 from factories import ENTERPRISE, make_frame, make_json, make_links, make_meter, make_point, make_schema
 
-from flows import embedded, ingest, rollups
+from flows import anomaly, embedded, ingest, rollups
 from flows.connectors import LogSource, StoreSink, StoreThenLogSink
 from nengliu.bus.open import open_log
 from nengliu.domain.books import shipped_factors
@@ -42,6 +42,10 @@ TABLES = (
     "point",
     "link_event",
     "missed",
+    "wiring",
+    "point_newest",
+    "incident",
+    "incident_event",
 )
 STEPS = Path(__file__).parent / "step_ids.json"
 POINTS = ("a", "b")
@@ -116,6 +120,7 @@ def test_flow_in_one_process_and_two_flows_with_a_topic_between_store_the_same(
     embedded.run(chained, stop_at_end=True)
     ingest.run(apart, stop_at_end=True)
     rollups.run(apart, stop_at_end=True)
+    anomaly.run(apart, stop_at_end=True)
 
     assert contents(apart) == contents(chained)
     assert contents(chained)["missed"][0] == 2 * 10
@@ -219,6 +224,7 @@ def test_steps_keep_their_ids(tmp_path: Path, client: Client) -> None:
         "embedded": step_ids(embedded.build(settings, raw, store)),
         "ingest": step_ids(ingest.build(settings, raw, both(partial(open_log, settings), VALID))),
         "rollups": step_ids(rollups.build(settings, valid, store)),
+        "anomaly": step_ids(anomaly.build(settings, valid, store)),
     }
 
     assert found == json.loads(STEPS.read_text())
@@ -242,7 +248,7 @@ def test_flow_over_kafka_stores_what_it_stores_over_the_file(
     for settings in (file, bus):
         append(settings, messages())
     embedded.run(file, stop_at_end=True)
-    for flow in (ingest, rollups) if apart else (embedded,):
+    for flow in (ingest, rollups, anomaly) if apart else (embedded,):
         flow.run(bus, stop_at_end=True)
 
     assert contents(bus) == contents(file)
@@ -259,14 +265,14 @@ def test_flows_over_kafka_killed_with_the_broker_store_the_same(
     embedded.run(file, stop_at_end=True)
     for start in range(0, len(found), 50):
         append(bus, found[start : start + 50])
-        running = [start_flow(bus, which) for which in ("ingest", "rollups")]
+        running = [start_flow(bus, which) for which in ("ingest", "rollups", "anomaly")]
         time.sleep(chance.uniform(2, 5))
         if start == 50:
             empty_kafka.restart()  # under the flows' feet; they wait for it
         for process in running:
             process.kill()
             process.wait()
-    for flow in (ingest, rollups):
+    for flow in (ingest, rollups, anomaly):
         flow.run(bus, stop_at_end=True)
 
     assert contents(bus) == contents(file)

@@ -54,8 +54,12 @@ class WatchSettings:
     """M4: eight samples of exactly one value."""
     rest_factor: float = 1.5
     """A point that rests by nature must stand still longer than ever before, by this factor; ours."""
-    rest_half_life_s: int = 7 * 86_400
-    """What a point's rests were is forgotten by half in a week; ours."""
+    rest_half_life_s: int = 14 * 86_400
+    """What a point's rests were is forgotten by half in two weeks, so that weekends are remembered; ours."""
+    rest_again_s: int = 8 * 86_400
+    """A standstill that was evidence is a rest if another one came within a week before it; ours."""
+    cached_share: float = 0.25
+    """A catch-up brings at least this share of what is due after the rate before; ours."""
     active_most_s: int = 3600
     """A step longer than this does not tell when it moved; ours."""
     cached_intervals: float = 2.5

@@ -50,6 +50,8 @@ class _Stand:
         The row that showed the value first; -1: it was before the sweep.
     ended, rest : int64 (m,)
         The rest that ended here, and the longest before, as `_fixed` keeps them.
+    told : int64 (m,)
+        When a standstill that was evidence ended last [ms].
     plants
         `active` and the newest movement of each enterprise after the sweep.
     caught : bool (m,)
@@ -61,6 +63,7 @@ class _Stand:
     anchor: Ints
     ended: Ints
     rest: Ints
+    told: Ints
     caught: Bools
     plants: tuple[Ints, Ints]
 
@@ -71,7 +74,7 @@ class StandstillLogic:
     def __init__(self, settings: WatchSettings, resume: Any = None) -> None:
         """Start empty or from a snapshot."""
         self.settings = settings
-        self.points = Columns(active=("i8", 0), rest=("i8", NEVER))
+        self.points = Columns(active=("i8", 0), rest=("i8", NEVER), told=("i8", NEVER))
         self.plants = Columns(active=("i8", 0), newest=("i8", NEVER))
         self.rates = Rates()
         self._last: tuple[Sweep, _Stand] | None = None
@@ -101,6 +104,7 @@ class StandstillLogic:
         slots = walk.slot[last]
         self.points["active"][slots] = stand.shown[last]
         self.points["rest"][slots] = np.maximum(stand.rest[last], stand.ended[last])
+        self.points["told"][slots] = stand.told[last]
         self.rates.learn(stand.anchor[last])
         for name, column in zip(("active", "newest"), stand.plants, strict=True):
             self.plants[name][sweep.lane_enterprise] = column
@@ -128,15 +132,21 @@ class StandstillLogic:
         bound = allowance(sweep, walk, self.settings.over_rated)
         self.rates.fit(sweep, np.where(walk.came & (amount > 0) & (amount <= bound), amount, 0))
         candidates = self._candidates(sweep, ends, _before(anchor, start, np.full(len(start), -1)), amount, bound)
-        caught = np.zeros(len(walk.slot), bool)
-        while True:  # what caught up was no rest, and what was no rest makes the next one unusual: from front to back
-            kept = np.where(caught, NEVER, ended)
+        flags = np.flatnonzero((ended >= 0) & (rested >= self._limit(sweep)))
+        told, kept = np.full(len(walk.slot), NEVER), ended
+        while True:  # what was no rest makes the next one unusual, and what comes regularly is one: from front to back
             rest = running_max(rank, _before(kept, start, self.points["rest"][slots]))
-            again = self._unusual(walk, candidates, rest)
-            if np.array_equal(again, caught):
+            caught = self._unusual(walk, candidates, rest)
+            flagged = flags[rested[flags] > self.settings.rest_factor * self._left(rest[flags], walk.at_ms[flags])]
+            told = np.full(len(walk.slot), NEVER)
+            told[flagged] = walk.at_ms[flagged]
+            before = running_max(rank, _before(told, start, self.points["told"][slots]))
+            once = (told >= 0) & ((before < 0) | (told - before > self.settings.rest_again_s * 1000))
+            again = np.where(caught | once, NEVER, ended)
+            if np.array_equal(again, kept):
                 break
-            caught = again
-        return _Stand(active, since, anchor, kept, rest, caught, plants)
+            kept = again
+        return _Stand(active, since, anchor, kept, rest, np.maximum(told, before), caught, plants)
 
     def _active(self, sweep: Sweep) -> tuple[Ints, tuple[Ints, Ints]]:
         """How long registers of the enterprise had moved [ms] at each row, and at the end for each enterprise."""
@@ -166,11 +176,18 @@ class StandstillLogic:
         halvings = at_ms * FINE // (self.settings.rest_half_life_s * 1000)
         return np.asarray(np.where(rest < 0, 0.0, np.exp2((rest - halvings) / FINE)))
 
+    def _limit(self, sweep: Sweep) -> Ints:
+        """How long each row's point may stand [ms] while others move."""
+        facts, slot = sweep.slots.facts, sweep.walk.slot
+        counter = facts["kind"][slot] == COUNTER
+        intervals = np.where(counter, self.settings.still_intervals, self.settings.constant_intervals)
+        return np.asarray(facts["interval_s"][slot] * 1000 * intervals)
+
     def _still(self, sweep: Sweep, stand: _Stand) -> list[Findings]:
         walk, facts = sweep.walk, sweep.slots.facts
         kind, interval_ms = facts["kind"][walk.slot], facts["interval_s"][walk.slot] * 1000
         counter = kind == COUNTER
-        limit = interval_ms * np.where(counter, self.settings.still_intervals, self.settings.constant_intervals)
+        limit = self._limit(sweep)
         counts = walk.stays & (interval_ms > 0) & (counter | (walk.ticks != 0))
         stood, witnessed = walk.at_ms - walk.since_ms, stand.active - stand.shown
         rows = np.flatnonzero(counts & (stood >= limit) & (witnessed >= limit))
@@ -186,7 +203,7 @@ class StandstillLogic:
     def _candidates(self, sweep: Sweep, ends: Bools, anchor: Ints, amount: Ints, bound: Floats) -> Ints:
         """Steps after a standstill that bring about what was used meanwhile, rather than one interval's use.
 
-        The limit lies between the two, as a geometric mean.
+        The limit lies between the two, as a geometric mean, and at a share of all that is due.
         """
         walk, facts = sweep.walk, sweep.slots.facts
         interval_ms = facts["interval_s"][walk.slot] * 1000
@@ -195,7 +212,8 @@ class StandstillLogic:
         rows = np.flatnonzero(long & (stood >= self.settings.cached_intervals * interval_ms))
         rate = self.rates.at(rows, anchor[rows])
         whole, single = walk.at_ms[rows] - walk.since_ms[rows], walk.at_ms[rows] - walk.before_ms[rows]
-        enough = amount[rows] >= rate * np.sqrt(whole.astype(float) * single)
+        due = np.maximum(np.sqrt(whole.astype(float) * single), whole * self.settings.cached_share)
+        enough = amount[rows] >= rate * due
         return rows[enough & (rate > 0) & (amount[rows] <= bound[rows])]
 
     def _unusual(self, walk: Walk, rows: Ints, rest: Ints) -> Bools:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -41,6 +40,7 @@ def registers(*faults: Fault, modulus: int = 10_000) -> list[int]:
         (FaultKind.JUMP, 700, [100, 810, 815, 120, 130]),
         (FaultKind.JUMP, -50, [100, 60, 65, 120, 130]),
         (FaultKind.ROLLOVER, 3, [100, 9997, 2, 120, 130]),
+        (FaultKind.RESET, 0, [100, 0, 5, 120, 130]),
         (FaultKind.SILENT, 0, [100, 110, 115, 120, 130]),
     ],
 )
@@ -67,16 +67,6 @@ def test_fault_with_a_period_comes_back_in_each() -> None:
     fault = Fault(FaultKind.SILENT, from_ms=3_000, to_ms=22_000, every_ms=10_000, lasts_ms=2_000)
 
     assert [s for s in range(30) if fault.holds(1000 * s)] == [3, 4, 13, 14]
-
-
-def test_fault_of_the_demonstration_spares_the_edges_of_the_quarters() -> None:
-    """Its meter is silent in every quarter-hour, and well when a window begins."""
-    file = Path(str(resources.files("acquisition.simulator").joinpath("demo_faults.toml")))
-    (fault,) = read_faults(file, NOW_MS)
-    minutes = [m for m in range(60) if fault.holds(NOW_MS // 3_600_000 * 3_600_000 + 60_000 * m)]
-
-    assert fault.strikes("media", "water")
-    assert minutes == [15 * quarter + m for quarter in range(4) for m in (3, 4, 5, 6)]
 
 
 @given(
@@ -239,3 +229,16 @@ def test_faults_of_the_example_strike_the_plant() -> None:
     fleet.add(*read_faults(EXAMPLE, NOW_MS))
 
     assert {fault.kind for fault in fleet.faults} == set(FaultKind)
+
+
+def test_power_out_of_range_is_shown_as_often_as_ordered() -> None:
+    """Only the gauge is wrong: the counter beside it goes on."""
+    over = Fault(FaultKind.OVER, from_ms=NOW_MS, value=4)
+    healthy, faulty = (Fleet(bench_lines(1, 1, 7, NOW_MS), lambda: NOW_MS, faults=f) for f in ([], [over]))
+    wrong, right = faulty.words("line-1", "m0001", NOW_MS), healthy.words("line-1", "m0001", NOW_MS)
+    power = slice(16, 18)
+
+    assert int.from_bytes(b"".join(w.to_bytes(2) for w in wrong[power])) == 4 * int.from_bytes(
+        b"".join(w.to_bytes(2) for w in right[power])
+    )
+    assert wrong[:4] == right[:4]

@@ -88,7 +88,7 @@ def test_introduction_comes_before_the_past_and_each_message_has_its_key() -> No
     first = list(introduction(FEW))
     after = next(itertools.islice(told(FEW), len(first), None))
 
-    assert [n.region for n in first if isinstance(n, RegionNotice)][0] == PROVINCE
+    assert next(n.region for n in first if isinstance(n, RegionNotice)) == PROVINCE
     assert sum(isinstance(n, EnterpriseNotice) for n in first) == 3
     assert {key_of(n) for n in first if isinstance(n, ActivityNotice)} == {
         plant.enterprise.enterprise for plant in FEW.plants
