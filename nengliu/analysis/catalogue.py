@@ -38,7 +38,6 @@ _POINT_BOUNDS = {
     "valid_to_ms": (-_LARGEST, _LARGEST),
     "minimum": (-_LARGEST, _LARGEST),
     "maximum": (-_LARGEST, _LARGEST),
-    "rated": (0, _LARGEST),
     "rated": (1, _LARGEST),
 }
 _METER_BOUNDS = {

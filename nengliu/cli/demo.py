@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from nengliu.cli.facts import facts
-from nengliu.cli.language import examples, say
+from nengliu.cli.language import examples, language, say
 from nengliu.cli.scenario import SCENARIOS, Scenario, load_scenario
 from nengliu.cli.supervise import TICK_S, Part
 from nengliu.cli.telling import Booking, Told, begin, tell
@@ -106,13 +106,12 @@ def show_logins(installation: Installation, told: Told, console: Console) -> Non
         Account("operator", say("demo.operator"), Role.OPERATOR),
     )
     console.print(say("demo.logins"))
+    name = plant.name if language() == "zh" else plant.name_en
     for login in demo_logins(installation.settings, wanted):
-        about = (
-            f"{login.account.name}{say('demo.of')}{plant.name}"
-            if login.account.enterprise
-            else login.account.name
+        about = f"{login.account.name}, {name}" if login.account.enterprise else login.account.name
+        console.print(
+            f"  {login.account.login:<10} {login.password}   {about}", highlight=False, soft_wrap=True
         )
-        console.print(f"  {login.account.login:<10} {login.password}   {about}", highlight=False)
 
 
 def go_live(installation: Installation, told: Told, scenario: Scenario) -> Scenario:

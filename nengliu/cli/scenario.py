@@ -100,12 +100,11 @@ class Scenario:
             who = names[event.site]
             name, what = (who.name, event.zh) if language() == "zh" else (who.name_en, event.en)
             yield say(
-                "demo.event",
+                f"demo.{event.cause}",
                 at=_clock(self._start(event)),
                 until=say("demo.until", at=_clock(self._start(event) + event.for_s * 1000))
                 if event.for_s
                 else "",
-                cause=say(f"demo.{event.cause}"),
                 name=name,
                 what=what,
             )

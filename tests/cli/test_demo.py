@@ -116,7 +116,9 @@ def test_output_is_booked_once_for_each_plant_and_quarter(tmp_path: Path) -> Non
             book(told.last_ms + later_ms)
         found = [decode(record.value) for record in log.read(RAW, 0, 0, 10)]
 
-    assert [frame.source for frame in found if isinstance(frame, Frame)] == [site.slug for site in sites()[:3]]
+    assert [frame.source for frame in found if isinstance(frame, Frame)] == [
+        site.slug for site in sites()[:3]
+    ]
     assert all(frame.read_at_ms.tolist() == [told.last_ms] for frame in found if isinstance(frame, Frame))
     again = read_told(file)
     assert again is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -106,6 +107,22 @@ def test_collector_without_a_status_is_not_alive(tmp_path: Path) -> None:
     (tmp_path / "collector.toml").write_text("name = ")
 
     assert not lives(Settings(home=tmp_path), "collector")
+
+
+def test_collectors_live_when_all_of_them_do(tmp_path: Path) -> None:
+    """One process runs them; it is well when each of them is, and each can be asked for by its name."""
+    settings = Settings(home=tmp_path)
+    (tmp_path / "collector").mkdir()
+    for name, process in (("north", os.getpid()), ("south", 0)):
+        (tmp_path / f"collector-{name}.toml").write_text(f'name = "{name}"')
+        status = json.dumps({"process": process, "heartbeat_s": 60})
+        (tmp_path / "collector" / f"{name}.json").write_text(status)
+
+    assert lives(settings, "collector-north")
+    assert not lives(settings, "collector-south")
+    assert not lives(settings, "collector")
+    (tmp_path / "collector-south.toml").unlink()
+    assert lives(settings, "collector")
 
 
 def test_unknown_part_is_an_error_with_the_known_ones(tmp_path: Path) -> None:

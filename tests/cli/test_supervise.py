@@ -117,6 +117,28 @@ def test_states_follow_the_life_of_a_part(supervised: Callable[..., Supervisor],
     assert ticked_until(supervisor, lambda: supervisor.states() == {"store": "waiting"})
 
 
+def test_held_part_stands_still_until_it_is_let_go(
+    supervised: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    """It is shown as held, does nothing, and goes on as the same process."""
+    file = tmp_path / "beats"
+    script = f"import time\nwhile True:\n    open({str(file)!r}, 'a').write('.')\n    time.sleep(0.01)"
+    supervisor = supervised(part("collector", script))
+    process = supervisor.processes()
+    assert ticked_until(supervisor, file.exists)
+    supervisor.hold("collector", is_held=True)
+    supervisor.hold("collector", is_held=True)
+    time.sleep(0.05)
+    beats = file.stat().st_size
+    time.sleep(0.1)
+
+    assert supervisor.states() == {"collector": "held"}
+    assert file.stat().st_size == beats
+    supervisor.hold("collector", is_held=False)
+    assert ticked_until(supervisor, lambda: file.stat().st_size > beats)
+    assert supervisor.processes() == process
+
+
 def test_ready_part_that_hangs_is_shown_as_not_ready(
     supervised: Callable[..., Supervisor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,17 +88,24 @@ def test_profile_of_a_centre_runs_each_flow_on_its_own(profile: str, tmp_path: P
     """A province and the nation run ingest, rollups and anomaly as processes of their own, between topics."""
     settings = Settings(home=tmp_path, profile=Profile(profile))
 
-    assert [part.name for part in up.parts_of(settings, HOST)] == ["store", "ingest", "rollups", "anomaly", "dashboard"]
+    assert [part.name for part in up.parts_of(settings, HOST)] == [
+        "store",
+        "ingest",
+        "rollups",
+        "anomaly",
+        "dashboard",
+    ]
 
 
-def test_each_configuration_of_a_collector_is_a_part(tmp_path: Path) -> None:
-    """As many collectors run as are configured, each under a name of its own."""
+def test_all_collectors_of_an_installation_are_one_part(tmp_path: Path) -> None:
+    """As many collectors run as are configured, in one process."""
     for name in ("collector.toml", "collector-north.toml", "other.toml"):
         (tmp_path / name).touch()
     parts = {part.name: part.command for part in up.parts_of(Settings(home=tmp_path), HOST)}
 
-    assert list(parts) == ["store", "flow", "collector-north", "collector", "dashboard"]
-    assert parts["collector"][-3:] == ("collect", "--config", str(tmp_path / "collector.toml"))
+    assert list(parts) == ["store", "flow", "collector", "dashboard"]
+    files = [str(tmp_path / name) for name in ("collector-north.toml", "collector.toml")]
+    assert parts["collector"][-5:] == ("collect", "--config", files[0], "--config", files[1])
 
 
 def test_unknown_profile_is_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ EVIDENCE = {
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """Refused readings of one point for one reason, close together: the first, and the rest as a number.
+    """Refused readings of one point for one reason in one message: the first, and the rest as a number.
 
     `at_ms` and `until_ms` are when the first and the last were received.
     """
@@ -62,8 +62,8 @@ class Refusals:
     ahead_s: int
 
 
-def refusals(stream: Stream, hold_s: int) -> list[Refusals]:
-    """Gather what was refused in a stream; runs end where it stayed away for `hold_s`; imports have their own report."""
+def refusals(stream: Stream) -> list[Refusals]:
+    """Gather what was refused in a stream, message by message; imports have their own report."""
     block, order = stream.block, stream.order
     refused = np.flatnonzero((block.verdict[order] == Verdict.REFUSED) & (block.origin[order] != Origin.FILE))
     if not len(refused):
@@ -72,8 +72,8 @@ def refusals(stream: Stream, hold_s: int) -> list[Refusals]:
     group = block.slot[place].astype(np.int64) << 16 | block.reason[place]
     by_group = np.argsort(group, kind="stable")
     refused, place, group = refused[by_group], place[by_group], group[by_group]
-    clock = stream.clock_s[refused]
-    start = np.flatnonzero(np.append(True, (group[1:] != group[:-1]) | (np.diff(clock) > hold_s)))
+    sent = block.position[place]
+    start = np.flatnonzero(np.append(True, (group[1:] != group[:-1]) | (sent[1:] != sent[:-1])))
     found = []
     for first, end in zip(start.tolist(), [*start[1:].tolist(), len(group)], strict=True):
         at, last = int(place[first]), end - 1

@@ -38,6 +38,8 @@ SILENT = {
     Evidence.METER_DOWN,
 }
 """Evidence that nothing comes."""
+LASTS = SILENT | {Evidence.ANSWER_DAMAGED, Evidence.METER_REFUSES}
+"""Evidence that lasts until its end is told; all other is over when it stays away."""
 AFTERWARDS = {Evidence.CAME_LATE, Evidence.BACKFILLED, Evidence.CONTRADICTED}
 """Evidence that belongs to the silence before it and does not begin it again."""
 QUIET = {"collector": Evidence.COLLECTOR_QUIET, "enterprise": Evidence.COLLECTOR_QUIET, "line": Evidence.LINE_QUIET}
@@ -69,6 +71,7 @@ class Incidents:
         self.by_root: dict[tuple[Node, str], str] = {}
         self.tokens: dict[str, str] = {}
         self.quiet: dict[int, int] = {}
+        self.powerless: set[Node] = set()
         self.waiting: dict[tuple[Node, Evidence], list[Sighting]] = {}
         self.timers: dict[str, list[tuple[int, str, tuple[Any, ...]]]] = {}
         self._entries: list[Entry] = []
@@ -83,6 +86,7 @@ class Incidents:
     def resume(self, state: Any) -> None:
         """Go on with what `snapshot` gave."""
         self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.timers = pickle.loads(state)  # noqa: S301 - our own
+        self.powerless = {root for root, track in self.by_root if track == CauseClass.POWER}
 
     def rows(self) -> list[Rows]:
         """Rows of what changed since they were asked for last."""
@@ -175,7 +179,16 @@ class Incidents:
         self.quiet.pop(back.slot, None)
         incident = self.by_id.get(self.tokens.get(f"quiet {back.slot}", ""))
         if incident is not None:
-            self.clear(incident, back.clock_s * 1000, moment)
+            self.end(incident, back.clock_s * 1000, moment)
+
+    def end(self, incident: Incident, at_ms: int, moment: Moment) -> None:
+        """Something comes again: the incident is over, unless other evidence is too young for that."""
+        if moment.clock_s >= incident.hold_s:
+            self.clear(incident, at_ms, moment)
+            return
+        self._let_go(incident, moment)
+        incident.until_ms = max(incident.until_ms, at_ms)
+        self._hold(incident)
 
     def _on_alone(self, moment: Moment, slot: int, since_s: int) -> None:
         if self.quiet.get(slot) != since_s or self._join_silence(slot, moment):
@@ -312,11 +325,10 @@ class Incidents:
     def _without_power(self, slot: int) -> bool:
         """Whether a power loss explains what a meter shows."""
         enterprise, place = self.slots.points[slot][0], self.slots.places.get(slot, "")
-        for root, track in self.by_root:
-            if track == CauseClass.POWER and root.enterprise == enterprise:
-                above = self.slots.places.get(self.slots.find((enterprise, root.point)) or 0, "")
-                if place.startswith(above):
-                    return True
+        for root in self.powerless:
+            above = self.slots.find((enterprise, root.point))
+            if root.enterprise == enterprise and above is not None and place.startswith(self.slots.places[above]):
+                return True
         return False
 
     # the life of an incident
@@ -326,6 +338,8 @@ class Incidents:
         name = name_of(root, moment.position, track)
         incident = Incident(name, root, cause, first.since_ms, moment.clock_s, set())
         self.by_id[name], self.by_root[root, track] = incident, name
+        if track == CauseClass.POWER:
+            self.powerless.add(root)
         self._say(incident, "opened", moment, {"evidence": first.evidence.value, **first.parameters})
         return incident
 
@@ -348,8 +362,9 @@ class Incidents:
         if evidence not in AFTERWARDS:
             incident.opened_ms = min(incident.opened_ms, sighting.since_ms)
         incident.until_ms = max(incident.until_ms, sighting.until_ms)
-        hold_s = self.settings.holes_hold_s if evidence is Evidence.HOLES else self.settings.hold_s
-        incident.hold_s = max(incident.hold_s, sighting.last.clock_s + hold_s)
+        if evidence not in LASTS:
+            hold_s = self.settings.holes_hold_s if evidence is Evidence.HOLES else self.settings.hold_s
+            incident.hold_s = max(incident.hold_s, sighting.last.clock_s + hold_s)
         self._touch(incident, max(moment, sighting.last))
 
     def _hold(self, incident: Incident) -> None:
@@ -374,14 +389,7 @@ class Incidents:
         """What it says is over; points below that are still silent are so on their own (`lonely`)."""
         if not incident.active:
             return
-        for token in sorted(incident.tokens):
-            if self.tokens.get(token) == incident.incident:
-                del self.tokens[token]
-            slot = int(token.split()[1]) if token.startswith("quiet ") else NEVER
-            if lonely and slot in self.quiet:
-                patience = int(limits(self.slots, self.settings)[slot]) + self._patience(slot)
-                self._set(slot, moment.clock_s + patience, "alone", slot, self.quiet[slot])
-        incident.tokens = set()
+        self._let_go(incident, moment if lonely else None)
         incident.cleared_ms, incident.cleared_s = max(cleared_ms, incident.opened_ms), moment.clock_s
         self._say(incident, "cleared", moment, {})
         self._set(incident.root.enterprise, moment.clock_s + self.settings.hold_s, "fold", incident.incident)
@@ -403,12 +411,20 @@ class Incidents:
         """Whether new evidence at its root would still begin it again."""
         return incident.incident in self.by_root.values()
 
-    def release(self, incident: Incident) -> None:
-        """Nothing holds it open any more."""
-        for token in incident.tokens:
+    def _let_go(self, incident: Incident, moment: Moment | None) -> None:
+        """Nothing silent holds it open any more; from a moment on, what is still silent is so on its own."""
+        for token in sorted(incident.tokens):
             if self.tokens.get(token) == incident.incident:
                 del self.tokens[token]
+            slot = int(token.split()[1]) if token.startswith("quiet ") else NEVER
+            if moment is not None and slot in self.quiet:
+                patience = int(limits(self.slots, self.settings)[slot]) + self._patience(slot)
+                self._set(slot, moment.clock_s + patience, "alone", slot, self.quiet[slot])
         incident.tokens = set()
+
+    def release(self, incident: Incident) -> None:
+        """Nothing holds it open any more."""
+        self._let_go(incident, None)
 
     def wake(self, incident: Incident, at_s: int) -> None:
         """Look at a shelved incident again."""
@@ -423,6 +439,7 @@ class Incidents:
     def _leave(self, incident: Incident) -> None:
         for key in [key for key, name in self.by_root.items() if name == incident.incident]:
             del self.by_root[key]
+        self.powerless.discard(incident.root)
 
     def _on_fold(self, moment: Moment, name: str) -> None:
         incident = self.by_id.get(name)

@@ -66,7 +66,7 @@ def _end(root: Node, event: LinkEvent, incidents: Incidents, moment: Moment) -> 
     for track in (LINK, CauseClass.CONFIGURATION):
         incident = incidents.standing(root, track)
         if incident is not None and f"{track} {'|'.join(root)}" in incident.tokens:
-            incidents.clear(incident, event.at_ms, moment)
+            incidents.end(incident, event.at_ms, moment)
 
 
 def _parents(root: Node) -> list[Node]:

@@ -184,7 +184,7 @@ class WatchShard:
             for findings in logic.judge(sweep):
                 for index, sighting in self._sightings(findings, position):
                     yield _Event(index, SEEN, (sighting.slot, rank, sighting.evidence), sighting)
-        for refused in refusals(stream, self.settings.hold_s):
+        for refused in refusals(stream):
             last = Moment(int(position[refused.last]), int(stream.clock_s[refused.last]))
             yield _Event(refused.index, REFUSED, (refused.point, refused.reason), (refused, last))
 
@@ -247,11 +247,10 @@ class WatchShard:
             incident.members.add(refused.point[1])
 
     def _sightings(self, findings: Findings, position: Any) -> Iterator[tuple[int, Sighting]]:
-        """Runs of findings of one point without a longer pause, as one sighting each."""
-        slot, clock = findings.slot, findings.clock_s
-        start = np.flatnonzero(
-            np.append(True, (slot[1:] != slot[:-1]) | (np.diff(clock) > self.settings.hold_s))
-        )
+        """Findings of one point in one message, without a longer pause between, as one sighting each."""
+        slot, clock, sent = findings.slot, findings.clock_s, position[findings.index]
+        paused = np.diff(clock) > self.settings.hold_s
+        start = np.flatnonzero(np.append(True, (slot[1:] != slot[:-1]) | (sent[1:] != sent[:-1]) | paused))
         for first, end in zip(start.tolist(), [*start[1:].tolist(), len(slot)], strict=True):
             last = end - 1
             until = Moment(int(position[findings.index[last]]), int(clock[last]))
