@@ -15,7 +15,11 @@ class Stage:
 
 
 Link = tuple[str, str, float]
-_ROOM = (120, 104, 150)  # room of the names of each column [px]; longer ones are cut, the tooltip has them whole
+_ROOM = (
+    120,
+    104,
+    150,
+)  # room of the names of each column [px]; longer ones are cut, the tooltip has them whole
 
 
 def flow(stages: list[Stage], links: list[Link], measure: Measure, ink: Ink) -> Spec:

@@ -188,7 +188,7 @@ def test_live_readings_come_over_the_wire_and_stop_in_order(tmp_path: Path) -> N
     }
 
     assert process.returncode == 0, said
-    assert "read over Modbus TCP" in said
+    assert "over Modbus TCP every 20 seconds" in said
     assert len({frame.schema for frame in frames}) >= METERS - 1  # the water meter may be silent just now
     for frame in frames:
         meter, at_ms = meters[points[frame.schema]], int(frame.read_at_ms[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlparse
@@ -29,6 +30,21 @@ def missing() -> str:
     return (
         "" if shutil.which(CHROMIUM) and shutil.which(DRIVER) else f"{CHROMIUM} or {DRIVER} is not installed"
     )
+
+
+def until(holds: Callable[[], bool], wait_s: float = 10) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + wait_s
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def calm(browser: Browser) -> None:
+    """Assert that nothing complained, nothing left the machine, and nothing reaches beyond the screen."""
+    assert browser.complaints() == []
+    assert browser.strangers() == []
+    assert browser.sideways() == []
 
 
 class Browser:

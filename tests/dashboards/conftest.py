@@ -19,9 +19,11 @@ from dashboards.store import StoreQuestions
 from nengliu.domain.scope import Scope
 from nengliu.settings import Settings
 from tests.dashboards import watched
+from tests.dashboards.browser import Browser
 from tests.dashboards.plant import UNTIL, Tables, tables
 from tests.dashboards.province import settle
 from tests.dashboards.seed import seed
+from tests.dashboards.serving import PEOPLE, enrol, served
 
 OPERATOR = Reader("ops", "1042", "operator", Scope("nation"))
 PAGE = Path(data.__file__).parent / "pages" / "enterprise.py"
@@ -57,6 +59,21 @@ def watch_settings(plant_settings: Settings) -> Settings:
     seed(settings, tables())
     watched.settle(settings)
     return settings
+
+
+@pytest.fixture(scope="session")
+def address(watch_settings: Settings) -> Iterator[str]:
+    """Address of the real server on the province under watch, an account of every role enrolled."""
+    enrol(watch_settings, *PEOPLE, *watched.PEOPLE)
+    with served(watch_settings) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all tests that take it as it is, nobody logged in."""
+    with Browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
 
 
 @pytest.fixture

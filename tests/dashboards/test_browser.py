@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from nengliu.settings import Settings
-from tests.dashboards.browser import Browser, missing
+from tests.dashboards.browser import Browser, calm, missing, until
 from tests.dashboards.plant import PLANT
 from tests.dashboards.serving import enrol, fetch, logged_in, served
 
@@ -19,27 +18,10 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "runs")
 DAY = f"enterprise?enterprise={PLANT}&date=2026-03-17"
 
 
-@pytest.fixture(scope="module")
-def address(plant_settings: Settings) -> Iterator[str]:
-    """Address of the page on the plant's store."""
-    enrol(plant_settings)
-    with served(plant_settings) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory, address: str) -> Iterator[Browser]:
-    """One browser for all tests of the module, the operator logged in."""
-    with Browser(tmp_path_factory.mktemp("profile")) as found:
-        found.log_in(address, "ops")
-        yield found
-
-
-def calm(browser: Browser) -> None:
-    """Assert that nothing complained, nothing left the machine, and nothing reaches beyond the screen."""
-    assert browser.complaints() == []
-    assert browser.strangers() == []
-    assert browser.sideways() == []
+@pytest.fixture(scope="module", autouse=True)
+def operator(browser: Browser, address: str) -> None:
+    """The operator is logged in."""
+    browser.log_in(address, "ops")
 
 
 def test_shell_of_each_language_says_its_language(address: str) -> None:
@@ -106,7 +88,7 @@ def test_choice_on_the_page_is_in_the_address(browser: Browser, address: str) ->
     browser.look(1440, 900, dark=False)
     browser.open(f"{address}/{DAY}&lang=en")
     browser.driver.find_element(By.XPATH, "//button[.//text()='Month']").click()
-    _until(lambda: "period=month" in browser.driver.current_url)
+    until(lambda: "period=month" in browser.driver.current_url)
     browser.rest(".nl-foot")
     assert "2026-03" in browser.driver.find_element(By.CSS_SELECTOR, ".nl-kpi.main").text
     calm(browser)
@@ -135,7 +117,7 @@ def test_numbers_of_the_missed_readings_stay_open_over_a_live_refresh(browser: B
     button = browser.driver.find_element(By.CSS_SELECTOR, ".st-key-numbers_missed button")
     browser.driver.execute_script("arguments[0].click()", button)
     frame = "[role=dialog] [data-testid=stDataFrame]"
-    _until(lambda: bool(browser.driver.find_elements(By.CSS_SELECTOR, frame)))
+    until(lambda: bool(browser.driver.find_elements(By.CSS_SELECTOR, frame)))
     time.sleep(11)
     assert browser.driver.find_elements(By.CSS_SELECTOR, frame)
     calm(browser)
@@ -148,7 +130,7 @@ def test_numbers_of_a_card_open_and_can_be_taken_away(browser: Browser, address:
     browser.open(f"{address}/{DAY}&lang=en")
     button = browser.driver.find_element(By.CSS_SELECTOR, ".st-key-numbers_curve button")
     browser.driver.execute_script("arguments[0].click()", button)
-    _until(
+    until(
         lambda: bool(browser.driver.find_elements(By.CSS_SELECTOR, "[role=dialog] [data-testid=stDataFrame]"))
     )
     browser.rest("[role=dialog]")
@@ -172,13 +154,6 @@ def test_page_without_store_says_what_to_start_and_recovers_by_itself(
         assert "nengliu up" in browser.words()
         calm(browser)
         (tmp_path / "store").symlink_to(plant_settings.store_home)
-        _until(lambda: "Jiangnan" in browser.words(), wait_s=20)
+        until(lambda: "Jiangnan" in browser.words(), wait_s=20)
         browser.rest(".nl-foot")
         calm(browser)
-
-
-def _until(holds: object, wait_s: float = 10) -> None:
-    end = time.monotonic() + wait_s
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < end
-        time.sleep(0.05)

@@ -170,7 +170,7 @@ def test_data_lie_in_named_volumes(services: dict[str, dict[str, Any]]) -> None:
     ]
 
     assert sorted(used) == sorted(declared)
-    assert {"redpanda", "clickhouse", "ingest", "rollups", "anomaly", "tick", "collector"} == declared
+    assert {"redpanda", "clickhouse", "ingest", "rollups", "anomaly", "tick", "collector", "page"} == declared
 
 
 def _compose() -> list[str] | None:

@@ -61,7 +61,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         supervisor.wait(60)
 
 
-PARTS = ("store", "ingest", "rollups", "collector", "dashboard")
+PARTS = ("store", "ingest", "rollups", "anomaly", "collector", "dashboard")
 
 
 def process(settings: Settings, part: str) -> int:

@@ -160,18 +160,15 @@ class Incidents:
     # silence
 
     def fall_silent(self, quiet: Quiet, moment: Moment) -> None:
-        """A point is overdue: its parent if all its children are, else itself after some patience."""
+        """A point is overdue: its collector if all its points are, else its line or itself after some patience."""
         slot = quiet.slot
         self.quiet[slot] = quiet.since_s
         if self._join_silence(slot, moment):
             return
-        for node in self.tree.chain(slot):
-            few = self.tree.leaves(node) < 2
-            if node.kind == "meter" or (few and node.kind in ("line", "enterprise")):
-                continue
-            if self._all_quiet(node, moment):
-                self._be_silent(node, moment)
-                return
+        top = self.tree.chain(slot)[0]
+        if (top.kind == "collector" or self.tree.leaves(top) > 1) and self._all_quiet(top, moment):
+            self._be_silent(top, moment)
+            return
         self._set(slot, quiet.deadline_s + self._patience(slot), "alone", slot, quiet.since_s)
 
     def be_heard(self, back: Back, moment: Moment) -> None:
@@ -193,8 +190,11 @@ class Incidents:
     def _on_alone(self, moment: Moment, slot: int, since_s: int) -> None:
         if self.quiet.get(slot) != since_s or self._join_silence(slot, moment):
             return
-        leaf = self.tree.leaf(slot)
-        self._be_silent(leaf if self._all_quiet(leaf, moment) else self.tree.point(slot), moment)
+        lines = [node for node in self.tree.chain(slot) if node.kind == "line" and self.tree.leaves(node) > 1]
+        nodes = (*lines, self.tree.leaf(slot))
+        self._be_silent(
+            next((node for node in nodes if self._all_quiet(node, moment)), self.tree.point(slot)), moment
+        )
 
     def _join_silence(self, slot: int, moment: Moment) -> bool:
         incident = self.silent((*self.tree.chain(slot), self.tree.point(slot)))
