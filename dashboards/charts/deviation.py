@@ -62,7 +62,7 @@ def deviation(frame: pd.DataFrame, tolerance: float, measure: Measure, months: l
     ]
     return option(
         theme,
-        grid=grid(top=34, right=64),
+        grid=grid(top=34, right=72),
         legend=legend(theme, entries),
         media=_narrow(entries),
         tooltip=tooltip(theme, unit=measure.unit),

@@ -41,18 +41,8 @@ def flow(stages: list[Stage], links: list[Link], measure: Measure, ink: Ink) -> 
         if amount > 0
     ]
     used = {str(link[end]) for link in drawn for end in ("source", "target")}
-    last = len(stages) - 1
     nodes = [
-        {
-            "name": name,
-            "depth": depth,
-            "itemStyle": {"color": colour, "borderWidth": 0},
-            "label": {
-                "position": "left" if depth == last and depth else "right",
-                "width": _ROOM[min(depth, 2)],
-                "overflow": "truncate",
-            },
-        }
+        _node(name, colour, depth, depth == len(stages) - 1)
         for depth, stage in enumerate(stages)
         for name, colour in stage.colours.items()
         if name in used
@@ -83,3 +73,16 @@ def flow(stages: list[Stage], links: list[Link], measure: Measure, ink: Ink) -> 
             }
         ],
     )
+
+
+def _node(name: str, colour: str, depth: int, is_last: bool) -> Spec:
+    return {
+        "name": name,
+        "depth": depth,
+        "itemStyle": {"color": colour, "borderWidth": 0},
+        "label": {
+            "position": "left" if is_last and depth else "right",
+            "width": _ROOM[min(depth, 2)],
+            "overflow": "truncate",
+        },
+    }

@@ -77,7 +77,7 @@ def structure(
             "stack": "all",
             "name": item,
             "data": [cell(value) for value in values],
-            "itemStyle": {"color": colours[item]},
+            "itemStyle": {"color": colours[item], "borderColor": theme.card, "borderWidth": 1},
             "barMaxWidth": 15,
         }
         for item, values in shares.items()
@@ -127,24 +127,29 @@ def pareto(names: list[str], shares: list[float], words: tuple[str, str], ink: I
                 "itemStyle": {"color": theme.primary, "borderRadius": [3, 3, 0, 0]},
                 "barMaxWidth": 26,
             },
-            {
-                "type": "line",
-                "name": words[1],
-                "yAxisIndex": 1,
-                "data": [cell(total) for total in sums],
-                "symbolSize": 5,
-                "lineStyle": {"color": theme.warn[0], "width": 1.8},
-                "itemStyle": {"color": theme.warn[0]},
-                "markLine": {
-                    "silent": True,
-                    "symbol": "none",
-                    "label": {"show": False},
-                    "lineStyle": {"color": theme.muted, "type": "dashed"},
-                    "data": [{"yAxis": 80}],
-                },
-            },
+            _running(words[1], sums, theme),
         ],
     )
+
+
+def _running(name: str, sums: list[float], theme: Theme) -> Spec:
+    """Draw the running sum, with a dashed line where the few that make the most end."""
+    return {
+        "type": "line",
+        "name": name,
+        "yAxisIndex": 1,
+        "data": [cell(total) for total in sums],
+        "symbolSize": 5,
+        "lineStyle": {"color": theme.warn[0], "width": 1.8},
+        "itemStyle": {"color": theme.warn[0]},
+        "markLine": {
+            "silent": True,
+            "symbol": "none",
+            "label": {"show": False},
+            "lineStyle": {"color": theme.muted, "type": "dashed"},
+            "data": [{"yAxis": 80}],
+        },
+    }
 
 
 def _names(theme: Theme, names: list[str]) -> Spec:

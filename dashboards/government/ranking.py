@@ -107,6 +107,7 @@ def _choice(name: str, options: list[str], value: str, text: Text) -> None:
         options,
         format_func=lambda option: text(f"ranking.{name}_{option}"),
         required=True,
+        wrap=True,
         label_visibility="collapsed",
         **bound(name, value),
     )

@@ -283,14 +283,9 @@ class Accounts:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._speaking():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.rollback()
-                raise
-            self._connection.commit()
+        with self._lock, self._speaking(), self._connection as db:  # ends in a commit, after an error in none
+            db.execute("BEGIN IMMEDIATE")
+            yield db
 
     @contextmanager
     def _speaking(self) -> Iterator[None]:

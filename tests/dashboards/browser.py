@@ -42,9 +42,8 @@ def until(holds: Callable[[], bool], wait_s: float = 10) -> None:
 
 def calm(browser: Browser) -> None:
     """Assert that nothing complained, nothing left the machine, and nothing reaches beyond the screen."""
-    assert browser.complaints() == []
-    assert browser.strangers() == []
-    assert browser.sideways() == []
+    for found in (browser.complaints(), browser.strangers(), browser.sideways()):
+        assert not found, found
 
 
 class Browser:
@@ -101,7 +100,7 @@ class Browser:
         )
         while time.monotonic() < end:
             if self.driver.execute_script(ready, wanted):
-                time.sleep(0.35)
+                time.sleep(0.2)
                 return
             time.sleep(0.1)
         raise AssertionError(f"the page did not come to rest within {wait_s} s: {self.words()[:400]}")
