@@ -174,8 +174,14 @@ class Incidents:
     def be_heard(self, back: Back, moment: Moment) -> None:
         """A point is heard again: so its parents live, and whoever is still silent is so on its own."""
         self.quiet.pop(back.slot, None)
-        incident = self.by_id.get(self.tokens.get(f"quiet {back.slot}", ""))
-        if incident is not None:
+        token = f"quiet {back.slot}"
+        incident = self.by_id.get(self.tokens.get(token, ""))
+        if incident is None:
+            return
+        if back.slot not in self.tree.below(incident.root):
+            del self.tokens[token]
+            incident.tokens.discard(token)
+        else:
             self.end(incident, back.clock_s * 1000, moment)
 
     def end(self, incident: Incident, at_ms: int, moment: Moment) -> None:
@@ -197,7 +203,7 @@ class Incidents:
         )
 
     def _join_silence(self, slot: int, moment: Moment) -> bool:
-        incident = self.silent((*self.tree.chain(slot), self.tree.point(slot)))
+        incident = self.silent((*self.tree.hosts(slot), self.tree.point(slot)))
         if incident is None:
             return False
         name = self.slots.points[slot][1]
@@ -288,7 +294,7 @@ class Incidents:
     def _join(self, leaf: Node, sighting: Sighting, moment: Moment) -> bool:
         """Whether an incident of the way takes this evidence in: at the meter itself, or above it for the same reason."""
         evidence = sighting.evidence
-        for node in dict.fromkeys((*self.tree.chain(sighting.slot), leaf)):
+        for node in dict.fromkeys((*self.tree.hosts(sighting.slot), leaf)):
             incident = self.standing(node, LINK)
             if incident is None:
                 continue

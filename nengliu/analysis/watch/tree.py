@@ -55,6 +55,15 @@ class Tree:
         line = Node("line", meter.enterprise, meter.source, meter.line)
         return Node("collector", meter.enterprise, meter.source), line, meter
 
+    def hosts(self, slot: int) -> tuple[Node, ...]:
+        """Nodes whose silence explains a slot's: those above it, and the only collector of its enterprise if it has none."""
+        chain = self.chain(slot)
+        if chain[0].kind == "collector":
+            return chain
+        enterprise = self._slots.points[slot][0]
+        collectors = [node for node in self._below if node.kind == "collector" and node.enterprise == enterprise]
+        return (*collectors, *chain) if len(collectors) == 1 else chain
+
     def leaf(self, slot: int) -> Node:
         """The meter of a slot, or the point where none is known."""
         return self._wired.get(slot) or self.point(slot)
