@@ -1,4 +1,4 @@
-"""Figures of `make run`: the first page, the whole history, memory, fifty readers, the first incidents of both classes."""
+"""Figures of `make run`: first page, whole history, memory, fifty readers, the first incidents of both classes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,11 @@ def prove(report: rig.Report) -> None:
         _history(demonstration, report)
         _readers(demonstration, report)
         _incidents(demonstration, report)
-        report.point("memory of all processes at most", f"{demonstration.most_mib:.0f} MiB", holds=demonstration.most_mib < MEMORY_MIB)
+        report.point(
+            "memory of all processes at most",
+            f"{demonstration.most_mib:.0f} MiB",
+            holds=demonstration.most_mib < MEMORY_MIB,
+        )
         report.note(f"disk: {_size(home) / 2**20:.0f} MiB")
     finally:
         demonstration.process.send_signal(signal.SIGTERM)
@@ -115,15 +119,32 @@ def _readers(demonstration: Demonstration, report: rig.Report) -> None:
     views = sorted(many_users.first_views(address, cookie, USERS, WITHIN_S))
     middle, high = views[len(views) // 2], views[int(len(views) * 0.95) - 1]
     figure = f"{len(views)} of {USERS} served, p50 {middle:.2f} s, p95 {high:.2f} s"
-    report.point(f"{USERS} users in {WITHIN_S} s on the overview", figure, holds=len(views) == USERS and high < VIEW_S)
+    report.point(
+        f"{USERS} users in {WITHIN_S} s on the overview", figure, holds=len(views) == USERS and high < VIEW_S
+    )
 
 
 def _incidents(demonstration: Demonstration, report: rig.Report) -> None:
     since, seen = demonstration.said(LIVE, 4 * HISTORY_S) or 0.0, dict[str, float]()
-    command = [sys.executable, "-P", "-m", "nengliu.cli", "query", "incidents", "--format", "json", "--set", "state=open"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "nengliu.cli",
+        "query",
+        "incidents",
+        "--format",
+        "json",
+        "--set",
+        "state=open",
+    ]
     while time.monotonic() - demonstration.began < since + BOTH_S and len(seen) < 2:
         done = subprocess.run(
-            command, env=os.environ | {"NENGLIU_HOME": str(demonstration.home)}, capture_output=True, text=True, check=False
+            command,
+            env=os.environ | {"NENGLIU_HOME": str(demonstration.home)},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         for line in done.stdout.splitlines():
             kind = json.loads(line)["class"]

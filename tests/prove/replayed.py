@@ -11,6 +11,7 @@ from pathlib import Path
 import injected
 import rig
 import sixty_four
+
 from nengliu.bus.open import publish_tick
 from schemas.messages import encode
 from schemas.topics import RAW
@@ -25,7 +26,9 @@ def prove(data: Path, report: rig.Report, seed: int) -> None:
     """Compare the rows of four runs over one list of messages."""
     story = _story(data, seed)
     calm = _whole(story, "all")
-    report.note(f"calm run: {calm['incident'][0]} incidents, {calm['incident_event'][0]} entries in the journal")
+    report.note(
+        f"calm run: {calm['incident'][0]} incidents, {calm['incident_event'][0]} entries in the journal"
+    )
     runs = {
         "replayed from the start": lambda: _whole(story, "all"),
         "two workers": lambda: _whole(story, "all", workers=2),
@@ -42,7 +45,9 @@ def prove(data: Path, report: rig.Report, seed: int) -> None:
 def _story(data: Path, seed: int) -> list[tuple[str, bytes]]:
     """Messages of the injected set and of the plants of point 3, as one list."""
     found = list(islice(injected.messages(data, "inj_dev_hard"), SLICE))
-    for number, code in enumerate((sixty_four.SILENT, sixty_four.BACK, sixty_four.FROZEN, sixty_four.STOPPED)):
+    for number, code in enumerate(
+        (sixty_four.SILENT, sixty_four.BACK, sixty_four.FROZEN, sixty_four.STOPPED)
+    ):
         found += [(code, encode(message)) for message in sixty_four.plant(code, seed + number)]
     return found
 
@@ -55,11 +60,15 @@ def _whole(story: list[tuple[str, bytes]], *flows: str, workers: int = 1) -> dic
         _tick(log)
         log.close()
         for flow in flows:
-            installation.run("flow", flow, "--stop-at-end", *(("--workers", str(workers)) if workers > 1 else ()))
+            installation.run(
+                "flow", flow, "--stop-at-end", *(("--workers", str(workers)) if workers > 1 else ())
+            )
         return installation.fingerprints(TABLES)
 
 
-def _killed(story: list[tuple[str, bytes]], report: rig.Report, seed: int, flows: tuple[str, ...]) -> dict[str, tuple[int, int]]:
+def _killed(
+    story: list[tuple[str, bytes]], report: rig.Report, seed: int, flows: tuple[str, ...]
+) -> dict[str, tuple[int, int]]:
     """Append the story bit by bit while flows and store are killed; then let the flows come to the end."""
     rng = random.Random(seed)
     with rig.Installation() as installation:

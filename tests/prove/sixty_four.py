@@ -26,7 +26,12 @@ from schemas.topics import RAW
 METERS, PER_LINE, QUARTER_S, DAYS = 64, 16, 900, 3
 START_S = 1_772_294_400
 """2026-03-01 00:00 in China."""
-SILENT, BACK, FROZEN, STOPPED = "91990000MA0PRV64A1", "91990000MA0PRV64B2", "91990000MA0PRV64C3", "91990000MA0PRV64D4"
+SILENT, BACK, FROZEN, STOPPED = (
+    "91990000MA0PRV64A1",
+    "91990000MA0PRV64B2",
+    "91990000MA0PRV64C3",
+    "91990000MA0PRV64D4",
+)
 FROM, UNTIL = 130, 162
 """The quarter-hours in which it happens: eight hours of the second day."""
 Ints = npt.NDArray[np.int64]
@@ -42,7 +47,13 @@ def prove(report: rig.Report, seed: int) -> None:
         log.close()
         installation.flow()
         for code, name in ((SILENT, "silent for good"), (BACK, "silent for 8 h, then back")):
-            _one(report, f"3 a collector with {METERS} meters, {name}", found(installation, code), "link", METERS)
+            _one(
+                report,
+                f"3 a collector with {METERS} meters, {name}",
+                found(installation, code),
+                "link",
+                METERS,
+            )
         _one(report, "3 one meter freezes while 63 run", found(installation, FROZEN), "meter", 1)
         stopped = found(installation, STOPPED)
         report.point("3 the whole plant stops: incidents", len(stopped), holds=not stopped)
@@ -62,20 +73,27 @@ def _one(report: rig.Report, name: str, rows: list[dict[str, object]], kind: str
 def plant(code: str, seed: int) -> Iterator[Message]:
     """Messages of one plant: its catalogue, then a frame of rows per quarter-hour."""
     points = [f"m{number:02d}" for number in range(METERS)]
-    yield EnterpriseNotice(Enterprise(code, f"证明 {code[-2:]}", region="990100", industry="3484", simulated=True))
+    yield EnterpriseNotice(
+        Enterprise(code, f"证明 {code[-2:]}", region="990100", industry="3484", simulated=True)
+    )
     for name in points:
         meter = Meter(START_S * 1000, "kWh", 2, 100, 10**8, first=0)
         common = {"place": f"main/{name}", "metering_level": 2, "valid_from_ms": START_S * 1000}
         yield PointNotice(
-            Point(code, name, name, Kind.COUNTER, "electricity", "kWh", 2, QUARTER_S, meters=(meter,), **common)  # type: ignore[arg-type]
+            Point(
+                code, name, name, Kind.COUNTER, "electricity", "kWh", 2, QUARTER_S, meters=(meter,), **common
+            )  # type: ignore[arg-type]
         )
     yield SchemaNotice(Schema(code, 1, tuple(Column(name, "kWh", 2) for name in points)))
     lines = [points[at : at + PER_LINE] for at in range(0, METERS, PER_LINE)]
-    wired = [WiredLine(f"line-{n}", tuple(WiredMeter(name, (name,)) for name in line)) for n, line in enumerate(lines)]
+    wired = [
+        WiredLine(f"line-{n}", tuple(WiredMeter(name, (name,)) for name in line))
+        for n, line in enumerate(lines)
+    ]
     yield WiringNotice(code, "gw-64", tuple(wired))
     registers = _registers(code, np.random.default_rng(seed))
     for quarter, row in enumerate(registers):
-        if code in (SILENT, BACK) and FROM <= quarter and (quarter < UNTIL or code == SILENT):
+        if code in (SILENT, BACK) and quarter >= FROM and (quarter < UNTIL or code == SILENT):
             continue
         yield _frame(code, quarter, row)
 

@@ -31,11 +31,15 @@ def prove(data: Path, report: rig.Report) -> None:
         figures, table = scorer.score(injected.scored(rows), labels, meters)
         f1, false = figures["F1_right_class"], figures["false_per_meter_month"]
         said = f"F1 {f1:.3f} (goal {least}), {false:.2f} false per meter-month (at most {most})"
-        report.point(f"2 {name}: rules", f"{said}, {len(rows)} incidents", holds=f1 >= least and false <= most)
+        report.point(
+            f"2 {name}: rules", f"{said}, {len(rows)} incidents", holds=f1 >= least and false <= most
+        )
         found = "  ".join(f"{kind[1]} {row.right_class:.2f}" for kind, row in table.iterrows())
         report.note(f"found with the right class: {found}")
         control = scorer.control(labels, meters)["F1_right_class"]
-        report.point(f"2 {name}: an alarm that is always on", f"F1 {control:.3f}", holds=control < CONTROL_AT_MOST)
+        report.point(
+            f"2 {name}: an alarm that is always on", f"F1 {control:.3f}", holds=control < CONTROL_AT_MOST
+        )
     _outages(incidents(injected.messages(data, "ubc")), report)
 
 
@@ -56,7 +60,9 @@ def _outages(rows: list[dict[str, object]], report: rig.Report) -> None:
     for name, expected, got in (("group", GROUP, groups), ("single-point", SINGLE, singles)):
         said = "; ".join(f"{row['opened_at']} to {row['cleared_at']}" for row in got)
         report.point(f"2 UBC: {name} link incidents", f"{len(got)}: {said}", holds=_at(got, expected))
-    inside = [row for row in rows if row["class"] == "meter" and any(_overlaps(row, group) for group in groups)]
+    inside = [
+        row for row in rows if row["class"] == "meter" and any(_overlaps(row, group) for group in groups)
+    ]
     report.point("2 UBC: meter faults inside the outages", len(inside), holds=not inside)
     report.note(f"UBC: {len(rows)} incidents in all")
 
@@ -65,7 +71,10 @@ def _at(rows: list[dict[str, object]], expected: tuple[tuple[str, str], ...]) ->
     """Whether the incidents are as many as expected, each edge within a quarter of an hour."""
     if len(rows) != len(expected):
         return False
-    edges = [(abs(_s(row["opened_at"]) - _utc(a)), abs(_s(row["cleared_at"]) - _utc(b))) for row, (a, b) in zip(rows, expected, strict=True)]
+    edges = [
+        (abs(_s(row["opened_at"]) - _utc(a)), abs(_s(row["cleared_at"]) - _utc(b)))
+        for row, (a, b) in zip(rows, expected, strict=True)
+    ]
     return all(edge <= EDGE_S for pair in edges for edge in pair)
 
 
@@ -86,7 +95,8 @@ def _utc(text: str) -> float:
 def _scorer(data: Path) -> ModuleType:
     """The score that came with the data, as it is."""
     spec = importlib.util.spec_from_file_location("score_inject", data / "tools" / "score_inject.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
