@@ -57,6 +57,7 @@ class ArrivalsLogic:
         self.late = Repeats(2, settings.repeats_within_s)
         self.again = Repeats(2, settings.repeats_within_s)
         self.holes = Repeats(settings.holes, settings.holes_within_s)
+        self._last = _Offsets(*(np.empty(0, np.int64) for _ in range(4)))  # type: ignore[arg-type]
         self._stores = self.state, self.late.state, self.again.state, self.holes.state
         for store, state in zip(self._stores, resume or (), strict=False):
             store.resume(state)
@@ -69,7 +70,7 @@ class ArrivalsLogic:
         """Say what the arrivals show."""
         for store in self._stores:
             store.fit(len(sweep.slots))
-        offsets = self._offsets(sweep)
+        offsets = self._last = self._offsets(sweep)
         found = [self._late(sweep, offsets), self._clock(sweep, offsets), self._again(sweep)]
         found += [self._backfilled(sweep), self._contradicted(sweep), self._holes(sweep)]
         return [findings for findings in found if len(findings.slot)]
@@ -78,7 +79,7 @@ class ArrivalsLogic:
         """Remember offsets and repeated evidence."""
         for repeats in (self.late, self.again, self.holes):
             repeats.learn()
-        offsets = self._offsets(sweep)
+        offsets = self._last
         if not len(offsets.rows):
             return
         first = starts_of(offsets.slot)
@@ -119,6 +120,10 @@ class ArrivalsLogic:
     def _clock(self, sweep: Sweep, offsets: _Offsets) -> Findings:
         """Three readings in a row, a stamp apart, with one offset that is not the usual one."""
         slot, offset = offsets.slot, offsets.offset
+        usual = np.where(offsets.usual == FAR, offset, offsets.usual)
+        off = (offset > usual + self.settings.clock_off_s) | (offset < -self.settings.clock_off_s)
+        if not off.any():
+            return _findings(Evidence.CLOCK_OFF, sweep, offsets.rows[:0], offsets.rows[:0], seconds=offset[:0])
         at, received = sweep.at_ms[offsets.rows], sweep.received_s[offsets.rows]
         first = starts_of(slot)
         shifted = {}
@@ -135,8 +140,6 @@ class ArrivalsLogic:
         drift = np.abs(offset - shifted["offset", 2])
         steady &= (drift <= self.settings.clock_steady_s) & (4000 * drift <= at - shifted["at", 2])
         apart = (at > shifted["at", 1]) & (shifted["at", 1] > shifted["at", 2])
-        usual = np.where(offsets.usual == FAR, offset, offsets.usual)
-        off = (offset > usual + self.settings.clock_off_s) | (offset < -self.settings.clock_off_s)
         found = np.flatnonzero(off & steady & apart)
         rows = offsets.rows[found]
         since = shifted["since", 2][found] * 1000

@@ -75,6 +75,8 @@ class Repeats:
     def often(self, slot: Slots, clock_s: Ints, at_ms: Ints) -> tuple[Ints, Ints]:
         """Say which of these rows, by slot, complete the number, and since when [ms] the counted ones came."""
         self._rows = slot, clock_s, at_ms
+        if not len(slot):
+            return at_ms, at_ms
         back = self.times - 1
         nth = _nth(slot)
         clock, at = np.empty(len(slot), np.int64), np.empty(len(slot), np.int64)

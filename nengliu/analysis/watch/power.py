@@ -41,6 +41,8 @@ class PowerLogic:
         """Say which supplies are dead together with what feeds them."""
         walk, facts = sweep.walk, sweep.slots.facts
         rows = np.flatnonzero(walk.stays & (walk.ticks == 0) & facts["supply"][walk.slot])
+        if not len(rows):
+            return []
         parent = facts["parent"][walk.slot[rows]]
         alone = (parent < 0) & facts["voltage"][walk.slot[rows]]
         value = _values_at(sweep, np.maximum(parent, 0), walk.index[rows])

@@ -57,6 +57,8 @@ class RegistersLogic:
     def _backward(self, sweep: Sweep, walk: Walk) -> list[Findings]:
         counter = sweep.slots.facts["kind"][walk.slot] == COUNTER
         rows = np.flatnonzero(walk.came & counter & (walk.delta < -self.settings.backward_steps))
+        if not len(rows):
+            return []
         before, after = walk.before_ticks[rows], walk.ticks[rows]
         bound = allowance(sweep, walk, self.settings.over_rated)[rows]
         low = np.where(
@@ -73,6 +75,8 @@ class RegistersLogic:
         bound = allowance(sweep, walk, self.settings.over_rated)
         over: Bools = walk.came & (amount > bound)
         rows = np.flatnonzero(over)
+        if not len(rows):
+            return []
         jump = amount[rows] > bound[rows] * self.settings.jump / self.settings.over_rated
         found = []
         for evidence, mask in ((Evidence.JUMPED, jump), (Evidence.OVER_RATED, ~jump)):

@@ -92,7 +92,9 @@ class StandstillLogic:
         if not len(sweep.walk.slot):
             return []
         stand = self._stand(sweep)
-        found = [*self._still(sweep, stand), _caught_up(sweep.walk, amounts(sweep, sweep.walk), stand.caught)]
+        found = self._still(sweep, stand)
+        if stand.caught.any():
+            found.append(_caught_up(sweep.walk, amounts(sweep, sweep.walk), stand.caught))
         return [findings for findings in found if len(findings.slot)]
 
     def learn(self, sweep: Sweep) -> None:
@@ -191,6 +193,8 @@ class StandstillLogic:
         counts = walk.stays & (interval_ms > 0) & (counter | (walk.ticks != 0))
         stood, witnessed = walk.at_ms - walk.since_ms, stand.active - stand.shown
         rows = np.flatnonzero(counts & (stood >= limit) & (witnessed >= limit))
+        if not len(rows):
+            return []
         rest = self._left(stand.rest[rows], walk.at_ms[rows])
         rows = rows[witnessed[rows] > self.settings.rest_factor * rest]
         found = []

@@ -74,6 +74,9 @@ class ValuesLogic:
 
 def _masks(sweep: Sweep) -> dict[Evidence, Bools]:
     accepted = sweep.timed & (sweep.verdict <= Verdict.REPLACED)
+    if not (sweep.reason.any() or sweep.quality.any() or (sweep.ticks < 0).any()):
+        nothing = np.zeros(len(accepted), bool)
+        return dict.fromkeys((Evidence.OUT_OF_RANGE, Evidence.BELOW_ZERO, Evidence.MARKED_BAD), nothing)
     over = accepted & (sweep.reason == Reason.OVER_RANGE)
     kind = sweep.fact("kind")
     negative = accepted & (sweep.ticks < 0) & (kind != COUNTER) & ((kind == PERIOD) | (sweep.fact("minimum") >= 0))
