@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from acquisition.simulator.load import QUARTERS, amounts, quarter_of, whole_steps
-from acquisition.simulator.site import Channel, Site, first_site, highest
+from acquisition.simulator.site import Channel, Site, first_site, rated
 from nengliu.domain.points import Column, Enterprise, Kind, Meter, Point, Schema
-from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS, Level, period_start_ms
+from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS
 from schemas.messages import (
     MISSING,
     EnterpriseNotice,
@@ -121,19 +121,15 @@ def meter_points(site: Site, meter: str) -> tuple[str, ...]:
     return (meter, *(channel.point for channel in site.channels if channel.follows == meter))
 
 
-def truth(plant: Plant) -> dict[str, dict[int, int]]:
-    """Exact use of every counter and amount per China month: point -> month's start [ms] -> ticks.
+def truth(plant: Plant, from_ms: int, to_ms: int) -> dict[str, int]:
+    """Exact use of every counter and amount between two edges of quarter-hours [ms, UTC], in ticks.
 
-    A quarter-hour belongs to the month it starts in; gauges have no use and are left out.
+    Gauges have no use and are left out.
     """
-    quarters = np.arange(plant.days * QUARTERS, dtype=np.int64) * QUARTER_MS + plant.start_ms
-    months, index = np.unique(period_start_ms(Level.MONTH, quarters), return_inverse=True)
-    sums = np.zeros((len(months), len(plant.channels)), dtype=np.int64)
-    np.add.at(sums, index, steps(plant, 0, len(quarters)))
+    start, end = ((at_ms - plant.start_ms) // QUARTER_MS for at_ms in (from_ms, to_ms))
+    used = (steps_before(plant, end) - steps_before(plant, start)).tolist()
     return {
-        channel.point: dict(
-            zip(months.tolist(), (sums[:, column] * channel.ticks_per_step).tolist(), strict=True)
-        )
+        channel.point: used[column] * channel.ticks_per_step
         for column, channel in enumerate(plant.channels)
         if channel.kind is not Kind.GAUGE
     }
@@ -240,7 +236,8 @@ def _point(plant: Plant, channel: Channel) -> Point:
         interval_s=0 if is_gauge else QUARTER_MS // 1000,
         metering_level=channel.level,
         valid_from_ms=plant.start_ms,
-        maximum=highest(plant.site, channel) if is_gauge else None,
+        maximum=rated(plant.site, channel) if is_gauge else None,
+        rated=rated(plant.site, channel) if channel.meter else None,
         place=channel.place,
         meters=_meters(plant, channel),
     )

@@ -22,8 +22,8 @@ import msgspec
 from acquisition.simulator.load import Load
 from nengliu.domain.points import Enterprise, Kind
 
-OVER = 2.0
-"""A power gauge's official maximum is this often the most its load can be (ours)."""
+PLATE = 2.0
+"""What the plate says is this often the load at full order, which noise and years of growth may exceed (ours)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +189,9 @@ def _flaw(row: dict[str, str]) -> Flaw:
     return Flaw(FlawKind(row["kind"]), points, float(row["before_end_h"]), float(row["hours"]), value)
 
 
-def highest(site: Site, channel: Channel) -> int:
-    """Official maximum of a power gauge, which nothing healthy comes near [ticks]."""
-    followed = site.channel(channel.follows)
-    parts = [site.channel(name) for name in followed.sum_of] or [followed]
+def rated(site: Site, channel: Channel) -> int:
+    """Most that a counter can use in an hour, or that a power can be, by its plate [ticks]."""
+    used = site.channel(channel.follows) if channel.follows else channel
+    parts = [site.channel(name) for name in used.sum_of] or [used]
     most = sum(p.load.peak + max(p.load.summer, p.load.winter) for p in parts if p.load is not None)
-    return round(OVER * most / followed.share / channel.step)
+    return round(PLATE * most / used.share * 10**channel.decimals)

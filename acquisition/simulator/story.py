@@ -200,17 +200,23 @@ def _spoil(plant: Plant, flaw: Flaw, stamps: Int64s, values: Int64s, received_at
     columns = np.array([plant.site.column(point) for point in flaw.points], np.int64)
     where = np.ix_(rows, columns)
     if flaw.kind is FlawKind.HELD:
-        received_at_s[rows] = end // 1000 + (stamps[rows, None] - start) // QUARTER_MS // HELD_PER_S
+        columns = _metered(plant)
+        waited = (stamps[rows, None] - start) // QUARTER_MS // HELD_PER_S
+        received_at_s[np.ix_(rows, columns)] = end // 1000 + waited
     elif flaw.kind is FlawKind.STUCK:
         values[where] = readings(plant, np.array([start // QUARTER_MS * QUARTER_MS]))[0, columns]
     elif flaw.kind is FlawKind.SHIFTED:
         modulus = [(plant.channels[column].meter or {"modulus": 2**62})["modulus"] for column in columns]
         values[where] = (values[where] + flaw.value) % modulus
     elif flaw.kind is FlawKind.STOPPED:
-        metered = [channel.kind is not Kind.PERIOD for channel in plant.channels]
-        values[np.ix_(rows, np.flatnonzero(metered))] = MISSING
+        values[np.ix_(rows, _metered(plant))] = MISSING
     elif flaw.kind is not FlawKind.TWICE:
         values[where] = MISSING
+
+
+def _metered(plant: Plant) -> Int64s:
+    """Columns that a collector reads: all but the amounts that are booked."""
+    return np.flatnonzero([channel.kind is not Kind.PERIOD for channel in plant.channels])
 
 
 def _repeated(plant: Plant, rows: Rows) -> Rows:

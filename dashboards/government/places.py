@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 import pandas as pd
@@ -32,7 +32,7 @@ class Places:
     regions: pd.DataFrame
     coverage: pd.DataFrame
 
-    @property
+    @cached_property
     def root(self) -> str:
         """Give the digits all enterprises have in common, whole levels only; nothing for the nation."""
         codes = self.coverage["region"].astype(str)
@@ -40,12 +40,12 @@ class Places:
         digits = min(shared[0], CITY_DIGITS) if shared else 0
         return str(codes.iloc[0])[:digits] if digits and len(codes) else ALL
 
-    @property
+    @cached_property
     def children_digits(self) -> int:
         """Give how many digits tell the parts of the root apart: provinces of the nation, cities of a province."""
         return min(len(self.root) + 2, 6)
 
-    @property
+    @cached_property
     def children(self) -> list[str]:
         """Give the codes of the parts of the root that have a name or an enterprise, in order."""
         digits = self.children_digits
@@ -54,7 +54,7 @@ class Places:
         used = [padded(str(code)[:digits]) for code in self.coverage["region"]]
         return sorted({*named, *used})
 
-    @property
+    @cached_property
     def industries(self) -> list[str]:
         """Give the divisions of GB/T 4754 that have an enterprise, in order."""
         return sorted({division(str(code)) for code in self.coverage["industry"]})
@@ -72,18 +72,18 @@ class Places:
         near = rows["region"].astype(str).str.startswith(prefix(region))
         return rows[near & rows["industry"].astype(str).str.startswith(industry)]
 
-    @property
+    @cached_property
     def last_at(self) -> datetime | None:
         """Give the newest reading, None where there is none."""
         last = self.coverage["last_at"].max() if len(self.coverage) else pd.NaT
         return None if pd.isna(last) else last.to_pydatetime()
 
-    @property
+    @cached_property
     def edge(self) -> date | None:
         """Give the day after the last whole one: the day of the newest reading, which still runs."""
         return self.last_at.date() if self.last_at else None
 
-    @property
+    @cached_property
     def months(self) -> list[date]:
         """Give the first days of the months with a whole day of data, the newest first."""
         first = self.coverage["first_at"].min() if len(self.coverage) else pd.NaT

@@ -70,7 +70,15 @@ def _catalogue() -> Iterator[Notice]:
             meter = Meter(0, "kWh", 2, modulus=10**9)
             yield PointNotice(
                 Point(
-                    _code(plant), name, name, Kind.COUNTER, "electricity", "kWh", 2, meters=(meter,), rated=4000
+                    _code(plant),
+                    name,
+                    name,
+                    Kind.COUNTER,
+                    "electricity",
+                    "kWh",
+                    2,
+                    meters=(meter,),
+                    rated=4000,
                 )
             )
         yield WiringNotice(

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nengliu.cli.language import language, say
-from nengliu.domain.times import DAY_MS, Level
+from nengliu.domain.points import Kind
+from nengliu.domain.times import DAY_MS, Level, day_of, day_start
 
 if TYPE_CHECKING:
     from acquisition.simulator.province import Province
@@ -47,37 +50,31 @@ def received(province: Province) -> dict[str, int]:
 
 
 def _conservation(settings: Settings, province: Province) -> str:
-    """Hold the sum of the quarter-hours of each point against the truth log, plant by plant."""
+    """Hold the sum of the days of each point against the truth log, over all whole days of the history."""
     from acquisition.simulator.plant import truth
 
-    span = {"start": province.start_ms, "end": province.end_ms}
+    first, last = (int(day) for day in day_of(np.array([province.start_ms - 1, province.end_ms])))
+    start, end = (int(at_ms) for at_ms in day_start(np.array([first + 1, last])))
+    rows = ask(settings, "totals", level=Level.DAY, enterprise="", start=start, end=end)
+    found = {(row["enterprise"], row["point"]): int(row["used"]) for row in rows}
     wrong: dict[str, int] = {}
-    points = periods = 0
     for plant in province.plants:
-        code = plant.enterprise.enterprise
-        rows = ask(settings, "totals", level=Level.QUARTER, enterprise=code, **span)
-        found = {row["point"]: int(row["used"]) for row in rows}
-        for point, months in truth(plant).items():
-            used = sum(months.values())
-            points += 1
-            if found.get(point) != used:
-                wrong[f"{plant.site.slug}/{point}"] = found.get(point, 0) - used
-        periods += sum(row["periods"] for row in rows if row["point"] in found)
+        for point, used in truth(plant, start, end).items():
+            got = found.get((plant.enterprise.enterprise, point), 0)
+            if got != used:
+                wrong[f"{plant.site.slug}/{point}"] = got - used
     if wrong:
         some = dict(list(wrong.items())[:WRONG_SHOWN])
         return say("fact.differs", count=len(wrong), wrong=some)
-    return say("fact.conserved", points=points, plants=len(province.plants), periods=f"{periods:,}")
+    points = sum(channel.kind is not Kind.GAUGE for plant in province.plants for channel in plant.channels)
+    about = {"points": points, "plants": len(province.plants), "days": f"{points * (last - first - 1):,}"}
+    return say("fact.conserved", **about)
 
 
 def _intake(settings: Settings, province: Province) -> str:
     names = ("received", "valid", "duplicate", "quarantined", "difference")
     rows = ask(settings, "intake", **received(province))
-    codes = [plant.enterprise.enterprise for plant in province.plants]
-    days = [
-        row for code in codes for row in ask(settings, "completeness", enterprise=code, **received(province))
-    ]
-    tally = {name: f"{sum(int(row[name]) for row in rows):,}" for name in names}
-    return say("fact.intake", late=f"{sum(int(row['late']) for row in days):,}", **tally)
+    return say("fact.intake", **{name: f"{sum(int(row[name]) for row in rows):,}" for name in names})
 
 
 @functools.cache

@@ -29,7 +29,7 @@ SEED = 20170930
 """Day the document that ordered the monitoring was issued (NDRC-2017); any number would do."""
 BATCH = 500
 """Messages per append: at most this many are told twice if the demonstration is killed while it writes."""
-POLL_S = 1.0
+POLL_S = 2.0
 POINTS = 10
 """Points of a plant, by which the length of the story is known before it is told."""
 LINE_S = 15.0
@@ -193,7 +193,7 @@ class _Bar:
         self._progress.stop()
 
     def look(self, told: Told) -> int:
-        """Show how many readings have arrived, asking once a second; say it."""
+        """Show how many readings have arrived, asking every `POLL_S`; say it."""
         self._installation.supervisor.tick()
         now = time.monotonic()
         if now - self._asked_at > POLL_S:

@@ -78,7 +78,7 @@ class Scene:
 
     def __init__(self, notices: Iterable[Notice] | None = None, shard: WatchShard | None = None) -> None:
         self.shard = shard or WatchShard(Catalogue())
-        self.position = 0
+        self.position = self.ticked = 0
         self.rows: dict[str, dict[str, Any]] = {}
         self.journal: list[dict[str, Any]] = []
         for notice in plant() if notices is None else notices:
@@ -105,8 +105,11 @@ class Scene:
         return 1000 + step * (first - 1 if meter in still else at)
 
     def tick(self, at: float) -> None:
-        """Move the clock on, `at` quarters after the start."""
-        self.take(TickNotice(AT_S + round(at * QUARTER_S)))
+        """Move the clock on to `at` quarters after the start, a tick every ten minutes."""
+        end = AT_S + round(at * QUARTER_S)
+        for second in (*range(self.ticked or end, end, 600), end):
+            self.take(TickNotice(second))
+        self.ticked = end
 
     def link(self, at: float, kind: int, **given: Any) -> None:
         """Let the collector say something of its links."""
