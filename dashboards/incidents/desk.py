@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -12,6 +13,7 @@ from dashboards.enterprise.toolbar import bound
 from dashboards.government.places import Places, industry_name, places
 from dashboards.i18n import Text
 from dashboards.incidents import dialogs, rows, sheets
+from dashboards.incidents.actions import MAY
 from dashboards.incidents.filters import LONGEST_TEXT, ORDERS, PAGE_ROWS, STATES, Wanted, read
 from dashboards.incidents.load import banner, load, strip, top_lists
 from dashboards.incidents.words import CLASSES, Row, cause_name, causes, class_name, state_name
@@ -149,18 +151,23 @@ def _queue(frame: Frame, wanted: Wanted) -> None:
     if answer.empty:
         _none(frame, wanted)
         return
-    with st.container(key="queue", gap=None):
-        for row in data.records(answer):
-            _line(frame, row, at)
+    _lines(frame, data.records(answer), at)
     _pager(frame, wanted, int(answer["total"].iloc[0]))
 
 
-def _line(frame: Frame, row: Row, at: Any) -> None:
-    with st.container(
-        key=f"inc_{row['incident']}", horizontal=True, vertical_alignment="center", gap="small"
-    ):
-        st.html(rows.line(frame.text, row, at), width="stretch")
-        dialogs.buttons(frame, row)
+def _lines(frame: Frame, found: list[Row], at: datetime) -> None:
+    """Draw the rows: each with its buttons where the reader may act, else all in one piece."""
+    text = frame.text
+    if frame.reader.role not in MAY:
+        st.html("".join(rows.line(text, row, at) for row in found))
+        return
+    with st.container(key="queue", gap=None):
+        for row in found:
+            with st.container(
+                key=f"inc_{row['incident']}", horizontal=True, vertical_alignment="center", gap="small"
+            ):
+                st.html(rows.line(text, row, at), width="stretch")
+                dialogs.buttons(frame, row)
 
 
 def _none(frame: Frame, wanted: Wanted) -> None:

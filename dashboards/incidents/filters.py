@@ -11,9 +11,9 @@ from dashboards.incidents.words import CLASSES, causes
 
 STATES = ("open", "active_unack", "active_ack", "cleared_unack", "shelved", "closed", "all")
 ORDERS = ("severity", "newest")
-PAGE_ROWS = 25
+PAGE_ROWS = 20
 LONGEST_TEXT = 60
-LAST_PAGE = 4000  # 100,000 incidents; beyond it an address was made up
+LAST_PAGE = 5000  # 100,000 incidents; beyond it an address was made up
 _CHECKED = ("state", "class", "cause", "region", "industry", "order", "page")
 
 

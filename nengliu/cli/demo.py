@@ -44,6 +44,8 @@ MARK = "# Written by `nengliu demo` at each start; changes are lost.\n"
 """First line of a collector's configuration, by which we know our own from somebody else's."""
 HOST = "127.0.0.1"
 """The simulated meters answer this machine only."""
+METERS_START_S = 60.0
+"""The meters draw what they have counted so far before they answer: seconds for two years of forty plants."""
 LEAD_S = 15
 """The scenario's clock starts so long after the parts were started, when they have surely read once [s]."""
 
@@ -131,6 +133,8 @@ def go_live(installation: Installation, told: Told, scenario: Scenario) -> Scena
     parts = [part for part in parts_of(installation.settings, installation.host) if part.name != COLLECTOR]
     collectors = [collect_part(installation.settings, COLLECTOR, rest)] if rest else []
     installation.supervisor.parts = [*parts[:-1], simulator, *collectors, *own, parts[-1]]
+    installation.start(simulator.name)
+    installation.supervisor.wait_ready(simulator.name, METERS_START_S)  # else every line begins with a failure
     installation.start_rest()
     return plan
 

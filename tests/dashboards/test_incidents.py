@@ -179,9 +179,9 @@ def test_flood_is_one_banner_with_what_the_incidents_share(
     assert "Flood: 40 new incidents within 10 minutes" in shown
     assert "Nanping Copper (simulated) gw-7 40" in shown
     assert "Answers are damaged 40" in shown
-    assert "1 to 25 of 48" in shown
-    assert "26 to 48 of 48" in words(opened("incidents", lang="en", page="2"))
-    assert len(listed(page)) == 25
+    assert "1 to 20 of 48" in shown
+    assert "21 to 40 of 48" in words(opened("incidents", lang="en", page="2"))
+    assert len(listed(page)) == 20
 
 
 def test_strip_counts_what_is_new_and_what_stands(watch: Questions) -> None:

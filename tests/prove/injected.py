@@ -27,7 +27,11 @@ from schemas.messages import (
 )
 
 Messages = Iterator[tuple[str, bytes]]
-ENTERPRISES = {"inj_dev": "91990000MA0PRV00A1", "inj_dev_hard": "91990000MA0PRV00B2", "ubc": "91990000MA0PRV00C3"}
+ENTERPRISES = {
+    "inj_dev": "91990000MA0PRV00A1",
+    "inj_dev_hard": "91990000MA0PRV00B2",
+    "ubc": "91990000MA0PRV00C3",
+}
 UBC = "ubc_heatplant_cov_2021.parquet"
 INTERVAL_S, STEPS = 900, 100
 HEADROOM = 1.25
@@ -100,7 +104,16 @@ def ubc(folder: Path) -> Iterator[Message]:
         span = int(of_point.min()) * 1000, int(of_point.max()) * 1000 + 1
         yield PointNotice(
             Point(
-                enterprise, point, point, Kind.GAUGE, "temperature", "1", 3, 0, valid_from_ms=span[0], valid_to_ms=span[1]
+                enterprise,
+                point,
+                point,
+                Kind.GAUGE,
+                "temperature",
+                "1",
+                3,
+                0,
+                valid_from_ms=span[0],
+                valid_to_ms=span[1],
             )
         )
     yield SchemaNotice(Schema(enterprise, 1, tuple(Column(point, "1", 3) for point in points)))

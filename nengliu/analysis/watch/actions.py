@@ -1,6 +1,7 @@
 """What people do about incidents: acknowledge, shelve with a reason and an end, unshelve, close.
 
-An action is a message in the log, so a replay does it again at the same place; what cannot be done is said in the journal.
+An action is a message in the log, so a replay does it again at the same place; the journal says what
+could not be done.
 Source: ISA-18.2; design.md law 7.
 """
 

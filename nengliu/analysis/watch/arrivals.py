@@ -52,7 +52,13 @@ class ArrivalsLogic:
         """Start empty or from a snapshot."""
         self.settings = settings
         self.state = Columns(
-            usual=("i8", FAR), offset0=("i8", FAR), offset1=("i8", FAR), at0=("i8", NEVER), at1=("i8", NEVER), since0=("i8", NEVER), since1=("i8", NEVER)
+            usual=("i8", FAR),
+            offset0=("i8", FAR),
+            offset1=("i8", FAR),
+            at0=("i8", NEVER),
+            at1=("i8", NEVER),
+            since0=("i8", NEVER),
+            since1=("i8", NEVER),
         )
         self.late = Repeats(2, settings.repeats_within_s)
         self.again = Repeats(2, settings.repeats_within_s)
@@ -123,7 +129,9 @@ class ArrivalsLogic:
         usual = np.where(offsets.usual == FAR, offset, offsets.usual)
         off = (offset > usual + self.settings.clock_off_s) | (offset < -self.settings.clock_off_s)
         if not off.any():
-            return _findings(Evidence.CLOCK_OFF, sweep, offsets.rows[:0], offsets.rows[:0], seconds=offset[:0])
+            return _findings(
+                Evidence.CLOCK_OFF, sweep, offsets.rows[:0], offsets.rows[:0], seconds=offset[:0]
+            )
         at, received = sweep.at_ms[offsets.rows], sweep.received_s[offsets.rows]
         first = starts_of(slot)
         shifted = {}
@@ -160,7 +168,9 @@ class ArrivalsLogic:
     def _contradicted(self, sweep: Sweep) -> Findings:
         argued: Bools = (sweep.verdict == Verdict.REPLACED) | (sweep.verdict == Verdict.LOST)
         rows = np.flatnonzero(argued & sweep.timed)
-        return _findings(Evidence.CONTRADICTED, sweep, rows, sweep.received_s[rows] * 1000, sweep.received_s[rows] * 1000)
+        return _findings(
+            Evidence.CONTRADICTED, sweep, rows, sweep.received_s[rows] * 1000, sweep.received_s[rows] * 1000
+        )
 
     def _holes(self, sweep: Sweep) -> Findings:
         """Due readings that were passed over, few enough that nobody called it silence."""
@@ -173,7 +183,13 @@ class ArrivalsLogic:
         rows = rows[enough]
         missing = np.rint(span[rows] / interval_ms[rows]).astype(np.int64) - 1
         return Findings(
-            Evidence.HOLES, walk.slot[rows], walk.index[rows], walk.clock_s[rows], walk.at_ms[rows], since, {"missing": missing}
+            Evidence.HOLES,
+            walk.slot[rows],
+            walk.index[rows],
+            walk.clock_s[rows],
+            walk.at_ms[rows],
+            since,
+            {"missing": missing},
         )
 
 

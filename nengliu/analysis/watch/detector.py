@@ -69,8 +69,12 @@ class Repeats:
         """Nothing came yet."""
         self.times, self.within_s = times, within_s
         names = [f"{what}{i}" for i in range(times - 1) for what in ("clock", "at")]
-        self.state = Columns(**{name: ("i8", NEVER) for name in names})
-        self._rows: tuple[Slots, Ints, Ints] = (np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64))
+        self.state = Columns(**dict.fromkeys(names, ("i8", NEVER)))
+        self._rows: tuple[Slots, Ints, Ints] = (
+            np.empty(0, np.int32),
+            np.empty(0, np.int64),
+            np.empty(0, np.int64),
+        )
 
     def often(self, slot: Slots, clock_s: Ints, at_ms: Ints) -> tuple[Ints, Ints]:
         """Say which of these rows, by slot, complete the number, and since when [ms] the counted ones came."""

@@ -65,7 +65,11 @@ TABLE: dict[Cause | None, dict[Evidence, Cause]] = {
         Evidence.WENT_BACKWARD: Cause.BACKWARD,
         Evidence.POWER_GONE: Cause.POWER_LOSS,
     },
-    Cause.CONSTANT: {**_GRAVER, Evidence.CAUGHT_UP: Cause.CACHED_VALUE, Evidence.POWER_GONE: Cause.POWER_LOSS},
+    Cause.CONSTANT: {
+        **_GRAVER,
+        Evidence.CAUGHT_UP: Cause.CACHED_VALUE,
+        Evidence.POWER_GONE: Cause.POWER_LOSS,
+    },
     Cause.OVER_RANGE: _GRAVER,
     Cause.NEGATIVE: _GRAVER,
     Cause.SELF_REPORTED: _GRAVER,

@@ -160,7 +160,8 @@ def _evidence(incident: Incident, kept: int) -> str:
     seen = list(incident.seen.values())[-kept:]
     return json.dumps(
         [
-            {"code": s.code.value, "at_ms": s.at_ms, "parameters": s.parameters | {"count": str(s.count)}} for s in seen
+            {"code": s.code.value, "at_ms": s.at_ms, "parameters": s.parameters | {"count": str(s.count)}}
+            for s in seen
         ],
         ensure_ascii=False,
     )

@@ -6,7 +6,8 @@ Source: docs/decisions/0015; schemas/codes/links.csv; domain.md 6.2, C1 to C4.
 from __future__ import annotations
 
 from nengliu.analysis.watch.incident import Moment
-from nengliu.analysis.watch.incidents import LINK, Incidents, Sighting
+from nengliu.analysis.watch.incidents import LINK, Incidents
+from nengliu.analysis.watch.lives import Sighting
 from nengliu.analysis.watch.slots import NEVER
 from nengliu.analysis.watch.tree import Node
 from nengliu.domain.causes import CauseClass, Evidence

@@ -1,4 +1,4 @@
-"""Power: a point that answers but shows no voltage or power while the supply above it is dead too: no fault of metering.
+"""Power: a point answers but shows no voltage or power, and the supply above it is dead too: no fault of metering.
 
 A supply hangs under the nearest one above it in the place path; a voltage with none above it speaks for itself.
 Source: domain.md 6.2 (停电: live communication, zero power and a dead parent).

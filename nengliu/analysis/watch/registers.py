@@ -62,7 +62,9 @@ class RegistersLogic:
         before, after = walk.before_ticks[rows], walk.ticks[rows]
         bound = allowance(sweep, walk, self.settings.over_rated)[rows]
         low = np.where(
-            np.isfinite(bound), bound / sweep.slots.facts["worth"][walk.slot[rows]], before * self.settings.reset_share
+            np.isfinite(bound),
+            bound / sweep.slots.facts["worth"][walk.slot[rows]],
+            before * self.settings.reset_share,
         )
         anew = after <= np.minimum(low, before / 2)
         return [
@@ -106,5 +108,11 @@ def allowance(sweep: Sweep, walk: Walk, factor: float) -> Floats:
 
 def _found(evidence: Evidence, walk: Walk, rows: Ints, **values: Ints) -> Findings:
     return Findings(
-        evidence, walk.slot[rows], walk.index[rows], walk.clock_s[rows], walk.at_ms[rows], walk.at_ms[rows], values
+        evidence,
+        walk.slot[rows],
+        walk.index[rows],
+        walk.clock_s[rows],
+        walk.at_ms[rows],
+        walk.at_ms[rows],
+        values,
     )

@@ -17,16 +17,17 @@ from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.watch.access import Refusals, refusals
 from nengliu.analysis.watch.actions import act
 from nengliu.analysis.watch.detector import Findings
+from nengliu.analysis.watch.diagnosis import track_of
 from nengliu.analysis.watch.incident import Moment
-from nengliu.analysis.watch.incidents import Incidents, Sighting
+from nengliu.analysis.watch.incidents import Incidents
 from nengliu.analysis.watch.links import take_links
+from nengliu.analysis.watch.lives import Sighting
 from nengliu.analysis.watch.registry import detectors
 from nengliu.analysis.watch.settings import WatchSettings
 from nengliu.analysis.watch.silence import Back, Quiet, gaps, hear, limits, overdue
 from nengliu.analysis.watch.slots import NEVER, Columns, Ints, SlotTable
 from nengliu.analysis.watch.sweep import Index, Stream, Sweep, in_stream, sweep_of
 from nengliu.analysis.watch.tree import Node, Tree
-from nengliu.analysis.watch.diagnosis import track_of
 from nengliu.domain.causes import Evidence
 from nengliu.domain.points import Kind
 from schemas.block import Block, Rows
@@ -108,17 +109,23 @@ class WatchShard:
         if not len(block):
             return []
         self._know({enterprise for enterprise, _ in block.points}, int(block.position.min()))
-        enterprises = np.array([self.slots.enterprise(enterprise) for enterprise, _ in block.points], np.int32)
+        enterprises = np.array(
+            [self.slots.enterprise(enterprise) for enterprise, _ in block.points], np.int32
+        )
         numbers = np.array([self._number(point) for point in block.points], np.int32)
         self.clocks.fit(len(self.slots.enterprises))
         stream = in_stream(block, enterprises, self.clocks["now_s"])
         sweep = sweep_of(stream, self.slots, numbers)
         events = list(self._events(stream, sweep))
         position = block.position[stream.order]
-        clocks = {number: _Clock(clock, places, position) for number, (clock, places) in stream.clocks().items()}
+        clocks = {
+            number: _Clock(clock, places, position) for number, (clock, places) in stream.clocks().items()
+        }
         quiets, backs = gaps(sweep, limits(self.slots, self.settings))
         self._learn(sweep, position, clocks)
-        quiets += overdue(self.slots, limits(self.slots, self.settings), self.clocks["now_s"], np.array(list(clocks)))
+        quiets += overdue(
+            self.slots, limits(self.slots, self.settings), self.clocks["now_s"], np.array(list(clocks))
+        )
         for back in backs:
             events.append(_Event(back.index, HEARD, (back.slot,), back))
         for quiet in quiets:
@@ -214,7 +221,9 @@ class WatchShard:
             self._take_in(event, clock.moment(at))
             done[number] = at
         for number, clock in clocks.items():
-            self.incidents.fire(self.slots.enterprises[number], int(clock.clock_s[-1]), clock.after(done[number]))
+            self.incidents.fire(
+                self.slots.enterprises[number], int(clock.clock_s[-1]), clock.after(done[number])
+            )
 
     def _enterprise_of(self, event: _Event) -> int:
         if event.kind == REFUSED:
@@ -234,9 +243,20 @@ class WatchShard:
     def _refuse(self, refused: Refusals, last: Moment, moment: Moment) -> None:
         """What was refused speaks of its point, or of the enterprise where the point is not known."""
         slot = self._number(refused.point)
-        parameters = {"reason": refused.reason.name, "point": refused.point[1], "seconds": str(refused.ahead_s)}
+        parameters = {
+            "reason": refused.reason.name,
+            "point": refused.point[1],
+            "seconds": str(refused.ahead_s),
+        }
         sighting = Sighting(
-            refused.evidence, slot, refused.at_ms, refused.at_ms, refused.until_ms, last, refused.count, parameters
+            refused.evidence,
+            slot,
+            refused.at_ms,
+            refused.at_ms,
+            refused.until_ms,
+            last,
+            refused.count,
+            parameters,
         )
         if slot >= 0 and refused.evidence is not Evidence.POINT_UNKNOWN:
             self.incidents.find(sighting, moment)
@@ -307,7 +327,8 @@ class WatchShard:
         moment, code = Moment(position, int(now_s[number])), self.slots.enterprises[number]
         some = np.array([number])
         for quiet in sorted(
-            overdue(self.slots, limits(self.slots, self.settings), now_s, some), key=lambda q: (q.deadline_s, q.slot)
+            overdue(self.slots, limits(self.slots, self.settings), now_s, some),
+            key=lambda q: (q.deadline_s, q.slot),
         ):
             self.incidents.fire(code, quiet.deadline_s, lambda _: moment)
             self.incidents.fall_silent(quiet, moment)

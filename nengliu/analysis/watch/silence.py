@@ -51,9 +51,14 @@ def gaps(sweep: Sweep, limit: Ints) -> tuple[list[Quiet], list[Back]]:
     before[first] = trail["seen_s"][slot[first]]
     told = np.zeros(len(rows), bool)
     told[first] = trail["quiet"][slot[first]]
-    long = (before >= 0) & (clock - before >= limit[slot]) & (before + limit[slot] < slots.facts["valid_to_s"][slot])
+    long = (
+        (before >= 0)
+        & (clock - before >= limit[slot])
+        & (before + limit[slot] < slots.facts["valid_to_s"][slot])
+    )
     quiets = [
-        Quiet(int(slot[i]), int(before[i]), int(before[i] + limit[slot[i]])) for i in np.flatnonzero(long & ~told)
+        Quiet(int(slot[i]), int(before[i]), int(before[i] + limit[slot[i]]))
+        for i in np.flatnonzero(long & ~told)
     ]
     backs = [
         Back(int(slot[i]), int(sweep.index[rows[i]]), int(clock[i]), int(sweep.at_ms[rows[i]]))

@@ -83,8 +83,8 @@ TRAIL: dict[str, tuple[str, object]] = {
     "clock_s": ("i8", NEVER),
     "since_ms": ("i8", NEVER),
 }
-"""Of the stream: clock at the last sign of life, whether its silence is told; position
-of its first reading; newest reading by event time, and since when it shows that value."""
+"""Of the stream: clock at the last sign of life, whether its silence is told, position of the first reading;
+the newest reading by event time, and since when it shows that value."""
 
 
 class SlotTable:

@@ -1,4 +1,4 @@
-"""Standstill: a register or value that stays while its neighbours move, and the jump with which a cached one catches up.
+"""Standstill: a register or value that stays while its neighbours move, and the jump by which a cached one catches up.
 
 How long is too long is counted in the time in which registers of the enterprise moved, so a plant that
 stops as a whole shows nothing; a point that rests by nature must rest longer than it used to.
@@ -133,13 +133,19 @@ class StandstillLogic:
         amount = amounts(sweep, walk)
         bound = allowance(sweep, walk, self.settings.over_rated)
         self.rates.fit(sweep, np.where(walk.came & (amount > 0) & (amount <= bound), amount, 0))
-        candidates = self._candidates(sweep, ends, _before(anchor, start, np.full(len(start), -1)), amount, bound)
+        candidates = self._candidates(
+            sweep, ends, _before(anchor, start, np.full(len(start), -1)), amount, bound
+        )
         flags = np.flatnonzero((ended >= 0) & (rested >= self._limit(sweep)))
         told, kept = np.full(len(walk.slot), NEVER), ended
-        while True:  # what was no rest makes the next one unusual, and what comes regularly is one: from front to back
+        while (
+            True
+        ):  # what was no rest makes the next one unusual, and what comes regularly is one: from front to back
             rest = running_max(rank, _before(kept, start, self.points["rest"][slots]))
             caught = self._unusual(walk, candidates, rest)
-            flagged = flags[rested[flags] > self.settings.rest_factor * self._left(rest[flags], walk.at_ms[flags])]
+            flagged = flags[
+                rested[flags] > self.settings.rest_factor * self._left(rest[flags], walk.at_ms[flags])
+            ]
             told = np.full(len(walk.slot), NEVER)
             told[flagged] = walk.at_ms[flagged]
             before = running_max(rank, _before(told, start, self.points["told"][slots]))
@@ -153,12 +159,16 @@ class StandstillLogic:
     def _active(self, sweep: Sweep) -> tuple[Ints, tuple[Ints, Ints]]:
         """How long registers of the enterprise had moved [ms] at each row, and at the end for each enterprise."""
         walk, n = sweep.walk, len(sweep.lane)
-        moved = np.flatnonzero(walk.came & (walk.delta != 0) & (sweep.slots.facts["kind"][walk.slot] != GAUGE))
+        moved = np.flatnonzero(
+            walk.came & (walk.delta != 0) & (sweep.slots.facts["kind"][walk.slot] != GAUGE)
+        )
         lane = sweep.lane[walk.index[moved]]
         at = np.full(n, NEVER)
         at[lane] = walk.at_ms[moved]
         start = starts_of(sweep.lane_rank)
-        newest = running_max(sweep.lane_rank, _before(at, start, self.plants["newest"][sweep.lane_enterprise]))
+        newest = running_max(
+            sweep.lane_rank, _before(at, start, self.plants["newest"][sweep.lane_enterprise])
+        )
         more = np.zeros(n, np.int64)
         covered = walk.at_ms[moved] - np.maximum(newest[lane], walk.before_ms[moved])
         more[lane] = np.clip(covered, 0, self.settings.active_most_s * 1000)
@@ -198,7 +208,10 @@ class StandstillLogic:
         rest = self._left(stand.rest[rows], walk.at_ms[rows])
         rows = rows[witnessed[rows] > self.settings.rest_factor * rest]
         found = []
-        for evidence, mask in ((Evidence.STOOD_STILL, counter[rows]), (Evidence.VALUE_CONSTANT, ~counter[rows])):
+        for evidence, mask in (
+            (Evidence.STOOD_STILL, counter[rows]),
+            (Evidence.VALUE_CONSTANT, ~counter[rows]),
+        ):
             some = rows[mask]
             values = {"seconds": stood[some] // 1000, "value": walk.ticks[some]}
             found.append(_findings(evidence, walk, some, walk.since_ms[some], values))
@@ -239,8 +252,18 @@ def _before(values: Ints, start: npt.NDArray[np.intp], seeds: Ints) -> Ints:
 def _caught_up(walk: Walk, amount: Ints, caught: Bools) -> Findings:
     rows = np.flatnonzero(caught)
     stood = (walk.before_ms - walk.since_ms)[rows]
-    return _findings(Evidence.CAUGHT_UP, walk, rows, walk.since_ms[rows], {"seconds": stood // 1000, "amount": amount[rows]})
+    return _findings(
+        Evidence.CAUGHT_UP,
+        walk,
+        rows,
+        walk.since_ms[rows],
+        {"seconds": stood // 1000, "amount": amount[rows]},
+    )
 
 
-def _findings(evidence: Evidence, walk: Walk, rows: Ints, since_ms: Ints, values: dict[str, Ints]) -> Findings:
-    return Findings(evidence, walk.slot[rows], walk.index[rows], walk.clock_s[rows], walk.at_ms[rows], since_ms, values)
+def _findings(
+    evidence: Evidence, walk: Walk, rows: Ints, since_ms: Ints, values: dict[str, Ints]
+) -> Findings:
+    return Findings(
+        evidence, walk.slot[rows], walk.index[rows], walk.clock_s[rows], walk.at_ms[rows], since_ms, values
+    )

@@ -8,6 +8,7 @@ readings that go beyond it speak of the meter; those behind it speak of the way.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -104,7 +105,11 @@ class Walk:
 
     def last(self) -> Index:
         """Place of each slot's last row."""
-        return np.flatnonzero(np.append(self.slot[1:] != self.slot[:-1], True)) if len(self.slot) else self.index[:0]
+        return (
+            np.flatnonzero(np.append(self.slot[1:] != self.slot[:-1], True))
+            if len(self.slot)
+            else self.index[:0]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ class Stream:
         """Of each enterprise in the block: its clock at each of its readings, and their places."""
         bounds = [*self.first.tolist(), len(self.by_enterprise)]
         found = {}
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in pairwise(bounds):
             places = self.by_enterprise[start:end]
             found[int(self.enterprise[places[0]])] = self.clock_s[places], places
         return found
@@ -182,13 +187,10 @@ def running_max(rank: npt.NDArray[np.int64], values: Ints) -> Ints:
 
 
 def sweep_of(stream: Stream, slots: SlotTable, numbers: Slots) -> Sweep:
-    """Order a stream's readings of known points by slot; `numbers` (points of the block,) are their slots, -1: unknown."""
+    """Order a stream's readings of known points by slot; `numbers` are the slots of the block's points, -1: unknown."""
     block, order = stream.block, stream.order
     slot = numbers[block.slot[order]]
-    if (numbers < 0).any():
-        index = np.flatnonzero(slot >= 0)
-    else:
-        index = np.arange(len(slot))
+    index = np.flatnonzero(slot >= 0) if (numbers < 0).any() else np.arange(len(slot))
     index = index[_by_slot(slot[index], len(slots))]
     place = order[index]
     origin = block.origin[place]
@@ -205,7 +207,9 @@ def sweep_of(stream: Stream, slots: SlotTable, numbers: Slots) -> Sweep:
         "clock_s": stream.clock_s[index],
     }
     counts = (columns["verdict"] <= Verdict.REPLACED) & (origin != Origin.MANUAL)
-    walk = _walk(slots, {name: columns[name][counts] for name in ("slot", "at_ms", "ticks", "clock_s", "index")})
+    walk = _walk(
+        slots, {name: columns[name][counts] for name in ("slot", "at_ms", "ticks", "clock_s", "index")}
+    )
     lane = np.empty(len(order), np.int64)
     lane[stream.by_enterprise] = np.arange(len(order))
     lane_enterprise = stream.enterprise[stream.by_enterprise[stream.first]]

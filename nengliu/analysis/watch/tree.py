@@ -56,12 +56,14 @@ class Tree:
         return Node("collector", meter.enterprise, meter.source), line, meter
 
     def hosts(self, slot: int) -> tuple[Node, ...]:
-        """Nodes whose silence explains a slot's: those above it, and the only collector of its enterprise if it has none."""
+        """Nodes whose silence explains a slot's: those above it; if it is not wired, the enterprise's only collector too."""
         chain = self.chain(slot)
         if chain[0].kind == "collector":
             return chain
         enterprise = self._slots.points[slot][0]
-        collectors = [node for node in self._below if node.kind == "collector" and node.enterprise == enterprise]
+        collectors = [
+            node for node in self._below if node.kind == "collector" and node.enterprise == enterprise
+        ]
         return (*collectors, *chain) if len(collectors) == 1 else chain
 
     def leaf(self, slot: int) -> Node:
@@ -83,7 +85,9 @@ class Tree:
             return np.array([] if found is None else [found], np.int32)
         if node.kind == "enterprise":
             mine = self._slots.facts["enterprise"] == self._slots.enterprise(node.enterprise)
-            return np.array([slot for slot in np.flatnonzero(mine).tolist() if slot not in self._wired], np.int32)
+            return np.array(
+                [slot for slot in np.flatnonzero(mine).tolist() if slot not in self._wired], np.int32
+            )
         return np.array(sorted(self._below.get(node, [])), np.int32)
 
     def leaves(self, node: Node) -> int:

@@ -18,7 +18,9 @@ from nengliu.domain.causes import Evidence
 from nengliu.domain.quality import Quality, Reason
 from schemas.block import Verdict
 
-_OWN = np.array([Reason.NONE, Reason.OVER_RANGE, Reason.ARRIVED_LATE, Reason.BACKFILLED, Reason.CLOCK_REPAIRED])
+_OWN = np.array(
+    [Reason.NONE, Reason.OVER_RANGE, Reason.ARRIVED_LATE, Reason.BACKFILLED, Reason.CLOCK_REPAIRED]
+)
 """Reasons that ingest or the way gave; with another one (or a doubt without any) the sender speaks."""
 _DOUBTS = np.array([Quality.SUSPECT, Quality.BAD, Quality.ESTIMATED, Quality.SUBSTITUTED])
 
@@ -69,7 +71,15 @@ class ValuesLogic:
         enough, since = repeats.often(sweep.slot[rows], sweep.clock_s[rows], sweep.at_ms[rows])
         rows = rows[enough]
         values = {"value": sweep.ticks[rows], "quality": sweep.quality[rows].astype(np.int64)}
-        return Findings(evidence, sweep.slot[rows], sweep.index[rows], sweep.clock_s[rows], sweep.at_ms[rows], since, values)
+        return Findings(
+            evidence,
+            sweep.slot[rows],
+            sweep.index[rows],
+            sweep.clock_s[rows],
+            sweep.at_ms[rows],
+            since,
+            values,
+        )
 
 
 def _masks(sweep: Sweep) -> dict[Evidence, Bools]:
@@ -79,6 +89,12 @@ def _masks(sweep: Sweep) -> dict[Evidence, Bools]:
         return dict.fromkeys((Evidence.OUT_OF_RANGE, Evidence.BELOW_ZERO, Evidence.MARKED_BAD), nothing)
     over = accepted & (sweep.reason == Reason.OVER_RANGE)
     kind = sweep.fact("kind")
-    negative = accepted & (sweep.ticks < 0) & (kind != COUNTER) & ((kind == PERIOD) | (sweep.fact("minimum") >= 0))
-    said = accepted & np.isin(sweep.quality, _DOUBTS) & (~np.isin(sweep.reason, _OWN) | (sweep.reason == Reason.NONE))
+    negative = (
+        accepted & (sweep.ticks < 0) & (kind != COUNTER) & ((kind == PERIOD) | (sweep.fact("minimum") >= 0))
+    )
+    said = (
+        accepted
+        & np.isin(sweep.quality, _DOUBTS)
+        & (~np.isin(sweep.reason, _OWN) | (sweep.reason == Reason.NONE))
+    )
     return {Evidence.OUT_OF_RANGE: over & ~negative, Evidence.BELOW_ZERO: negative, Evidence.MARKED_BAD: said}

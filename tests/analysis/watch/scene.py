@@ -39,7 +39,8 @@ def plant(**given: Any) -> list[Notice]:
 def wiring(lines: dict[str, dict[str, tuple[str, ...]]]) -> WiringNotice:
     """Lines -> meters -> points of the collector."""
     wired = (
-        WiredLine(line, tuple(WiredMeter(*meter) for meter in meters.items())) for line, meters in lines.items()
+        WiredLine(line, tuple(WiredMeter(*meter) for meter in meters.items()))
+        for line, meters in lines.items()
     )
     return WiringNotice(ENTERPRISE, SOURCE, tuple(wired))
 

@@ -45,7 +45,9 @@ READINGS = st.fixed_dictionaries(
         "at": st.integers(0, 40),
         "ticks": st.sampled_from((-5, 0, 0, 7, 7, 100, 2000, 9900)),
         "late_s": st.sampled_from((-120, 5, 5, 5, 400, 9000)),
-        "verdict": st.sampled_from((Verdict.NEW, Verdict.NEW, Verdict.REPLACED, Verdict.DUPLICATE, Verdict.LOST)),
+        "verdict": st.sampled_from(
+            (Verdict.NEW, Verdict.NEW, Verdict.REPLACED, Verdict.DUPLICATE, Verdict.LOST)
+        ),
         "quality": st.sampled_from((0, 0, 0, 5)),
         "reason": st.sampled_from((Reason.NONE, Reason.OVER_RANGE, Reason.BACKFILLED)),
     }
@@ -92,7 +94,14 @@ class Probe:
 
     def _spelt(self, found: list[Findings]) -> list[tuple[Any, ...]]:
         return [
-            (f.evidence.value, int(self.positions[f.index[i]]), int(f.slot[i]), int(f.at_ms[i]), int(f.since_ms[i]), int(f.clock_s[i]))
+            (
+                f.evidence.value,
+                int(self.positions[f.index[i]]),
+                int(f.slot[i]),
+                int(f.at_ms[i]),
+                int(f.since_ms[i]),
+                int(f.clock_s[i]),
+            )
             for f in found
             for i in range(len(f.slot))
         ]
@@ -165,7 +174,9 @@ def test_a_detector_judges_before_it_learns(name: str) -> None:
     shard.add(join(blocks_of(orderly(1))))
     before = pickle.dumps(logic.snapshot())
     shard.logics = {name: _Idle(logic)}  # type: ignore[dict-item]
-    shard.add(block(999, [{"point": "counter", "at": 90, "ticks": 0}, {"point": "main", "at": 90, "ticks": -7}]))
+    shard.add(
+        block(999, [{"point": "counter", "at": 90, "ticks": 0}, {"point": "main", "at": 90, "ticks": -7}])
+    )
 
     assert pickle.dumps(logic.snapshot()) == before
 

@@ -8,7 +8,7 @@ from watch.scene import Scene
 
 from nengliu.analysis.watch.diagnosis import TABLE, cause_after, mermaid, track_of
 from nengliu.analysis.watch.incident import Moment
-from nengliu.analysis.watch.incidents import AFTERWARDS, Sighting
+from nengliu.analysis.watch.lives import AFTERWARDS, Sighting
 from nengliu.domain.causes import Cause, CauseClass, Evidence, class_of
 from schemas.messages import PointNotice
 

@@ -166,7 +166,11 @@ def test_data_that_come_late_explain_the_silence() -> None:
     scene = Scene()
     scene.run(0, 10)
     scene.tick(16)
-    late = [{"point": m, "at": at, "ticks": 1000 + 100 * at, "late_s": (20 - at) * 900} for at in range(10, 20) for m in METERS]
+    late = [
+        {"point": m, "at": at, "ticks": 1000 + 100 * at, "late_s": (20 - at) * 900}
+        for at in range(10, 20)
+        for m in METERS
+    ]
     scene.send(*late)
     scene.run(20, 40)
     assert scene.causes == [(Cause.LATE, "collector", ALL)]
@@ -258,7 +262,7 @@ def test_a_meter_that_rests_every_night_is_told_twice_at_most() -> None:
     register = 0
     for at in range(96 * 12):
         register += 100 * (at % 96 >= 40)
-        ticks = {m: 1000 + 100 * at for m in METERS} | {"b": register}
+        ticks = dict.fromkeys(METERS, 1000 + 100 * at) | {"b": register}
         scene.send(*({"point": m, "at": at, "ticks": value} for m, value in ticks.items()))
     assert len(scene.rows) <= 2
 
@@ -279,7 +283,7 @@ def test_a_step_no_meter_makes_is_one_incident(steps: tuple[int, ...], cause: Ca
     scene, register = Scene(), 600_000
     for at in range(40):
         register = max(register + (steps[at - 10] if 0 <= at - 10 < len(steps) else 100), 0)
-        ticks = {m: 1000 + 100 * at for m in METERS} | {"a": register}
+        ticks = dict.fromkeys(METERS, 1000 + 100 * at) | {"a": register}
         scene.send(*({"point": m, "at": at, "ticks": value} for m, value in ticks.items()))
     assert scene.causes == [(cause, "meter", ("a",))]
 
@@ -299,7 +303,7 @@ def test_a_declared_change_of_the_meter_is_silent() -> None:
     changed = (make_meter(last=2000), make_meter(from_ms=AT_MS + 8500 * 1000, first=0))
     scene.take(PointNotice(make_point("a", rated=40_000, meters=changed)))
     for at in range(10, 30):
-        ticks = {m: 1000 + 100 * at for m in METERS} | {"a": 100 * (at - 10)}
+        ticks = dict.fromkeys(METERS, 1000 + 100 * at) | {"a": 100 * (at - 10)}
         scene.send(*({"point": m, "at": at, "ticks": value} for m, value in ticks.items()))
     assert scene.rows == {}
 
@@ -335,7 +339,7 @@ def test_a_gauge_that_never_changes_while_registers_move_is_constant() -> None:
     """Eight intervals of exactly one value."""
     scene = Scene([*plant(), PointNotice(make_point("t", Kind.GAUGE, unit="degC"))])
     for at in range(30):
-        values = {"t": 650 if at > 5 else 600 + at} | {m: 1000 + 100 * at for m in METERS}
+        values = {"t": 650 if at > 5 else 600 + at} | dict.fromkeys(METERS, 1000 + 100 * at)
         scene.send(*({"point": p, "at": at, "ticks": v} for p, v in values.items()))
     assert scene.causes == [(Cause.CONSTANT, "point", ("t",))]
 
@@ -346,13 +350,15 @@ def test_dead_supplies_that_answer_are_a_power_loss() -> None:
         *plant(place="plant/hall"),
         PointNotice(make_point("main", Kind.GAUGE, unit="kW", place="plant")),
         PointNotice(make_point("feeder", Kind.GAUGE, unit="kW", place="plant/hall")),
-        PointNotice(make_point("water", unit="m3", item="water", place="yard", meters=(make_meter(unit="m3"),))),
+        PointNotice(
+            make_point("water", unit="m3", item="water", place="yard", meters=(make_meter(unit="m3"),))
+        ),
     ]
     scene = Scene(notices)
     for at in range(40):
         dead = 15 <= at < 30
         alive = at if at < 15 else max(at - 15, 15)
-        values = {m: 1000 + 100 * alive for m in METERS}
+        values = dict.fromkeys(METERS, 1000 + 100 * alive)
         values |= {"main": 0 if dead else 800 + at, "feeder": 0 if dead else 500 + at, "water": 100 * at}
         scene.send(*({"point": p, "at": at, "ticks": v} for p, v in values.items()))
     assert scene.causes == [(Cause.POWER_LOSS, "point", ("feeder",))]
@@ -406,7 +412,9 @@ def test_imports_and_typed_values_say_nothing_of_the_way() -> None:
     scene = Scene()
     for at in range(40):
         jump = 10_000_000 * (at >= 20)
-        scene.send({"point": "a", "at": at, "ticks": 1000 + 100 * at + jump, "origin": Origin.FILE, "late_s": 10**7})
+        scene.send(
+            {"point": "a", "at": at, "ticks": 1000 + 100 * at + jump, "origin": Origin.FILE, "late_s": 10**7}
+        )
     scene.send({"point": "b", "at": 0, "ticks": 5, "origin": Origin.MANUAL, "late_s": 10**7})
     assert scene.causes == [(Cause.JUMP, "meter", ("a",))]
 
@@ -446,7 +454,9 @@ def test_a_told_history_plant_by_plant_silences_nobody() -> None:
     scene.take(PointNotice(point))
     for at in range(96):
         scene.position += 1
-        scene.keep(scene.shard.add(block(scene.position, [{"point": "a", "at": at, "ticks": 100 * at}], other)))
+        scene.keep(
+            scene.shard.add(block(scene.position, [{"point": "a", "at": at, "ticks": 100 * at}], other))
+        )
     scene.run(96, 120)
     assert scene.rows == {}
 
