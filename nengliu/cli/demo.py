@@ -134,7 +134,9 @@ def go_live(installation: Installation, told: Told, scenario: Scenario) -> Scena
     collectors = [collect_part(installation.settings, COLLECTOR, rest)] if rest else []
     installation.supervisor.parts = [*parts[:-1], simulator, *collectors, *own, parts[-1]]
     installation.start(simulator.name)
-    installation.supervisor.wait_ready(simulator.name, METERS_START_S)  # else every line begins with a failure
+    installation.supervisor.wait_ready(
+        simulator.name, METERS_START_S
+    )  # else every line begins with a failure
     installation.start_rest()
     return plan
 

@@ -296,8 +296,6 @@ def test_message_notices_listed_are_those_of_the_code() -> None:
     section = text.split("## 4 Kind 3")[1].split("\n##")[0]
     listed = {row[0].strip("`") for row in _rows(section)[1:]}
     classes = [kind for _, kind in inspect.getmembers(notices, inspect.isclass)]
-    said = [
-        kind for kind in classes if issubclass(kind, msgspec.Struct) and kind.__name__.endswith("Notice")
-    ]
+    said = [kind for kind in classes if issubclass(kind, msgspec.Struct) and kind.__name__.endswith("Notice")]
 
     assert listed == {kind.__struct_config__.tag for kind in said}

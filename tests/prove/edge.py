@@ -245,7 +245,11 @@ def windows(installation: rig.Installation) -> Windows:
 
 def counters() -> dict[str, int]:
     """Counters of the plant and how many ticks one register step is worth."""
-    return {channel.point: channel.ticks_per_step for channel in first_site().channels if channel.kind is Kind.COUNTER}
+    return {
+        channel.point: channel.ticks_per_step
+        for channel in first_site().channels
+        if channel.kind is Kind.COUNTER
+    }
 
 
 def line_of(fleet: Fleet, point: str) -> str:

@@ -158,7 +158,7 @@ class Incidents(Lives):
             self.close(child, moment, "")
 
     def _all_quiet(self, node: Node, moment: Moment) -> bool:
-        """Whether nothing comes of a node: of all its points that have spoken and exist, those with an interval if any."""
+        """Whether nothing comes of a node: of all its points that have spoken, those with an interval if any."""
         slots = self.tree.below(node)
         facts, trail = self.slots.facts, self.slots.trail
         there = facts["known"][slots] & (trail["born"][slots] <= moment.position)
@@ -200,7 +200,7 @@ class Incidents(Lives):
         return self.tree.chain(self.waiting[key][0].slot)
 
     def _join(self, leaf: Node, sighting: Sighting, moment: Moment) -> bool:
-        """Whether an incident of the way takes this evidence in: at the meter itself, or above it for the same reason."""
+        """Whether an incident of the way takes this evidence in: at the meter, or above it for the same reason."""
         evidence = sighting.evidence
         for node in dict.fromkeys((*self.tree.hosts(sighting.slot), leaf)):
             incident = self.standing(node, LINK)

@@ -166,7 +166,7 @@ class WatchShard:
             self.tree.wire(notice)
 
     def _know(self, enterprises: set[str], before: int) -> None:
-        """At first sight of an enterprise take over what the catalogue knows of it (after a resume it has to ask again)."""
+        """At first sight of an enterprise take over what the catalogue knows of it (again after a resume)."""
         for enterprise in sorted(enterprises):
             self.catalogue.know(enterprise, before)
         for enterprise in sorted(enterprises - self._known):

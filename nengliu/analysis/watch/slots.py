@@ -72,7 +72,8 @@ FACTS: dict[str, tuple[str, object]] = {
     "voltage": ("?", False),
     "parent": ("i4", NEVER),
 }
-"""Of the catalogue: supply: it shows voltage or electric power; parent: slot of the supply above it; rated [ticks/h], 0: none; worth [ticks/step]."""
+"""Of the catalogue: rated [ticks/h], 0: none; worth [ticks/step]; supply: it shows voltage or electric power;
+parent: slot of the supply above it."""
 
 TRAIL: dict[str, tuple[str, object]] = {
     "seen_s": ("i8", NEVER),

@@ -56,7 +56,7 @@ class Tree:
         return Node("collector", meter.enterprise, meter.source), line, meter
 
     def hosts(self, slot: int) -> tuple[Node, ...]:
-        """Nodes whose silence explains a slot's: those above it; if it is not wired, the enterprise's only collector too."""
+        """Nodes whose silence explains a slot's: those above it; if not wired, the enterprise's only collector."""
         chain = self.chain(slot)
         if chain[0].kind == "collector":
             return chain
