@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import streamlit as st
 
+from dashboards.cache import LIVE, STILL, kept
 from dashboards.periods import Span, midnight
 from dashboards.ui.theme import item_order
 from nengliu.domain.scope import Scope
 from nengliu.domain.times import CHINA
 from nengliu.settings import Settings, load
 
-LIVE_S = 9.0  # a live card asks every 10 s and must not be shown its last answer again
-STILL_S = 60.0
 COAL = ["coal_kgce", "coal_equal_kgce", "co2_kg"]
 HISTORIC = ("windows", "structure", "completeness")  # questions that can be asked as of a day
 QUALITIES = ("good", "late", "substituted", "manual", "suspect", "bad")
@@ -52,7 +51,7 @@ class Asker:
         return cached(name, self.scope, as_of, tuple(sorted(parameters.items())))
 
 
-@st.cache_resource(show_spinner=False)
+@cache
 def source() -> Questions:
     """Open the store of this installation once per process."""
     return open_store(load())
@@ -65,18 +64,13 @@ def open_store(settings: Settings) -> Questions:
     return StoreQuestions(settings)
 
 
-@st.cache_data(ttl=LIVE_S, max_entries=2000, show_spinner=False)
-def _live(
+def _answer(
     name: str, scope: Scope, as_of: date | None, parameters: tuple[tuple[str, Value], ...]
 ) -> pd.DataFrame:
     return _frame(source().ask(name, scope, as_of, dict(parameters)))
 
 
-@st.cache_data(ttl=STILL_S, max_entries=2000, show_spinner=False)
-def _still(
-    name: str, scope: Scope, as_of: date | None, parameters: tuple[tuple[str, Value], ...]
-) -> pd.DataFrame:
-    return _frame(source().ask(name, scope, as_of, dict(parameters)))
+_live, _still = kept(LIVE)(_answer), kept(STILL)(_answer)
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
@@ -98,7 +92,7 @@ def enterprises(asker: Asker) -> pd.DataFrame:
     return asker.ask("enterprises", live=True)
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False)
+@kept(STILL)
 def points(asker: Asker, enterprise: str) -> pd.DataFrame:
     """Which points does an enterprise have; energy at the boundary first."""
     frame = asker.ask("points", enterprise=enterprise)
@@ -140,7 +134,7 @@ def freshness(asker: Asker, enterprise: str) -> pd.DataFrame:
     return asker.ask("freshness", live=True, enterprise=enterprise)
 
 
-@st.cache_data(ttl=LIVE_S, max_entries=500, show_spinner=False)
+@kept(LIVE)
 def completeness(
     asker: Asker,
     enterprise: str,
@@ -204,7 +198,7 @@ def quarters(asker: Asker, enterprise: str, point: str, span: Span) -> pd.DataFr
     return frame.set_index("period_start").reindex(index).reset_index()
 
 
-@st.cache_data(ttl=LIVE_S, max_entries=500, show_spinner=False)
+@kept(LIVE)
 def by_item(asker: Asker, level: str, enterprise: str, span: Span, live: bool = False) -> pd.DataFrame:
     """Put the boundary points' windows together by item and period.
 

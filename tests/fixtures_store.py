@@ -26,6 +26,9 @@ from nengliu.storage import await_store, connect, migrate
 _SERVE = (
     "import sys; from nengliu.storage import serve; sys.exit(serve(__import__('pathlib').Path(sys.argv[1])))"
 )
+_ROOMY = _SERVE.replace("argv[1])", "argv[1]), memory_mib=2048")
+"""The engine counts some 1.7 MiB more for every database laid and dropped, for ever: hundreds of tests need room
+(measured; a store that keeps its tables counts right)."""
 _PR_SET_PDEATHSIG = 1
 _numbers = itertools.count()
 
@@ -68,7 +71,7 @@ def _die_with_parent() -> None:
 def store_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Home of an installation whose store runs for the whole session."""
     home = tmp_path_factory.mktemp("installation")
-    process = start_store(home)
+    process = start_store(home, code=_ROOMY)
     yield home
     stop_store(process)
 

@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import data, export
+from dashboards.cache import LIVE, STILL, kept
 from dashboards.enterprise import sheets, views
-from dashboards.enterprise.context import BY_KEY, GAUGE, Context
+from dashboards.enterprise.context import GAUGE, Context
 from dashboards.enterprise.live import completeness_mark, freshness_mark
 from dashboards.enterprise.toolbar import bound
 from dashboards.filters import SPANS, TOTAL, Basis
@@ -83,7 +84,7 @@ def structure_card(context: Context) -> None:
         foot(context, "structure", drawing.known_at)
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def structure_table(context: Context) -> str:
     """Give the items with their amounts as a small table; nothing where there are none."""
     text, filters = context.text, context.filters
@@ -147,7 +148,7 @@ def points_card(context: Context) -> None:
         foot(context, "points", None)
 
 
-@st.cache_data(ttl=data.LIVE_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(LIVE)
 def points_table(context: Context) -> str:
     """Give the points as rows: name, what was used, completeness, newest reading, age."""
     text, filters, at = context.text, context.filters, data.now()

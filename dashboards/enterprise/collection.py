@@ -14,8 +14,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import data
+from dashboards.cache import LIVE, kept
 from dashboards.enterprise.cards import foot
-from dashboards.enterprise.context import BY_KEY, Context
+from dashboards.enterprise.context import Context
 from dashboards.enterprise.links import Collector, Row, collectors, name_of
 from dashboards.enterprise.live import period_words
 from dashboards.enterprise.sheets import reason_words
@@ -73,7 +74,7 @@ def _live_missed(context: Context) -> None:
     st.html(missed_table(context))
 
 
-@st.cache_data(ttl=data.LIVE_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(LIVE)
 def collection_list(context: Context) -> str:
     """Give every collector with its causes as blocks of lines."""
     found = collectors(data.records(data.links(context.asker, context.filters.enterprise)))
@@ -137,7 +138,7 @@ def _state(text: Text, row: Row) -> str:
     return parts.pill(*MARKS[row["state"]], text(f"link.{row['state']}"))
 
 
-@st.cache_data(ttl=data.LIVE_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(LIVE)
 def missed_table(context: Context) -> str:
     """Give the missed readings of the period by reason, most of them first."""
     text, filters = context.text, context.filters

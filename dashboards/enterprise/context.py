@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 import pandas as pd
 
@@ -14,6 +12,7 @@ from dashboards.data import Asker
 from dashboards.filters import TOTAL, Filters, choice
 from dashboards.i18n import Text
 from dashboards.ui.theme import Item, Theme, item_order, items
+from nengliu.domain.scope import Scope
 
 GAUGE = "gauge"
 
@@ -31,6 +30,11 @@ class Context:
     first_at: datetime | None
     last_at: datetime | None
     points: pd.DataFrame
+
+    @property
+    def scope(self) -> Scope:
+        """Give within whose scope everything is asked."""
+        return self.asker.scope
 
     @property
     def key(self) -> str:
@@ -84,7 +88,3 @@ def item_name(text: Text, slug: str) -> str:
     """Give the name of an item of the code list; the code itself where the list lacks it."""
     item: Item | None = items().get(slug)
     return text.either(item.zh, item.en) if item else slug
-
-
-BY_KEY: dict[str | type[Any], Callable[[Any], Any]] = {Context: lambda context: context.key}
-"""For `st.cache_data`: a context is the same when its key is."""

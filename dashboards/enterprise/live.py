@@ -10,8 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import data
+from dashboards.cache import LIVE, kept
 from dashboards.charts import spark
-from dashboards.enterprise.context import BY_KEY, Context
+from dashboards.enterprise.context import Context
 from dashboards.enterprise.links import troubles
 from dashboards.enterprise.views import level_of
 from dashboards.filters import Basis
@@ -46,7 +47,7 @@ def live(context: Context) -> None:
     st.html(_written(context))
 
 
-@st.cache_data(ttl=data.LIVE_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(LIVE)
 def _written(context: Context) -> str:
     return headline(context, data.now()) + indicators(context)
 

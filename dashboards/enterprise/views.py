@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import pandas as pd
-import streamlit as st
 
 from dashboards import data
+from dashboards.cache import STILL, kept
 from dashboards.charts import bars as bar_chart
 from dashboards.charts import curve as curve_chart
 from dashboards.charts import quality as quality_chart
 from dashboards.charts import structure as structure_chart
 from dashboards.charts.base import Ink, Labels, Measure, Reference, Spec
-from dashboards.data import STILL_S
-from dashboards.enterprise.context import BY_KEY, GAUGE, Context, item_name
+from dashboards.enterprise.context import GAUGE, Context, item_name
 from dashboards.filters import TOTAL, Basis, Filters
 from dashboards.formats import number, scale_for, unit_label
 from dashboards.periods import Compare, Grain, Span, compared, shift, span_of
@@ -38,7 +37,7 @@ def _ink(context: Context) -> Ink:
     return Ink(context.text, context.theme)
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def curve(context: Context) -> Drawing:
     """Draw the quarter-hours of the chosen point, with the span compared with."""
     drawn, unit = look(context), context.filters.enterprise
@@ -77,7 +76,7 @@ def curve_reference(filters: Filters) -> Span | None:
     return Span(shift(Grain.DAY, span.first, -steps), shift(Grain.DAY, span.after, -steps))
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def bars(context: Context) -> Drawing:
     """Draw days of the month or months of the year, all energy or one item."""
     filters = context.filters
@@ -141,7 +140,7 @@ def period_label(level: str, span: Span) -> str:
     return f"{span.first:%Y}" if level == "month" else f"{span.first:%Y-%m}"
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def structure(context: Context) -> Drawing:
     """Draw the ring of energy by item in standard coal."""
     filters = context.filters
@@ -171,7 +170,7 @@ def trust(context: Context, span: Span) -> pd.DataFrame:
     return data.completeness(context.asker, context.filters.enterprise, span, context.seen)
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def heat(context: Context) -> Drawing:
     """Draw completeness by point and day."""
     span = trust_span(context.filters)
@@ -182,7 +181,7 @@ def heat(context: Context) -> Drawing:
     return Drawing(spec, "%", data.known_at(frame))
 
 
-@st.cache_data(ttl=STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def mix(context: Context) -> Drawing:
     """Draw the mix of quality by point over the period."""
     days = trust(context, context.filters.span)

@@ -11,10 +11,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import data
+from dashboards.cache import STILL, kept
 from dashboards.charts import spark
 from dashboards.formats import DASH, percent, stamp
 from dashboards.government import figures
-from dashboards.government.context import BY_KEY, Context
+from dashboards.government.context import Context
 from dashboards.government.grades import MARKS, grade_pill, rule, signed
 from dashboards.government.headline import bullet
 from dashboards.ui import parts
@@ -33,7 +34,7 @@ def map_card(context: Context) -> None:
         st.html(f'<div class="nl-src">{escape(text("overview.not_forecast"))}</div>')
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def tiles(context: Context) -> str:
     """Give the tile-grid map; a part without a place on it stands in the row below."""
     known = context.known
@@ -64,7 +65,7 @@ def _whole(context: Context) -> Context:
     return replace(context, filters=replace(context.filters, region=""))
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def standing(context: Context, by: str) -> pd.DataFrame:
     """Give how each node stands, once for map, table and ranking."""
     return figures.standing(context, by)
@@ -101,7 +102,7 @@ def _tile(context: Context, code: str, row: Row | None, place: tuple[int, int]) 
     )
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def legend(context: Context) -> str:
     """Say what the grades mean and how many parts have each."""
     text = context.text
@@ -139,7 +140,7 @@ def within_one(context: Context) -> bool:
     return bool(context.filters.region) or len(context.known.children) <= 1
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def names(context: Context) -> dict[str, str]:
     """Give the names of the enterprises in the reader's language."""
     frame = data.enterprises(context.asker)
@@ -150,7 +151,7 @@ def names(context: Context) -> dict[str, str]:
     }
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def table(context: Context, by: str) -> str:
     """Give the parts as rows: grade, change of energy and of intensity, budget used, trend, completeness."""
     text = context.text

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -17,6 +15,7 @@ from dashboards.i18n import DEFAULT, Text
 from dashboards.ui import parts
 from dashboards.ui.frame import Frame
 from dashboards.ui.theme import Theme
+from nengliu.domain.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,11 @@ class Context:
         return replace(self, filters=replace(self.filters, region="", industry=""))
 
     @property
+    def scope(self) -> Scope:
+        """Give within whose scope everything is asked."""
+        return self.asker.scope
+
+    @property
     def key(self) -> str:
         """Give what tells two runs apart; what is drawn is cached by it."""
         return repr((self.asker, self.filters, self.text.language, self.theme.dark))
@@ -75,10 +79,6 @@ class Context:
         }
         given = {name: value for name, value in {**query, **changes}.items() if value}
         return f"{page}?{urlencode(given)}"
-
-
-BY_KEY: dict[str | type[Any], Callable[[Any], Any]] = {Context: lambda context: context.key}
-"""For `st.cache_data`: a context is the same when its key is."""
 
 
 def context_of(frame: Frame) -> Context | None:

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import data
+from dashboards.cache import STILL, kept
 from dashboards.charts.base import Measure, Spec
 from dashboards.charts.deviation import deviation
 from dashboards.charts.flow import Link, Stage, flow
@@ -16,7 +17,7 @@ from dashboards.enterprise.context import item_name
 from dashboards.formats import DASH, scale_for, stamp
 from dashboards.government import figures
 from dashboards.government.cities import names, within_one
-from dashboards.government.context import BY_KEY, Context
+from dashboards.government.context import Context
 from dashboards.government.places import industry_name
 from dashboards.ui import parts
 from dashboards.ui.theme import QUIET, item_colour, item_order
@@ -43,7 +44,7 @@ def deviation_card(context: Context) -> None:
         st.html(f'<div class="nl-src">{text("overview.path_source")}</div>')
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def deviation_drawing(context: Context) -> Drawn:
     """Give the chart of the deviation and its unit; no chart without a target."""
     frame = figures.with_grades(figures.budget(context), figures.last_day(context))
@@ -74,7 +75,7 @@ def flow_card(context: Context) -> None:
         st.html(f'<div class="nl-src">{line} · {text("overview.flow_source")}</div>')
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def flow_drawing(context: Context) -> Drawn:
     """Give the diagram, its unit and the newest receipt behind it."""
     text = context.text

@@ -9,12 +9,13 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import data
+from dashboards.cache import LIVE, kept
 from dashboards.charts import spark
 from dashboards.enterprise.context import item_name
 from dashboards.enterprise.live import completeness_mark, freshness_mark
 from dashboards.formats import DASH, age, amount, number, percent, stamp
 from dashboards.government import figures
-from dashboards.government.context import BY_KEY, Context
+from dashboards.government.context import Context
 from dashboards.government.grades import MARKS
 from dashboards.government.places import Places, places
 from dashboards.i18n import Text
@@ -88,7 +89,7 @@ def indicators(context: Context) -> None:
     st.html(indicators_written(context))
 
 
-@st.cache_data(ttl=data.LIVE_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(LIVE)
 def indicators_written(context: Context) -> str:
     """Give the indicators as one grid."""
     total = _first(figures.energy(context))

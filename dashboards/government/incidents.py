@@ -8,8 +8,9 @@ from html import escape
 import streamlit as st
 
 from dashboards import data
+from dashboards.cache import LIVE, kept
 from dashboards.formats import age
-from dashboards.government.context import BY_KEY, Context
+from dashboards.government.context import Context
 from dashboards.i18n import DEFAULT
 from dashboards.incidents.words import (
     SEVERITIES,
@@ -41,7 +42,7 @@ def _live(context: Context) -> None:
     st.html(listed(context))
 
 
-@st.cache_data(ttl=data.LIVE_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(LIVE)
 def listed(context: Context) -> str:
     """Give the list with its way to the desk."""
     text, filters = context.text, context.filters

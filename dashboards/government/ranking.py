@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboards import data, export
+from dashboards.cache import STILL, kept
 from dashboards.charts import ranking as ranking_chart
 from dashboards.charts.base import Spec
 from dashboards.charts.ranking import Ranked
@@ -20,7 +21,7 @@ from dashboards.filters import choice
 from dashboards.formats import DASH, percent, stamp
 from dashboards.government import figures
 from dashboards.government.cities import names, standing, within_one
-from dashboards.government.context import BY_KEY, Context, context_of
+from dashboards.government.context import Context, context_of
 from dashboards.government.filters import toolbar
 from dashboards.government.grades import grade_pill, signed
 from dashboards.government.headline import simulated
@@ -113,7 +114,7 @@ def _choice(name: str, options: list[str], value: str, text: Text) -> None:
     )
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def ranked(context: Context, by: str) -> pd.DataFrame:
     """Give how each node stands, with its electricity, its name and its share of all energy."""
     frame = standing(context, by)
@@ -159,7 +160,7 @@ def _cards(context: Context, view: View) -> None:
     _table_card(context, view)
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def bars(context: Context, view: View) -> tuple[Spec, str]:
     """Give the bars of the measure and their unit."""
     frame, ranking = _sorted(context, view).head(DRAWN), view.ranking
@@ -176,7 +177,7 @@ def bars(context: Context, view: View) -> tuple[Spec, str]:
     return ranking_chart.bars(rows, unit, context.ink), unit
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def structure(context: Context, view: View) -> Spec:
     """Give of each node how its energy divides into items."""
     order = _sorted(context, view).head(DRAWN)
@@ -191,7 +192,7 @@ def structure(context: Context, view: View) -> Spec:
     return ranking_chart.structure(order["name"].tolist(), shares, colours, context.ink)
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def pareto(context: Context, view: View) -> Spec:
     """Give the shares of all energy, the largest first, and their running sum."""
     frame = ranked(context, view.by).dropna(subset=["share"]).sort_values("share", ascending=False)
@@ -236,7 +237,7 @@ def _download(context: Context, view: View, line: str, kind: str) -> None:
     )
 
 
-@st.cache_data(ttl=data.STILL_S, max_entries=500, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def table(context: Context, view: View) -> str:
     """Give the nodes as rows, each leading one step down."""
     text = context.text

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from dashboards import data
-from dashboards.data import LIVE_S, STILL_S
-from dashboards.government.context import BY_KEY, Context
+from dashboards.cache import LIVE, STILL, kept
+from dashboards.government.context import Context
 from dashboards.government.places import CITY_DIGITS, division, industry_name, padded
 from dashboards.periods import midnight
 
@@ -36,7 +35,7 @@ def _narrow(context: Context) -> dict[str, str]:
     return {"region": context.region, "industry": context.filters.industry}
 
 
-@st.cache_data(ttl=LIVE_S, max_entries=200, show_spinner=False, hash_funcs=BY_KEY)
+@kept(LIVE)
 def online(context: Context) -> pd.DataFrame:
     """Who is heard now, by city and industry: region, industry, enterprises, heard, points, points_heard."""
     return context.asker.ask("quality_online", live=True, **_narrow(context))
@@ -56,7 +55,7 @@ def grouped(context: Context, frame: pd.DataFrame, by: str) -> pd.DataFrame:
     return found.sort_values(["share", "code"], ignore_index=True)
 
 
-@st.cache_data(ttl=STILL_S, max_entries=200, show_spinner=False, hash_funcs=BY_KEY)
+@kept(STILL)
 def days(context: Context) -> pd.DataFrame:
     """What came of what was due, by enterprise and day of the span."""
     span = context.filters.span
@@ -107,7 +106,7 @@ def _end(context: Context) -> datetime:
     return midnight(data.now().date() + timedelta(days=1)) if newest else context.filters.span.end
 
 
-@st.cache_data(ttl=LIVE_S, max_entries=200, show_spinner=False, hash_funcs=BY_KEY)
+@kept(LIVE)
 def silent(context: Context) -> pd.DataFrame:
     """Which points are silent beyond their due time, the longest first."""
     return context.asker.ask("quality_silent", live=True, **_narrow(context), limit=SILENT_ROWS)

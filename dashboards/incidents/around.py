@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from dashboards import data
+from dashboards.cache import LIVE, kept
 from dashboards.charts import evidence as chart
 from dashboards.charts.base import Ink, Spec
 from dashboards.charts.evidence import Around, Trace
@@ -90,7 +90,7 @@ def witness_of(point: str, members: list[str], points: pd.DataFrame) -> str:
     return str(found.assign(_rank=rank).sort_values(["_rank", "point"])["point"].iloc[0])
 
 
-@st.cache_data(ttl=data.LIVE_S, max_entries=300, show_spinner=False)
+@kept(LIVE)
 def _readings(asker: Asker, enterprise: str, point: str, first: datetime, after: datetime) -> pd.DataFrame:
     """Give a point's readings as they came."""
     frame = asker.ask(
@@ -99,7 +99,7 @@ def _readings(asker: Asker, enterprise: str, point: str, first: datetime, after:
     return frame.rename(columns={"read_at": "at"})[["at", "value"]]
 
 
-@st.cache_data(ttl=data.LIVE_S, max_entries=300, show_spinner=False)
+@kept(LIVE)
 def _quarters(
     asker: Asker, enterprise: str, point: str, first: datetime, after: datetime, gauge: bool
 ) -> pd.DataFrame:

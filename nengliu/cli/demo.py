@@ -62,7 +62,7 @@ LEAD_S = 15
     show_default=True,
     help=say("option.scenario"),
 )
-@click.option("--port", type=int, default=None, help=say("option.port"))
+@click.option("--port", type=click.IntRange(1, 65_535), default=None, help=say("option.port"))
 @click.option("--host", default="127.0.0.1", show_default=True, help=say("option.host"))
 @click.option("--once", is_flag=True, help=say("option.once"))
 def demo(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from nengliu.cli.facts import ask, received
 from nengliu.cli.language import say
 from nengliu.cli.supervise import TICK_S
-from nengliu.cli.up import Installation
+from nengliu.cli.up import COLLECTOR, Installation, part_name
 from nengliu.domain.times import DAY_MS, QUARTER_MS
 from nengliu.errors import InputError, StorageError
+from schemas.topics import RAW
 
 if TYPE_CHECKING:
     from acquisition.simulator.province import Message, Province
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 SEED = 20170930
 """Day the document that ordered the monitoring was issued (NDRC-2017); any number would do."""
 BATCH = 500
-"""Messages per append: at most this many are told twice if the demonstration is killed while it writes."""
+"""Messages per append; the file takes all of them or none, so a start knows by them where the last one ended."""
 POLL_S = 2.0
 POINTS = 10
 """Points of a plant, by which the length of the story is known before it is told."""
@@ -73,19 +74,28 @@ def begin(file: Path, days: int | None, enterprises: int | None, *, default: tup
     Raises
     ------
     InputError
-        The story of this folder is another one than was asked for.
+        The story of this folder is another one than was asked for, or its data are no story of ours.
     """
     from acquisition.simulator.province import province_until
 
     told = read_told(file)
     if told is None:
+        _check_untouched(file.parent)
         wanted = days or default[0], enterprises or default[1]
         province = province_until(SEED, time.time_ns() // 1_000_000, *wanted)
-        return Told(SEED, province.start_ms, *wanted, last_ms=province.end_ms)
+        told = Told(SEED, province.start_ms, *wanted, last_ms=province.end_ms)
+        write_told(file, told)
     if (days or told.days, enterprises or told.enterprises) != (told.days, told.enterprises):
         about = {"days": told.days, "enterprises": told.enterprises, "home": file.parent}
         raise InputError(say("error.other_days", **about))
     return told
+
+
+def _check_untouched(home: Path) -> None:
+    """Refuse a folder in which somebody keeps data of his own: invented readings do not belong among them."""
+    found = [name for name in ("log.sqlite", "store") if (home / name).exists()]
+    if found:
+        raise InputError(say("error.other_home", home=home, found=", ".join(found)))
 
 
 def tell(installation: Installation, told: Told, console: Console) -> Told:
@@ -111,8 +121,12 @@ def append_story(settings: Settings, told: Told) -> Iterator[Told]:
     log = open_log(settings)
     try:
         rest = itertools.islice(province.told(told.province), told.messages, None)
+        is_noted = False
         for batch in iter(lambda: list(itertools.islice(rest, BATCH)), []):
-            append(log, batch)
+            records = _records(batch)
+            if is_noted or not _stands(log, records):
+                log.append(RAW, records)
+            is_noted = True
             count = sum(map(readings_of, batch))
             told = replace(told, messages=told.messages + len(batch), readings=told.readings + count)
             yield told
@@ -121,13 +135,22 @@ def append_story(settings: Settings, told: Told) -> Iterator[Told]:
         log.close()
 
 
-def append(log: Log, messages: list[Message]) -> None:
-    """Append messages of the province, each under its own key."""
+def _records(messages: Iterable[Message]) -> list[tuple[str, bytes]]:
+    """Make records of messages of the province, each under its own key."""
     from acquisition.simulator.province import key_of
     from schemas.messages import encode
-    from schemas.topics import RAW
 
-    log.append(RAW, [(key_of(message), encode(message)) for message in messages])
+    return [(key_of(message), encode(message)) for message in messages]
+
+
+def _stands(log: Log, records: list[tuple[str, bytes]]) -> bool:
+    """Whether a batch is at the end of the log already: who was killed after writing it had not noted it yet."""
+    held: set[bytes] = set()
+    for partition in range(log.partitions(RAW)):
+        # Twice as many: what visitors did about incidents meanwhile may stand among them.
+        first = max(0, log.bounds(RAW, partition).end - 2 * BATCH)
+        held |= {record.value for record in log.read(RAW, partition, first, 2 * BATCH)}
+    return all(value in held for _, value in records)
 
 
 def read_told(file: Path) -> Told | None:
@@ -164,7 +187,7 @@ class Booking:
             return
         number = next(self._numbers)
         frames = (booked(plant, last_ms, now_ms, self._boot_s, number) for plant in self._plants)
-        append(self._log, [frame for frame in frames if frame is not None])
+        self._log.append(RAW, _records(frame for frame in frames if frame is not None))
         self._told = replace(self._told, last_ms=now_ms)
         write_told(self._file, self._told)
 
@@ -183,6 +206,7 @@ class _Bar:
         self._task = self._progress.add_task(say("demo.loading"), total=told.expected, rate="")
         self._arrived, self._asked_at, self._told_at = 0, 0.0, time.monotonic()
         self._shown = False
+        self._mourned: set[str] = set()
         self._began_at = time.monotonic()
 
     def __enter__(self) -> _Bar:
@@ -195,6 +219,7 @@ class _Bar:
     def look(self, told: Told) -> int:
         """Show how many readings have arrived, asking every `POLL_S`; say it."""
         self._installation.supervisor.tick()
+        self._tell_dead()
         now = time.monotonic()
         if now - self._asked_at > POLL_S:
             self._arrived = readings_in_store(self._installation.settings, told)
@@ -203,6 +228,15 @@ class _Bar:
             self._progress.update(self._task, completed=self._arrived, total=told.expected, rate=rate)
             self._tell_line(told)
         return self._arrived
+
+    def _tell_dead(self) -> None:
+        """Say of a part that died, once, where to read why: without it the history does not come."""
+        states = self._installation.supervisor.states()
+        dead = {name for name, state in states.items() if state == "waiting" and name != COLLECTOR}
+        for name in sorted(dead - self._mourned):
+            file = self._installation.supervisor.log_file(name)
+            self._console.print(f"{part_name(name)} ✗  {say('up.dead', file=file)}", soft_wrap=True)
+        self._mourned |= dead
 
     def _tell_line(self, told: Told) -> None:
         """Say where the page is once there is something on it, and without a terminal how far we are."""

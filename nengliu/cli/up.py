@@ -85,7 +85,7 @@ class Installation:
 
 
 @click.command(help=say("command.up"), epilog=examples("up"))
-@click.option("--port", type=int, default=None, help=say("option.port"))
+@click.option("--port", type=click.IntRange(1, 65_535), default=None, help=say("option.port"))
 @click.option("--host", default="127.0.0.1", show_default=True, help=say("option.host"))
 @click.option(
     "--profile", type=click.Choice([p.value for p in Profile]), default=None, help=say("option.profile")
@@ -208,6 +208,8 @@ def _part(settings: Settings, name: str, words: tuple[str, ...], host: str) -> P
 def check_room(home: Path) -> None:
     """Refuse to start on a disk that is nearly full."""
     place = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not place.is_dir():
+        raise InputError(say("error.no_folder", home=home, file=place))
     free = shutil.disk_usage(place).free
     if free < ENOUGH_BYTES:
         raise NoRoomError(say("error.no_room", home=home, free=free // 2**20, needed=ENOUGH_BYTES // 2**20))
@@ -219,8 +221,10 @@ def choose_port(wanted: int | None, settings: Settings, host: str) -> int:
     Raises
     ------
     InputError
-        The port somebody asked for is taken, or every port tried is.
+        The port somebody asked for is taken, or every port tried is; or nobody could listen on that host.
     """
+    if not is_free(0, host):
+        raise InputError(say("error.no_host", host=host))
     explicit = wanted is not None or settings.port != Settings().port
     first = wanted if wanted is not None else settings.port
     if is_free(first, host):

@@ -85,6 +85,40 @@ def test_story_broken_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyte
     assert messages(tmp_path) == messages(tmp_path / "other")
 
 
+def test_story_killed_before_it_was_noted_tells_no_batch_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was appended is known by the log itself, so a kill before the note of it repeats nothing."""
+    monkeypatch.setattr("nengliu.cli.telling.BATCH", 30)
+    told = Told(1, START_MS, 20, 2)
+    steps = append_story(Settings(home=tmp_path), told)
+    noted, _unnoted = next(steps), next(steps)
+    steps.close()
+    *_, last = append_story(Settings(home=tmp_path), noted)
+    *_, whole = append_story(Settings(home=tmp_path / "other"), told)
+
+    assert last == whole
+    assert messages(tmp_path) == messages(tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["log.sqlite", "store"])
+def test_folder_with_data_of_ones_own_is_refused_before_anything_is_told(tmp_path: Path, name: str) -> None:
+    """Invented readings never go among somebody's own."""
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(InputError, match=f"{name}.*--home"):
+        begin(tmp_path / "demo.json", 5, 3, default=(760, 40))
+    assert not (tmp_path / "demo.json").exists()
+
+
+def test_story_is_noted_before_its_first_message(tmp_path: Path) -> None:
+    """A start that is killed before it told anything leaves a folder that the next start takes for its own."""
+    fresh = begin(tmp_path / "demo.json", 5, 3, default=(760, 40))
+    (tmp_path / "log.sqlite").touch()
+
+    assert begin(tmp_path / "demo.json", None, None, default=(760, 40)) == fresh
+
+
 def test_state_file_that_is_broken_is_told_with_a_cure(tmp_path: Path) -> None:
     """A state nobody can read is not guessed at."""
     (tmp_path / "demo.json").write_text('{"seed": 1}')

@@ -54,10 +54,26 @@ def test_taken_default_port_gives_the_next_free_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Who named no port gets another one, and is told."""
-    monkeypatch.setattr(up, "is_free", lambda port, _host: port > Settings().port + 1)
+    monkeypatch.setattr(up, "is_free", lambda port, _host: port == 0 or port > Settings().port + 1)
 
     assert up.choose_port(None, Settings(), HOST) == Settings().port + 2
     assert str(Settings().port + 2) in capsys.readouterr().err
+
+
+def test_host_that_is_not_ours_is_an_error_of_the_host_and_not_of_the_port() -> None:
+    """Another machine's address is told as such: no port would help."""
+    with pytest.raises(InputError, match=r"192\.0\.2\.1.*--host"):
+        up.choose_port(None, Settings(), "192.0.2.1")
+
+
+def test_home_that_is_a_file_is_told_with_a_cure(tmp_path: Path) -> None:
+    """A file where the folder should be is the user's mistake and no mistake of the program."""
+    file = tmp_path / "notes.txt"
+    file.touch()
+
+    for home in (file, file / "below"):
+        with pytest.raises(InputError, match=r"notes\.txt.*--home"):
+            up.check_room(home)
 
 
 def test_port_out_of_range_is_not_free() -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 from fixtures_store import start_store, stop_store
 from streamlit.testing.v1 import AppTest
 
-from dashboards import data, identity
+from dashboards import cache, data, identity
 from dashboards.data import Questions
 from dashboards.identity import LoggedOut, Reader
 from dashboards.store import StoreQuestions
@@ -144,5 +144,6 @@ def province(province_settings: Settings, answering: pytest.MonkeyPatch) -> Ques
 
 
 def _forget() -> None:
-    st.cache_data.clear()
+    cache.forget()
+    data.source.cache_clear()
     st.cache_resource.clear()

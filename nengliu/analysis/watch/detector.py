@@ -29,8 +29,8 @@ class Findings:
         The instant it speaks of, and since when it lasts.
     values
         Parameters of its text: name -> int64 (n,).
-    amounts
-        Names among `values` that are ticks of the point; `steps`: of its register.
+    opens
+        False: it only goes on where it was said before, and begins nothing.
     """
 
     evidence: Evidence
@@ -40,6 +40,7 @@ class Findings:
     at_ms: Ints
     since_ms: Ints
     values: Mapping[str, Ints]
+    opens: bool = True
 
 
 class Logic(Protocol):

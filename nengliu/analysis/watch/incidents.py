@@ -13,10 +13,11 @@ from collections.abc import Iterable
 
 from nengliu.analysis.watch.diagnosis import TABLE, track_of
 from nengliu.analysis.watch.incident import Incident, Moment
-from nengliu.analysis.watch.lives import AFTERWARDS, SILENT, Lives, Sighting
+from nengliu.analysis.watch.lives import AFTERWARDS, SILENT, Sighting
 from nengliu.analysis.watch.settings import WatchSettings
 from nengliu.analysis.watch.silence import Back, Quiet
-from nengliu.analysis.watch.slots import NEVER, SlotTable
+from nengliu.analysis.watch.slots import SlotTable
+from nengliu.analysis.watch.stops import STANDS, Stops
 from nengliu.analysis.watch.tree import Node, Tree
 from nengliu.domain.causes import Cause, CauseClass, Evidence
 
@@ -29,13 +30,13 @@ QUIET = {
 _STILL = {Cause.STUCK, Cause.CONSTANT}
 
 
-class Incidents(Lives):
+class Incidents(Stops):
     """Incidents of a shard and everything that waits to become one; see the head of this file."""
 
     def __init__(self, settings: WatchSettings, slots: SlotTable, tree: Tree) -> None:
         """Start with none."""
         super().__init__(settings, slots, tree)
-        self.on |= {"alone": self._on_alone, "ripe": self._on_ripe}
+        self.on |= {"alone": self._on_alone, "ripe": self._on_ripe, "settled": self._on_settled}
 
     def find(self, sighting: Sighting, moment: Moment) -> None:
         """Take evidence in."""
@@ -44,11 +45,13 @@ class Incidents(Lives):
         leaf = self.tree.leaf(slot)
         if evidence is Evidence.CAUGHT_UP:
             self._catch_up(leaf, sighting, moment)
+        elif evidence in STANDS:
+            self.stand(leaf, sighting, moment)
         elif track is LINK:
             self._of_the_way(leaf, sighting, moment)
         elif track is CauseClass.POWER:
-            self.see(self.tree.point(self._supply(slot)), track, [sighting], moment)
-        elif track is not CauseClass.METER or not self._without_power(slot):
+            self.see(self.tree.point(self.supply(slot)), track, [sighting], moment)
+        elif track is not CauseClass.METER or not self.without_power(slot):
             self.see(leaf, track, [sighting], moment)
 
     def silent(self, chain: Iterable[Node]) -> Incident | None:
@@ -218,33 +221,14 @@ class Incidents(Lives):
 
     def _catch_up(self, leaf: Node, sighting: Sighting, moment: Moment) -> None:
         """A standstill that was caught up was an old value on the way."""
-        incident = self.standing(leaf, CauseClass.METER)
-        if incident is not None and incident.cause in _STILL:
-            self._take(incident, sighting, moment)
-            if incident.active:
-                self.clear(incident, sighting.until_ms, moment)
-        else:
-            self.see(leaf, LINK, [sighting], moment)
-
-    # power
-
-    def _supply(self, slot: int) -> int:
-        parent = int(self.slots.facts["parent"][slot])
-        for _ in range(64):
-            if parent == NEVER:
-                break
-            slot, parent = parent, int(self.slots.facts["parent"][parent])
-        return slot
-
-    def _without_power(self, slot: int) -> bool:
-        """Whether a power loss explains what a meter shows."""
-        enterprise, place = self.slots.points[slot][0], self.slots.places.get(slot, "")
-        for root in self.powerless:
-            above = self.slots.find((enterprise, root.point))
-            if (
-                root.enterprise == enterprise
-                and above is not None
-                and place.startswith(self.slots.places[above])
-            ):
-                return True
-        return False
+        for node in (*self.tree.chain(sighting.slot), leaf):
+            incident = self.standing(node, CauseClass.METER)
+            if incident is None:
+                continue
+            if incident.cause in _STILL or (sighting.evidence in incident.seen and not incident.active):
+                self._take(incident, sighting, moment)
+                if incident.active:
+                    self.clear(incident, sighting.until_ms, moment)
+                return
+        self.unstop(leaf)
+        self._of_the_way(leaf, sighting, moment)

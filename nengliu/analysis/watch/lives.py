@@ -52,6 +52,7 @@ class Sighting(NamedTuple):
     last: Moment
     count: int
     parameters: dict[str, str]
+    opens: bool = True
 
 
 class Lives:
@@ -66,6 +67,7 @@ class Lives:
         self.quiet: dict[int, int] = {}
         self.powerless: set[Node] = set()
         self.waiting: dict[tuple[Node, Evidence], list[Sighting]] = {}
+        self.stops: dict[tuple[str, Evidence], dict[Node, Stop]] = {}
         self.timers: dict[str, list[tuple[int, str, tuple[Any, ...]]]] = {}
         self.on: dict[str, Callable[..., None]] = {
             "end": self._on_end,
@@ -79,12 +81,13 @@ class Lives:
 
     def snapshot(self) -> object:
         """Copy of everything."""
-        state = self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.timers
+        state = self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.stops, self.timers
         return pickle.dumps(state)
 
     def resume(self, state: Any) -> None:
         """Go on with what `snapshot` gave."""
-        self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.timers = pickle.loads(state)  # noqa: S301 - our own
+        kept = pickle.loads(state)  # noqa: S301 - our own
+        self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.stops, self.timers = kept
         self.powerless = {root for root, track in self.by_root if track == CauseClass.POWER}
 
     def rows(self) -> list[Rows]:

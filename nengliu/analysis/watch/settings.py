@@ -52,6 +52,20 @@ class WatchSettings:
     """M3: four intervals without movement while others move."""
     constant_intervals: int = 8
     """M4: eight samples of exactly one value."""
+    resting_intervals: int = 2
+    """A register rests, rather than being coarse, after two intervals without movement; ours."""
+    idle_factor: int = 6
+    """A point that rests half the week must stand so many times half the limit longer, for its hours vary; ours."""
+    witness_s: int = 8 * 86_400
+    """One that has not moved for longer than a week is no witness any more; ours."""
+    settle_intervals: float = 3.5
+    """What stands is looked at together when nothing began or ended to stand for so long ..."""
+    settle_most_intervals: int = 24
+    """... or the first of it has waited so long; ours."""
+    crowd: int = 3
+    """So many that stand together are no chance; ours."""
+    share_of_crowd: float = 0.1
+    """Where so many of a collector's meters stand together it is one incident of the collector; ours."""
     rest_factor: float = 1.5
     """A point that rests by nature must stand still longer than ever before, by this factor; ours."""
     rest_half_life_s: int = 14 * 86_400

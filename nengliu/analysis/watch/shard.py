@@ -288,6 +288,7 @@ class WatchShard:
                     until,
                     end - first,
                     parameters,
+                    findings.opens,
                 ),
             )
 

@@ -1,7 +1,8 @@
 """Standstill: a register or value that stays while its neighbours move, and the jump by which a cached one catches up.
 
-How long is too long is counted in the time in which registers of the enterprise moved, so a plant that
-stops as a whole shows nothing; a point that rests by nature must rest longer than it used to.
+How long is too long is counted in hours in which most registers of the enterprise ran (`witness`) and in which
+the point itself is due to move (`habit`), so a plant that stops shows nothing, nor does a night shift
+nobody works; a point that rests at any hour must rest longer than it used to.
 Source: domain.md 6.2, M3, M4 and the second half of C7; data.md 5d (last-value repeat).
 """
 
@@ -15,11 +16,13 @@ import numpy.typing as npt
 
 from nengliu.analysis.sorted import starts_of
 from nengliu.analysis.watch.detector import Findings
+from nengliu.analysis.watch.habit import HOURS, Habit
 from nengliu.analysis.watch.rates import Rates
 from nengliu.analysis.watch.registers import allowance, amounts
 from nengliu.analysis.watch.settings import WatchSettings
-from nengliu.analysis.watch.slots import COUNTER, GAUGE, NEVER, Columns, Ints
+from nengliu.analysis.watch.slots import COUNTER, NEVER, Columns, Ints
 from nengliu.analysis.watch.sweep import Bools, Sweep, Walk, running_max, shown
+from nengliu.analysis.watch.witness import Witness
 from nengliu.domain.causes import Evidence
 
 FINE = 2**16
@@ -44,48 +47,57 @@ class _Stand:
 
     Attributes
     ----------
-    active, shown : int64 (m,)
-        How long registers of the enterprise had moved [ms]: at this row, and when its value was first shown.
+    due, before : int64 (m,)
+        How long it should have moved and did not [ms], up to this row and up to the one before.
+    usual : int64 (m,)
+        The same wherever the neighbours stood too.
+    limit : int64 (m,)
+        How long it may stand while it is due to move [ms].
+    active : int64 (m,)
+        How long most registers of the enterprise had run [ms].
+    now : bool (m,)
+        They ran just now, and it is due to move.
     anchor : int64 (m,)
         The row that showed the value first; -1: it was before the sweep.
     ended, rest : int64 (m,)
         The rest that ended here, and the longest before, as `_fixed` keeps them.
     told : int64 (m,)
         When a standstill that was evidence ended last [ms].
-    plants
-        `active` and the newest movement of each enterprise after the sweep.
     caught : bool (m,)
         The step catches up what a cached value withheld.
     """
 
+    due: Ints
+    before: Ints
+    usual: Ints
+    limit: Ints
     active: Ints
-    shown: Ints
+    now: Bools
     anchor: Ints
     ended: Ints
     rest: Ints
     told: Ints
     caught: Bools
-    plants: tuple[Ints, Ints]
 
 
 class StandstillLogic:
-    """State: per point its rests and when its value was first shown; per enterprise how long anything moved."""
+    """State: per point its rests, its habits and how long it stands; per enterprise how long most of it ran."""
 
     def __init__(self, settings: WatchSettings, resume: Any = None) -> None:
         """Start empty or from a snapshot."""
         self.settings = settings
-        self.points = Columns(active=("i8", 0), rest=("i8", NEVER), told=("i8", NEVER))
-        self.plants = Columns(active=("i8", 0), newest=("i8", NEVER))
-        self.rates = Rates()
+        self.points = Columns(
+            active=("i8", 0), due=("i8", 0), usual=("i8", 0), rest=("i8", NEVER), told=("i8", NEVER)
+        )
+        self.witness, self.habit, self.rates = Witness(settings), Habit(), Rates()
         self._last: tuple[Sweep, _Stand] | None = None
-        if resume is not None:
-            self.points.resume(resume[0])
-            self.plants.resume(resume[1])
-            self.rates.state.resume(resume[2])
+        self._stores = self.points, self.witness, self.habit, self.rates.state
+        for store, state in zip(self._stores, resume or (), strict=False):
+            store.resume(state)
 
     def snapshot(self) -> object:
         """Copy of the state."""
-        return self.points.snapshot(), self.plants.snapshot(), self.rates.state.snapshot()
+        return [store.snapshot() for store in self._stores]
 
     def judge(self, sweep: Sweep) -> list[Findings]:
         """Say what stood still too long, and what caught up."""
@@ -104,12 +116,15 @@ class StandstillLogic:
             return
         stand, last = self._stand(sweep), walk.last()
         slots = walk.slot[last]
-        self.points["active"][slots] = stand.shown[last]
         self.points["rest"][slots] = np.maximum(stand.rest[last], stand.ended[last])
+        stays = walk.stays[last]
+        for name, column in (("due", stand.due), ("usual", stand.usual)):
+            self.points[name][slots] = np.where(stays, column[last], 0)
+        self.points["active"][slots] = stand.active[last]
         self.points["told"][slots] = stand.told[last]
         self.rates.learn(stand.anchor[last])
-        for name, column in zip(("active", "newest"), stand.plants, strict=True):
-            self.plants[name][sweep.lane_enterprise] = column
+        self.witness.learn()
+        self.habit.learn()
         self._last = None
 
     def _stand(self, sweep: Sweep) -> _Stand:
@@ -120,15 +135,17 @@ class StandstillLogic:
     def _work_out(self, sweep: Sweep) -> _Stand:
         walk = sweep.walk
         self.points.fit(len(sweep.slots))
-        self.plants.fit(len(sweep.slots.enterprises))
         start = starts_of(walk.slot)
         slots = walk.slot[start]
-        active, plants = self._active(sweep)
-        since = shown(active, walk.stays, start, self.points["active"][slots])
+        active, running = self.witness.look(sweep)
+        due_now, idle = self.habit.look(walk, len(sweep.slots))
+        expected = due_now & walk.came
+        passed = active - _before(active, start, self.points["active"][slots])
+        due, before = self._stood("due", walk, np.where(expected, passed, 0))
+        usual, _ = self._stood("usual", walk, np.where(expected, walk.at_ms - walk.before_ms, 0))
         anchor = shown(np.arange(len(walk.slot)), walk.stays, start, np.full(len(start), -1))
         ends = walk.came & ~walk.stays & (walk.since_ms < walk.before_ms)
-        rested = active - _before(since, start, self.points["active"][slots])
-        ended = np.where(ends & (rested > 0), self._fixed(np.maximum(rested, 1), walk.at_ms), NEVER)
+        ended = np.where(ends & (due > 0), self._fixed(np.maximum(due, 1), walk.at_ms), NEVER)
         rank = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(walk.slot))))
         amount = amounts(sweep, walk)
         bound = allowance(sweep, walk, self.settings.over_rated)
@@ -136,47 +153,37 @@ class StandstillLogic:
         candidates = self._candidates(
             sweep, ends, _before(anchor, start, np.full(len(start), -1)), amount, bound
         )
-        flags = np.flatnonzero((ended >= 0) & (rested >= self._limit(sweep)))
+        limit = self._limit(sweep, idle)
+        flags = np.flatnonzero((ended >= 0) & (due >= limit))
         told, kept = np.full(len(walk.slot), NEVER), ended
         while (
             True
         ):  # what was no rest makes the next one unusual, and what comes regularly is one: from front to back
             rest = running_max(rank, _before(kept, start, self.points["rest"][slots]))
-            caught = self._unusual(walk, candidates, rest)
+            caught = self._unusual(walk, usual, candidates, rest)
             flagged = flags[
-                rested[flags] > self.settings.rest_factor * self._left(rest[flags], walk.at_ms[flags])
+                due[flags] > self.settings.rest_factor * self._left(rest[flags], walk.at_ms[flags])
             ]
             told = np.full(len(walk.slot), NEVER)
             told[flagged] = walk.at_ms[flagged]
-            before = running_max(rank, _before(told, start, self.points["told"][slots]))
-            once = (told >= 0) & ((before < 0) | (told - before > self.settings.rest_again_s * 1000))
+            before_told = running_max(rank, _before(told, start, self.points["told"][slots]))
+            once = (told >= 0) & ((before_told < 0) | (told - before_told > self.settings.rest_again_s * 1000))
             again = np.where(caught | once, NEVER, ended)
             if np.array_equal(again, kept):
                 break
             kept = again
-        return _Stand(active, since, anchor, kept, rest, np.maximum(told, before), caught, plants)
+        told = np.maximum(told, before_told)
+        now = running & expected
+        return _Stand(due, before, usual, limit, active, now, anchor, kept, rest, told, caught)
 
-    def _active(self, sweep: Sweep) -> tuple[Ints, tuple[Ints, Ints]]:
-        """How long registers of the enterprise had moved [ms] at each row, and at the end for each enterprise."""
-        walk, n = sweep.walk, len(sweep.lane)
-        moved = np.flatnonzero(
-            walk.came & (walk.delta != 0) & (sweep.slots.facts["kind"][walk.slot] != GAUGE)
-        )
-        lane = sweep.lane[walk.index[moved]]
-        at = np.full(n, NEVER)
-        at[lane] = walk.at_ms[moved]
-        start = starts_of(sweep.lane_rank)
-        newest = running_max(
-            sweep.lane_rank, _before(at, start, self.plants["newest"][sweep.lane_enterprise])
-        )
-        more = np.zeros(n, np.int64)
-        covered = walk.at_ms[moved] - np.maximum(newest[lane], walk.before_ms[moved])
-        more[lane] = np.clip(covered, 0, self.settings.active_most_s * 1000)
+    def _stood(self, name: str, walk: Walk, more: Ints) -> tuple[Ints, Ints]:
+        """Sum of `more` since each row's value was shown first, at the row (before it moves on) and before it."""
+        start = starts_of(walk.slot)
         total = np.cumsum(more)
-        base = self.plants["active"][sweep.lane_enterprise] - (total[start] - more[start])
-        total += np.repeat(base, np.diff(np.append(start, n)))
-        end = np.append(start[1:], n) - 1
-        return total[sweep.lane[walk.index]], (total[end], np.maximum(newest[end], at[end]))
+        seeds = self.points[name][walk.slot[start]]
+        total += np.repeat(seeds - (total[start] - more[start]), np.diff(np.append(start, len(total))))
+        since = _before(shown(total, walk.stays, start, np.zeros(len(start), np.int64)), start, 0 * seeds)
+        return total - since, total - since - more
 
     def _fixed(self, rested_ms: Ints, at_ms: Ints) -> Ints:
         """A rest as a number that need not be touched again while it is forgotten by half and half."""
@@ -188,33 +195,34 @@ class StandstillLogic:
         halvings = at_ms * FINE // (self.settings.rest_half_life_s * 1000)
         return np.asarray(np.where(rest < 0, 0.0, np.exp2((rest - halvings) / FINE)))
 
-    def _limit(self, sweep: Sweep) -> Ints:
-        """How long each row's point may stand [ms] while others move."""
+    def _limit(self, sweep: Sweep, idle: Ints) -> Ints:
+        """How long each row's point may stand while it is due to move [ms]: longer for one with many `idle` hours."""
         facts, slot = sweep.slots.facts, sweep.walk.slot
         counter = facts["kind"][slot] == COUNTER
         intervals = np.where(counter, self.settings.still_intervals, self.settings.constant_intervals)
-        return np.asarray(facts["interval_s"][slot] * 1000 * intervals)
+        limit = facts["interval_s"][slot] * 1000 * intervals
+        return np.asarray(limit + limit * self.settings.idle_factor * idle // HOURS)
 
     def _still(self, sweep: Sweep, stand: _Stand) -> list[Findings]:
+        """Evidence as long as it stands, with a first word at half time, while its neighbours run and when they do not."""
         walk, facts = sweep.walk, sweep.slots.facts
-        kind, interval_ms = facts["kind"][walk.slot], facts["interval_s"][walk.slot] * 1000
-        counter = kind == COUNTER
-        limit = self._limit(sweep)
-        counts = walk.stays & (interval_ms > 0) & (counter | (walk.ticks != 0))
-        stood, witnessed = walk.at_ms - walk.since_ms, stand.active - stand.shown
-        rows = np.flatnonzero(counts & (stood >= limit) & (witnessed >= limit))
+        limit = stand.limit
+        counter = facts["kind"][walk.slot] == COUNTER
+        counts = walk.stays & (limit > 0) & (counter | (walk.ticks != 0))
+        rows = np.flatnonzero(counts & (stand.due >= limit // 2))
         if not len(rows):
             return []
         rest = self._left(stand.rest[rows], walk.at_ms[rows])
-        rows = rows[witnessed[rows] > self.settings.rest_factor * rest]
+        unusual = np.maximum(limit[rows] // 2, self.settings.rest_factor * rest)
+        long = (stand.due[rows] >= limit[rows]) | (stand.before[rows] < unusual)
+        rows = rows[long & (stand.due[rows] >= unusual)]
         found = []
-        for evidence, mask in (
-            (Evidence.STOOD_STILL, counter[rows]),
-            (Evidence.VALUE_CONSTANT, ~counter[rows]),
-        ):
-            some = rows[mask]
-            values = {"seconds": stood[some] // 1000, "value": walk.ticks[some]}
-            found.append(_findings(evidence, walk, some, walk.since_ms[some], values))
+        for evidence, kind in ((Evidence.STOOD_STILL, counter), (Evidence.VALUE_CONSTANT, ~counter)):
+            for opens in (True, False):
+                some = rows[kind[rows] & (stand.now[rows] == opens)]
+                stood = walk.at_ms[some] - walk.since_ms[some]
+                values = {"seconds": stood // 1000, "value": walk.ticks[some]}
+                found.append(_findings(evidence, walk, some, walk.since_ms[some], values, opens))
         return found
 
     def _candidates(self, sweep: Sweep, ends: Bools, anchor: Ints, amount: Ints, bound: Floats) -> Ints:
@@ -230,14 +238,13 @@ class StandstillLogic:
         rate = self.rates.at(rows, anchor[rows])
         whole, single = walk.at_ms[rows] - walk.since_ms[rows], walk.at_ms[rows] - walk.before_ms[rows]
         due = np.maximum(np.sqrt(whole.astype(float) * single), whole * self.settings.cached_share)
-        enough = amount[rows] >= rate * due
+        enough = (amount[rows] >= rate * due) & (amount[rows] > facts["worth"][walk.slot[rows]])
         return rows[enough & (rate > 0) & (amount[rows] <= bound[rows])]
 
-    def _unusual(self, walk: Walk, rows: Ints, rest: Ints) -> Bools:
+    def _unusual(self, walk: Walk, usual: Ints, rows: Ints, rest: Ints) -> Bools:
         """Those of the rows whose point does not rest so long by nature."""
-        stood = (walk.before_ms - walk.since_ms)[rows]
         found = np.zeros(len(walk.slot), bool)
-        found[rows] = stood > self.settings.rest_factor * self._left(rest[rows], walk.at_ms[rows])
+        found[rows] = usual[rows] > self.settings.rest_factor * self._left(rest[rows], walk.at_ms[rows])
         return found
 
 
@@ -262,8 +269,7 @@ def _caught_up(walk: Walk, amount: Ints, caught: Bools) -> Findings:
 
 
 def _findings(
-    evidence: Evidence, walk: Walk, rows: Ints, since_ms: Ints, values: dict[str, Ints]
+    evidence: Evidence, walk: Walk, rows: Ints, since_ms: Ints, values: dict[str, Ints], opens: bool = True
 ) -> Findings:
-    return Findings(
-        evidence, walk.slot[rows], walk.index[rows], walk.clock_s[rows], walk.at_ms[rows], since_ms, values
-    )
+    slot, index, clock_s, at_ms = (column[rows] for column in (walk.slot, walk.index, walk.clock_s, walk.at_ms))
+    return Findings(evidence, slot, index, clock_s, at_ms, since_ms, values, opens)
