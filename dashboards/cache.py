@@ -11,7 +11,6 @@ that a page that is alone with its reader shows the newest.  A renewal itself ta
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -32,7 +31,6 @@ MOST = 1000
 """Results kept of one function; beyond that the oldest go."""
 RENEWERS = 2
 clock = time.monotonic
-_log = logging.getLogger(__name__)
 _thread = threading.local()
 
 
@@ -51,6 +49,11 @@ class Ages:
     fresh_s: float
     old_s: float
     behind: bool
+
+    @property
+    def all_s(self) -> float:
+        """Give how long it is kept at all [s]."""
+        return self.fresh_s + self.old_s
 
 
 LIVE = Ages(
@@ -106,10 +109,11 @@ class Kept(Generic[P, T]):
                 self._send(key, *args, **kwargs)
 
     def forget(self) -> None:
-        """Forget what is kept; what is being made is not kept either."""
+        """Forget what is kept; what is being made, or was sent to a renewer, is not kept either."""
         with self._lock:
             self._made.clear()
             self._making.clear()
+            self._sent.clear()
 
     def _given(self, *args: P.args, **kwargs: P.kwargs) -> T:
         key = _key(args, kwargs)
@@ -134,7 +138,7 @@ class Kept(Generic[P, T]):
         age_s, ages = self._age_s(key), self.ages
         if age_s < ages.fresh_s:
             return True
-        if getattr(_thread, "renews", False) or age_s >= ages.fresh_s + ages.old_s:
+        if getattr(_thread, "renews", False) or age_s >= ages.all_s:
             return False
         return ages.behind or key in self._making
 
@@ -146,11 +150,10 @@ class Kept(Generic[P, T]):
 
         def renew() -> None:
             with self._lock:
+                if key not in self._sent:  # forgotten meanwhile
+                    return
                 self._sent.discard(key)
-            try:
-                self._given(*args, **kwargs)
-            except Exception:  # whoever asks next meets it again, and tells it
-                _log.debug("%s was not renewed", self.function, exc_info=True)
+            self._given(*args, **kwargs)  # an error is met again by whoever asks next, and told there
 
         _renewers().submit(renew)
 
@@ -158,7 +161,7 @@ class Kept(Generic[P, T]):
         begun_s = clock()
         try:
             value = self.function(*args, **kwargs)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - all who wait for it get it
             self._end(key, mine, None)
             mine.set_exception(error)
         else:
@@ -175,9 +178,7 @@ class Kept(Generic[P, T]):
                 return
             self._made[key] = made
             self._made.move_to_end(key)
-            while len(self._made) > MOST or self._age_s(next(iter(self._made))) > sum(
-                (self.ages.fresh_s, self.ages.old_s)
-            ):
+            while len(self._made) > MOST or self._age_s(next(iter(self._made))) > self.ages.all_s:
                 self._made.popitem(last=False)
 
 
@@ -205,7 +206,8 @@ def _scope(arg: object) -> Scope | None:
 
 
 def _word(arg: Any) -> Hashable:
-    return getattr(arg, "key", arg)
+    told: Hashable = getattr(arg, "key", arg)
+    return told
 
 
 @cache

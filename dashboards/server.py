@@ -12,6 +12,7 @@ from dashboards.auth.door import root, sessions
 from dashboards.auth.gate import Gate
 from dashboards.auth.routes import routes
 from dashboards.middleware import ShellLanguage
+from dashboards.ready import attended
 from dashboards.ui.frame import broken
 
 # A folder named `pages` beside the script switches on the old automatic navigation until `st.navigation` has
@@ -22,5 +23,6 @@ app = st.App(
     Path(__file__).with_name("app.py"),
     routes=routes(sessions(), root()),
     middleware=[Middleware(Gate, sessions=sessions(), root=root()), Middleware(ShellLanguage)],
+    lifespan=attended,
     on_script_error=broken,
 )

@@ -194,4 +194,4 @@ def rated(site: Site, channel: Channel) -> int:
     used = site.channel(channel.follows) if channel.follows else channel
     parts = [site.channel(name) for name in used.sum_of] or [used]
     most = sum(p.load.peak + max(p.load.summer, p.load.winter) for p in parts if p.load is not None)
-    return round(PLATE * most / used.share * 10**channel.decimals)
+    return round(PLATE * most / used.share * 10.0**channel.decimals)

@@ -250,7 +250,7 @@ def _arrived(frame: pd.DataFrame, points: list[str], slots: pd.DatetimeIndex) ->
     place = {point: row for row, point in enumerate(points)}
     known = frame[frame["point"].isin(points) & frame["period_start"].isin(slots)]
     row = known["point"].map(place).to_numpy(dtype=int)
-    column = slots.get_indexer(known["period_start"])
+    column = slots.get_indexer(pd.DatetimeIndex(known["period_start"]))
     received, due = known["received"].to_numpy(dtype=float), known["due"].to_numpy(dtype=float)
     late = known["late"].to_numpy(dtype=float) > 0
     state[row, column] = np.where(received <= 0, 3, np.where(received < due, 2, np.where(late, 1, 0)))

@@ -36,7 +36,7 @@ class Context:
         """Give within whose scope everything is asked."""
         return self.asker.scope
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Give what tells two runs apart; drawings are cached by it."""
         return repr(

@@ -120,7 +120,7 @@ def legend(context: Context) -> str:
 def table_card(context: Context) -> None:
     """Draw the table of the parts; within one part, of its enterprises."""
     text = context.text
-    below = "enterprise" if within_one(context) else "region"
+    below = rows_of(context)
     with st.container(key="card_cities", height="stretch"):
         st.html(parts.title(text(f"overview.table_{below}"), text("overview.table_note")))
         frame = standing(context, below) if below == "enterprise" else standing_of_root(context)
@@ -130,7 +130,7 @@ def table_card(context: Context) -> None:
         else:
             st.html(
                 f'<div class="nl-scroll nl-tall" tabindex="0" role="region" '
-                f'aria-label="{escape(text(f"overview.table_{below}"))}">{table(context, below)}</div>'
+                f'aria-label="{escape(text(f"overview.table_{below}"))}">{table(context)}</div>'
             )
         st.html(_foot(context, frame, below))
 
@@ -138,6 +138,11 @@ def table_card(context: Context) -> None:
 def within_one(context: Context) -> bool:
     """Say whether the page speaks of one part only, so that its enterprises are listed."""
     return bool(context.filters.region) or len(context.known.children) <= 1
+
+
+def rows_of(context: Context) -> str:
+    """Give what the table lists: the parts of the root, or the enterprises of one part."""
+    return "enterprise" if within_one(context) else "region"
 
 
 @kept(STILL)
@@ -152,9 +157,9 @@ def names(context: Context) -> dict[str, str]:
 
 
 @kept(STILL)
-def table(context: Context, by: str) -> str:
+def table(context: Context) -> str:
     """Give the parts as rows: grade, change of energy and of intensity, budget used, trend, completeness."""
-    text = context.text
+    text, by = context.text, rows_of(context)
     source = context if by == "enterprise" else _whole(context)
     frame = standing(source, by)
     trends = _trends(figures.series(source, "month", figures.trend_months(context), by))

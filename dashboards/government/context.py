@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -61,7 +62,7 @@ class Context:
         """Give within whose scope everything is asked."""
         return self.asker.scope
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Give what tells two runs apart; what is drawn is cached by it."""
         return repr((self.asker, self.filters, self.text.language, self.theme.dark))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,6 @@ from dashboards.government.context import Context
 from dashboards.periods import Grain, Span, midnight, shift
 from dashboards.ui.theme import is_energy, items
 from nengliu.domain.grades import grade
-from nengliu.domain.times import CHINA
 
 ENERGY = ",".join(slug for slug in items() if is_energy(slug))
 """Items that count in the comprehensive energy."""
@@ -113,12 +112,12 @@ def trend_days(context: Context, days: int = TREND_DAYS) -> Span:
 
 def incident_days(context: Context) -> pd.DataFrame:
     """How many incidents stood open at the end of each of the last days?"""
-    end = data.now().replace(second=0, microsecond=0)
+    tomorrow = data.now().date() + timedelta(days=1)
     return context.asker.ask(
         "incident_days",
         live=True,
         region=context.region,
         industry=context.filters.industry,
-        end=end.replace(tzinfo=CHINA),
+        end=midnight(tomorrow),
         days=TREND_DAYS,
     )

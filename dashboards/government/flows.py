@@ -16,7 +16,7 @@ from dashboards.charts.flow import Link, Stage, flow
 from dashboards.enterprise.context import item_name
 from dashboards.formats import DASH, scale_for, stamp
 from dashboards.government import figures
-from dashboards.government.cities import names, within_one
+from dashboards.government.cities import names, rows_of
 from dashboards.government.context import Context
 from dashboards.government.places import industry_name
 from dashboards.ui import parts
@@ -62,7 +62,7 @@ def flow_card(context: Context) -> None:
     """Draw the flow of energy from items over industries to places."""
     text = context.text
     spec, unit, known = flow_drawing(context)
-    below = "enterprise" if within_one(context) else "region"
+    below = rows_of(context)
     with st.container(key="card_flow", height="stretch"):
         note = text("overview.flow_note", unit=unit, reach=text(f"reach.{context.filters.reach}"))
         st.html(parts.title(text("overview.flow"), note))
@@ -79,7 +79,7 @@ def flow_card(context: Context) -> None:
 def flow_drawing(context: Context) -> Drawn:
     """Give the diagram, its unit and the newest receipt behind it."""
     text = context.text
-    below = "enterprise" if within_one(context) else "region"
+    below = rows_of(context)
     first = figures.energy(context, "industry", "item")
     second = figures.energy(context, below, "industry")
     first, second = (frame[frame["coal_kgce"].fillna(0) > 0] for frame in (first, second))

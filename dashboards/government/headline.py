@@ -28,8 +28,11 @@ STEADY = 0.0005  # a change below this is written as none
 
 @st.fragment(run_every="10s")
 def headline(context: Context) -> None:
-    """Draw the line of name, freshness and coverage; runs by itself every ten seconds."""
-    st.html(headline_words(context, places(context.asker, live=True)))
+    """Draw the line of name, freshness and coverage, every ten seconds; when a day is over, the whole page anew."""
+    known = places(context.asker)
+    if known.edge != context.known.edge:
+        st.rerun()
+    st.html(headline_words(context, known))
 
 
 def headline_words(context: Context, known: Places) -> str:

@@ -38,25 +38,24 @@ def incidents_card(context: Context) -> None:
 def _live(context: Context) -> None:
     """Draw the list; runs by itself every ten seconds."""
     text = context.text
-    st.html(parts.title(text("overview.live"), text("overview.refreshed", at=f"{data.now():%H:%M:%S}")))
-    st.html(listed(context))
+    asked_at, lines = listed(context)
+    st.html(parts.title(text("overview.live"), text("overview.refreshed", at=f"{asked_at:%H:%M:%S}")) + lines)
 
 
 @kept(LIVE)
-def listed(context: Context) -> str:
-    """Give the list with its way to the desk."""
-    text, filters = context.text, context.filters
+def listed(context: Context) -> tuple[datetime, str]:
+    """Give when the list was asked for, and the list with its way to the desk."""
+    text, filters, at = context.text, context.filters, data.now()
     frame = context.asker.ask(
         "incident_queue", live=True, region=context.region, industry=filters.industry, limit=SHOWN
     )
-    at = data.now()
     lines = "".join(_line(context, row, at) for row in data.records(frame))
     if not lines:
         lines = f'<p class="nl-quiet">{escape(text("overview.calm"))}</p>'
     total = int(frame["total"].iloc[0]) if len(frame) else 0
     address = context.address("incidents", month="", period="", compare="")
     words = text("overview.to_incidents", n=f"{total:,}")
-    return (
+    return at, (
         f'<div class="nl-alarms">{lines}</div>'
         f'<div class="nl-foots"><span></span><a target="_self" href="{escape(address)}">{escape(words)}</a></div>'
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboards.government.cities import map_card, table_card
+from dashboards.government.cities import map_card, table, table_card, tiles
 from dashboards.government.context import Context, context_of
 from dashboards.government.filters import toolbar
-from dashboards.government.flows import deviation_card, flow_card
-from dashboards.government.headline import headline, indicators
-from dashboards.government.incidents import incidents_card
+from dashboards.government.flows import deviation_card, deviation_drawing, flow_card, flow_drawing
+from dashboards.government.headline import headline, indicators, indicators_written
+from dashboards.government.incidents import incidents_card, listed
 from dashboards.ui.frame import Frame
 
 
@@ -18,6 +18,7 @@ def render(frame: Frame) -> None:
     context = context_of(frame)
     if context is None:
         return
+    prepare(context)
     with st.container(key="summary", horizontal=True, vertical_alignment="center"):
         with st.container(key="summary_words", width="stretch"):
             headline(context)
@@ -25,6 +26,12 @@ def render(frame: Frame) -> None:
     indicators(context)
     _cards(context)
     st.html(f'<div class="nl-foot">{context.text("overview.foot")}</div>')
+
+
+def prepare(context: Context) -> None:
+    """Let what takes longest be made side by side, before it is drawn piece by piece."""
+    for drawing in (tiles, flow_drawing, table, deviation_drawing, listed, indicators_written):
+        drawing.soon(context)
 
 
 def _cards(context: Context) -> None:

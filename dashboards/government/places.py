@@ -10,6 +10,7 @@ from importlib.resources import files
 
 import pandas as pd
 
+from dashboards.cache import LIVE, kept
 from dashboards.data import Asker
 from dashboards.i18n import Text
 
@@ -61,10 +62,12 @@ class Places:
 
     def name(self, region: str, text: Text) -> str:
         """Give the name of a region; its code where it has none."""
-        rows = self.regions[self.regions["region"] == padded(region)]
-        if rows.empty:
-            return region
-        return text.either(str(rows["name"].iloc[0]), str(rows["name_en"].iloc[0])) or region
+        return text.either(*self._names.get(padded(region), ("", ""))) or region
+
+    @cached_property
+    def _names(self) -> dict[str, tuple[str, str]]:
+        columns = (self.regions[name].astype(str) for name in ("region", "name", "name_en"))
+        return {code: (name, english) for code, name, english in zip(*columns, strict=True)}
 
     def within(self, region: str, industry: str) -> pd.DataFrame:
         """Give the rows of `coverage` of a region and an industry."""
@@ -94,9 +97,10 @@ class Places:
         return [month.date() for month in found[::-1]]
 
 
-def places(asker: Asker, live: bool = False) -> Places:
+@kept(LIVE)
+def places(asker: Asker) -> Places:
     """Ask for the places of a reader."""
-    return Places(asker.ask("regions"), asker.ask("coverage", live))
+    return Places(asker.ask("regions"), asker.ask("coverage", live=True))
 
 
 def padded(region: str) -> str:

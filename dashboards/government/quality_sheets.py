@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from html import escape
 
 import pandas as pd
@@ -46,7 +47,7 @@ def numbers(context: Context, card: str) -> None:
             for kind, build, mime in (("csv", export.csv, "text/csv"), ("xlsx", export.xlsx, _XLSX)):
                 st.download_button(
                     text(f"numbers.{kind}"),
-                    data=lambda build=build: build(made),
+                    data=partial(build, made),
                     file_name=f"{made.name}.{kind}",
                     mime=mime,
                     key=f"get_{kind}_{card}",

@@ -59,7 +59,7 @@ def grouped(context: Context, frame: pd.DataFrame, by: str) -> pd.DataFrame:
 def days(context: Context) -> pd.DataFrame:
     """What came of what was due, by enterprise and day of the span."""
     span = context.filters.span
-    return context.asker.ask("quality_days", **_narrow(context), start=span.start, end=span.end)
+    return context.asker.ask("quality_days", live=False, **_narrow(context), start=span.start, end=span.end)
 
 
 def names(context: Context) -> dict[str, str]:
@@ -91,7 +91,7 @@ def total(frame: pd.DataFrame, part: str, whole: str) -> Share:
 def matrix(context: Context) -> pd.DataFrame:
     """Which incidents there were in the span: region, class, cause, count, open."""
     start = context.filters.span.start
-    return context.asker.ask("quality_matrix", **_narrow(context), start=start, end=_end(context))
+    return context.asker.ask("quality_matrix", live=False, **_narrow(context), start=start, end=_end(context))
 
 
 def quarantined(context: Context) -> pd.DataFrame:

@@ -121,7 +121,7 @@ def took_effect(action: str, row: Row) -> bool:
         return True
     if action == ACKNOWLEDGE:
         return row["state"] == "active_ack"
-    return bool(row["shelved"]) is (action == SHELVE) and action in (SHELVE, UNSHELVE)
+    return action in (SHELVE, UNSHELVE) and bool(row["shelved"]) is (action == SHELVE)
 
 
 def is_slow(sent: Sent) -> bool:

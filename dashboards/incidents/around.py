@@ -39,8 +39,8 @@ class Drawing:
 
 def around(row: Row, at: datetime) -> Around:
     """Give the span to draw: the incident with as much before and after, at most some days; `at` is now."""
-    begin, cleared = row["opened_at"], row["cleared_at"]
-    end = None if pd.isna(cleared) else cleared
+    begin: datetime = row["opened_at"]
+    end: datetime | None = None if pd.isna(row["cleared_at"]) else row["cleared_at"]
     margin = max(LEAST, min(((end or at) - begin) / 2, timedelta(hours=24)))
     first = begin - margin
     after = min(at if end is None else end + margin, at, first + LONGEST)

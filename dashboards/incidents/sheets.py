@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -38,13 +40,17 @@ def offer(frame: Frame, wanted: Wanted) -> None:
         ):
             st.download_button(
                 text(f"numbers.{kind}"),
-                data=lambda build=build: build(sheet(frame, wanted)),
+                data=partial(_made, build, frame, wanted),
                 file_name=f"incidents_{data.now():%Y%m%d_%H%M}.{kind}",
                 mime=mime,
                 key=f"get_{kind}_incidents",
                 on_click="ignore",
                 width="stretch",
             )
+
+
+def _made(build: Callable[[Sheet], bytes], frame: Frame, wanted: Wanted) -> bytes:
+    return build(sheet(frame, wanted))
 
 
 def sheet(frame: Frame, wanted: Wanted) -> Sheet:

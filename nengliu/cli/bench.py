@@ -79,7 +79,13 @@ class Result:
 
 
 @click.command(help=say("command.bench"), epilog=examples("bench"))
-@click.option("--scale", default=1.0, show_default=True, help=say("option.bench_scale"))
+@click.option(
+    "--scale",
+    type=click.FloatRange(0.01, 100),
+    default=1.0,
+    show_default=True,
+    help=say("option.bench_scale"),
+)
 @click.option(
     "--write", "target", type=click.Path(path_type=Path), default=None, help=say("option.bench_write")
 )

@@ -23,7 +23,7 @@ from rich.panel import Panel
 
 from nengliu.cli.facts import facts
 from nengliu.cli.language import examples, language, say
-from nengliu.cli.scenario import SCENARIOS, Scenario, load_scenario
+from nengliu.cli.scenario import SCENARIOS, Scenario, load_scenario, time_of_day
 from nengliu.cli.supervise import TICK_S, Part
 from nengliu.cli.telling import Booking, Told, begin, tell
 from nengliu.cli.up import COLLECTOR, Installation, collect_part, is_free, parts_of, running, watch
@@ -71,7 +71,8 @@ def demo(
     """Show the product on a simulated province."""
     console = Console(stderr=True)
     with running(port, host) as installation:
-        console.print(say("demo.opening", home=installation.settings.home))
+        console.print(say("demo.opening", home=installation.settings.home), soft_wrap=True)
+        console.print(say("demo.simulated"), style="bold", soft_wrap=True)
         told = begin(installation.settings.home / "demo.json", days, enterprises, default=(DAYS, ENTERPRISES))
         installation.store_ready()
         installation.start(*(part.name for part in installation.supervisor.parts if part.name != COLLECTOR))
@@ -184,7 +185,8 @@ def write_configs(home: Path, province: Province, port: int) -> dict[str, Path]:
 
 def show_plan(plan: Scenario, province: Province, console: Console) -> None:
     """Print what will happen, where and when."""
-    console.print(say("demo.live", seconds=INTERVAL_S))
+    now = time_of_day(time.time_ns() // 1_000_000)
+    console.print(say("demo.live", seconds=INTERVAL_S, now=now), highlight=False, soft_wrap=True)
     for line in plan.timeline(province):
         console.print(f"  {line}", highlight=False, soft_wrap=True)
     console.print(say("demo.ctrl_c"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ def facts(settings: Settings, province: Province) -> Iterator[str]:
     """Say what the windows add up to, what became of every reading, and which incident to look at."""
     yield _conservation(settings, province)
     yield _intake(settings, province)
-    yield from _incident(settings)
+    yield from _incident(settings, province)
 
 
 def ask(settings: Settings, name: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def _causes() -> dict[int, dict[str, str]]:
     return {int(row["id"]): row for row in csv.DictReader(text.splitlines())}
 
 
-def _incident(settings: Settings) -> Iterator[str]:
+def _incident(settings: Settings, province: Province) -> Iterator[str]:
     """Name the newest meter fault of the history that is over, or the newest incident of any kind."""
     rows = ask(settings, "incidents", limit=INCIDENTS)
     over = [row for row in rows if row["cleared_at"] is not None]
@@ -98,5 +98,18 @@ def _incident(settings: Settings) -> Iterator[str]:
         name=row["name"] if language() == "zh" else row["name_en"],
         cause=_causes()[row["cause"]][language()],
         opened=f"{row['opened_at']:%Y-%m-%d %H:%M}",
-        point=row["point"] or row["meter"] or row["line"] or row["source"],
+        point=place_of(province, row),
     )
+
+
+def place_of(province: Province, incident: Mapping[str, Any]) -> str:
+    """Name the points that an incident befell, in the reader's language; else what it hangs on."""
+    is_chinese = language() == "zh"
+    names = {
+        channel.point: channel.name if is_chinese else channel.name_en
+        for plant in province.plants
+        if plant.enterprise.enterprise == incident["enterprise"]
+        for channel in plant.channels
+    }
+    found = [names[point] for point in incident["members"] if point in names]
+    return ("、" if is_chinese else ", ").join(found) or incident["line"] or incident["source"]

@@ -7,16 +7,17 @@ a line goes to the simulator as faults; a collector that stands still is a proce
 from __future__ import annotations
 
 import json
-import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from importlib import resources
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from nengliu.cli.language import language, say
+from nengliu.domain.times import CHINA
 
 if TYPE_CHECKING:
     from acquisition.simulator.province import Province
@@ -101,13 +102,13 @@ class Scenario:
             name, what = (who.name, event.zh) if language() == "zh" else (who.name_en, event.en)
             yield say(
                 f"demo.{event.cause}",
-                at=_clock(self._start(event)),
-                until=say("demo.until", at=_clock(self._start(event) + event.for_s * 1000))
+                at=time_of_day(self._start(event)),
+                until=say("demo.until", at=time_of_day(self._start(event) + event.for_s * 1000))
                 if event.for_s
                 else "",
                 name=name,
                 what=what,
-            )
+            ).rstrip()
 
     def _start(self, event: Event) -> int:
         """When an event begins [ms, UTC]."""
@@ -139,6 +140,10 @@ def load_scenario(name: str) -> Scenario:
     return Scenario(tuple(sorted(events, key=lambda event: event.after_s)))
 
 
-def _clock(at_ms: int) -> str:
-    """Give the time of day here."""
-    return time.strftime("%H:%M:%S", time.localtime(at_ms / 1000))
+def time_of_day(at_ms: int) -> str:
+    """Give the time of day in China, as the pages do.
+
+    >>> time_of_day(0)
+    '08:00:00'
+    """
+    return f"{datetime.fromtimestamp(at_ms / 1000, CHINA):%H:%M:%S}"

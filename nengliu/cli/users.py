@@ -122,7 +122,9 @@ def remove(login: str) -> None:
 @user.command(help=say("user.audit"), epilog=examples("user_audit"))
 @click.option("--login", default="", help=say("option.audit_login"))
 @click.option("--since", default=None, metavar="10m", help=say("option.since"))
-@click.option("--limit", default=1000, show_default=True, help=say("option.audit_limit"))
+@click.option(
+    "--limit", type=click.IntRange(1), default=1000, show_default=True, help=say("option.audit_limit")
+)
 def audit(login: str, since: str | None, limit: int) -> None:
     """Show the audit log."""
     after_s = int(time.time()) - seconds_of(since) if since else 0

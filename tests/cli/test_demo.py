@@ -245,6 +245,7 @@ def test_demo_shows_exact_facts_and_is_quick_the_second_time(tmp_path: Path) -> 
 
     assert first.returncode == second.returncode == 0, said + again
     assert re.search(r"http://127\.0\.0\.1:\d+", said)
+    assert "All of it is simulated" in said
     assert "of 32 points of 4 plants add up to the registers' differences, to the last digit" in said
     assert "(difference 0)" in said
     for login in ("analyst", "officer", "plant", "operator"):

@@ -21,7 +21,7 @@ from schemas.foreign import read_json
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("docs", "schemas", "tests", "flows", "acquisition", "dashboards", "nengliu")
 PAPERS = sorted([*ROOT.glob("*.md"), *(file for room in OURS for file in (ROOT / room).rglob("*.md"))])
-DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 SECTIONS = ["Context", "Decision", "Alternatives", "Price", "Consequences"]
 TABLES = sorted((ROOT / "schemas" / "tables").glob("*.sql"))
 PARAMETERS = {
@@ -119,6 +119,15 @@ def test_decisions_numbered_leave_no_gap() -> None:
     numbers = [int(file.name[:4]) for file in DECISIONS]
 
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_decisions_index_lists_each_under_its_title() -> None:
+    """The index of the decisions leads to every one of them, in order."""
+    rows = _rows((ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8"))[1:]
+    heads = [file.read_text(encoding="utf-8").splitlines()[0] for file in DECISIONS]
+
+    assert [row[0] for row in rows] == [f"[{file.name[:4]}]({file.name})" for file in DECISIONS]
+    assert [row[1] for row in rows] == [head.split(maxsplit=2)[2] for head in heads]
 
 
 @pytest.mark.parametrize("file", TABLES, ids=lambda file: file.stem)

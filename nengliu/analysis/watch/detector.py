@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,14 @@ import numpy as np
 from nengliu.analysis.watch.slots import NEVER, Columns, Ints, Slots
 from nengliu.analysis.watch.sweep import Sweep
 from nengliu.domain.causes import Evidence
+
+
+class Word(IntEnum):
+    """What evidence can do: open an incident, be told of beforehand, or only prolong what is said already."""
+
+    OPENS = 0
+    HINTS = 1
+    GOES_ON = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +38,8 @@ class Findings:
         The instant it speaks of, and since when it lasts.
     values
         Parameters of its text: name -> int64 (n,).
-    opens
-        False: it only goes on where it was said before, and begins nothing.
+    word
+        Whether it opens an incident.
     """
 
     evidence: Evidence
@@ -40,7 +49,7 @@ class Findings:
     at_ms: Ints
     since_ms: Ints
     values: Mapping[str, Ints]
-    opens: bool = True
+    word: Word = Word.OPENS
 
 
 class Logic(Protocol):

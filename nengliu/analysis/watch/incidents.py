@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from nengliu.analysis.watch.diagnosis import TABLE, track_of
 from nengliu.analysis.watch.incident import Incident, Moment
 from nengliu.analysis.watch.lives import AFTERWARDS, SILENT, Sighting
+from nengliu.analysis.watch.outages import LINK, Outages
 from nengliu.analysis.watch.settings import WatchSettings
 from nengliu.analysis.watch.silence import Back, Quiet
 from nengliu.analysis.watch.slots import SlotTable
@@ -21,7 +22,6 @@ from nengliu.analysis.watch.stops import STANDS, Stops
 from nengliu.analysis.watch.tree import Node, Tree
 from nengliu.domain.causes import Cause, CauseClass, Evidence
 
-LINK = CauseClass.LINK
 QUIET = {
     "collector": Evidence.COLLECTOR_QUIET,
     "enterprise": Evidence.COLLECTOR_QUIET,
@@ -30,13 +30,13 @@ QUIET = {
 _STILL = {Cause.STUCK, Cause.CONSTANT}
 
 
-class Incidents(Stops):
+class Incidents(Stops, Outages):
     """Incidents of a shard and everything that waits to become one; see the head of this file."""
 
     def __init__(self, settings: WatchSettings, slots: SlotTable, tree: Tree) -> None:
         """Start with none."""
         super().__init__(settings, slots, tree)
-        self.on |= {"alone": self._on_alone, "ripe": self._on_ripe, "settled": self._on_settled}
+        self.on |= {"alone": self._on_alone, "ripe": self._on_ripe, "settled": self._on_settled, "down": self._on_down}
 
     def find(self, sighting: Sighting, moment: Moment) -> None:
         """Take evidence in."""
@@ -53,14 +53,6 @@ class Incidents(Stops):
             self.see(self.tree.point(self.supply(slot)), track, [sighting], moment)
         elif track is not CauseClass.METER or not self.without_power(slot):
             self.see(leaf, track, [sighting], moment)
-
-    def silent(self, chain: Iterable[Node]) -> Incident | None:
-        """The incident that says of the first of these nodes that nothing comes."""
-        for node in chain:
-            incident = self.standing(node, LINK)
-            if incident is not None and incident.active and incident.tokens:
-                return incident
-        return None
 
     # silence
 
@@ -133,32 +125,6 @@ class Incidents(Stops):
         ]
         incident = self.see(node, LINK, sightings, moment, tokens)
         self.absorb(incident, moment, old)
-
-    def absorb(self, parent: Incident, moment: Moment, children: Iterable[str] = ()) -> None:
-        """Let a silent parent explain what its children's incidents say: they end in it."""
-        below = {
-            root
-            for slot in self.tree.below(parent.root).tolist()
-            for root in (self.tree.leaf(slot), self.tree.point(slot))
-        }
-        below |= {node for slot in self.tree.below(parent.root).tolist() for node in self.tree.chain(slot)}
-        own = {
-            self.by_root.get((root, LINK), "") for root in below if root.kind in ("line", "meter", "point")
-        }
-        for name in sorted({*children, *own} - {parent.incident, ""}):
-            child = self.by_id.get(name)
-            if (
-                child is None
-                or not child.active
-                or not child.seen.keys() & SILENT
-                or child.root.kind == "collector"
-            ):
-                continue
-            parent.members |= child.members
-            self._say(child, "joined", moment, {"incident": parent.incident})
-            child.tokens = {token for token in child.tokens if self.tokens.get(token) == child.incident}
-            self.clear(child, moment.clock_s * 1000, moment, lonely=False)
-            self.close(child, moment, "")
 
     def _all_quiet(self, node: Node, moment: Moment) -> bool:
         """Whether nothing comes of a node: of all its points that have spoken, those with an interval if any."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from nengliu.analysis.watch.incident import Moment
 from nengliu.analysis.watch.incidents import LINK, Incidents
+from nengliu.analysis.watch.outages import token_of
 from nengliu.analysis.watch.lives import Sighting
 from nengliu.analysis.watch.slots import NEVER
 from nengliu.analysis.watch.tree import Node
@@ -57,17 +58,18 @@ def _begin(root: Node, event: LinkEvent, incidents: Incidents, moment: Moment) -
     parent = incidents.silent(_parents(root))
     if parent is not None and track is LINK:
         incidents.see(parent.root, LINK, seen, moment)
-        return
-    incident = incidents.see(root, track, seen, moment, [f"{track} {'|'.join(root)}"])
-    if root.kind != "meter":
-        incidents.absorb(incident, moment)
+    elif evidence is Evidence.METER_DOWN:
+        incidents.fall_down(root, seen, moment)
+    else:
+        incidents.see(root, track, seen, moment, [token_of(track, root)])
+        incidents.take_down(root, moment)
 
 
 def _end(root: Node, event: LinkEvent, incidents: Incidents, moment: Moment) -> None:
-    for track in (LINK, CauseClass.CONFIGURATION):
-        incident = incidents.standing(root, track)
-        if incident is not None and f"{track} {'|'.join(root)}" in incident.tokens:
-            incidents.end(incident, event.at_ms, moment)
+    """What came again ends; a collector that starts anew says anew what is down."""
+    incidents.rise(root, moment)
+    for token in incidents.told(root):
+        incidents.end(incidents.by_id[incidents.tokens[token]], event.at_ms, moment)
 
 
 def _parents(root: Node) -> list[Node]:

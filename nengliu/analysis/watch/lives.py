@@ -15,6 +15,7 @@ import pickle
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from nengliu.analysis.watch.detector import Word
 from nengliu.analysis.watch.diagnosis import TABLE, cause_after
 from nengliu.analysis.watch.incident import Entry, Incident, Moment, Seen, journal_of, name_of, rows_of
 from nengliu.analysis.watch.settings import WatchSettings
@@ -52,7 +53,7 @@ class Sighting(NamedTuple):
     last: Moment
     count: int
     parameters: dict[str, str]
-    opens: bool = True
+    word: Word = Word.OPENS
 
 
 class Lives:
@@ -67,6 +68,7 @@ class Lives:
         self.quiet: dict[int, int] = {}
         self.powerless: set[Node] = set()
         self.waiting: dict[tuple[Node, Evidence], list[Sighting]] = {}
+        self.down: dict[Node, list[Sighting]] = {}
         self.stops: dict[tuple[str, Evidence], dict[Node, Stop]] = {}
         self.timers: dict[str, list[tuple[int, str, tuple[Any, ...]]]] = {}
         self.on: dict[str, Callable[..., None]] = {
@@ -81,13 +83,13 @@ class Lives:
 
     def snapshot(self) -> object:
         """Copy of everything."""
-        state = self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.stops, self.timers
+        state = self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.down, self.stops, self.timers
         return pickle.dumps(state)
 
     def resume(self, state: Any) -> None:
         """Go on with what `snapshot` gave."""
         kept = pickle.loads(state)  # noqa: S301 - our own
-        self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.stops, self.timers = kept
+        self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.down, self.stops, self.timers = kept
         self.powerless = {root for root, track in self.by_root if track == CauseClass.POWER}
 
     def rows(self) -> list[Rows]:

@@ -19,6 +19,8 @@ class WatchSettings:
     """C1: and for at least 30 minutes."""
     quiet_change_s: int = 6 * 3600
     """A change-of-value source says nothing while nothing changes; ours."""
+    down_patience_s: int = 120
+    """A meter that its collector calls down waits so long for the others of its line; ours."""
     gather_intervals: float = 1.0
     """What concerns one meter waits so long for its neighbours, so that one cause becomes one incident; ours."""
     gather_share: float = 0.25
@@ -54,7 +56,7 @@ class WatchSettings:
     """M4: eight samples of exactly one value."""
     resting_intervals: int = 2
     """A register rests, rather than being coarse, after two intervals without movement; ours."""
-    idle_factor: int = 6
+    idle_factor: int = 20
     """A point that rests half the week must stand so many times half the limit longer, for its hours vary; ours."""
     witness_s: int = 8 * 86_400
     """One that has not moved for longer than a week is no witness any more; ours."""

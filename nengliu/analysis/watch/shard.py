@@ -288,7 +288,7 @@ class WatchShard:
                     until,
                     end - first,
                     parameters,
-                    findings.opens,
+                    findings.word,
                 ),
             )
 

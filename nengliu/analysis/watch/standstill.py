@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.sorted import starts_of
-from nengliu.analysis.watch.detector import Findings
+from nengliu.analysis.watch.detector import Findings, Word
 from nengliu.analysis.watch.habit import HOURS, Habit
 from nengliu.analysis.watch.rates import Rates
 from nengliu.analysis.watch.registers import allowance, amounts
@@ -204,25 +204,23 @@ class StandstillLogic:
         return np.asarray(limit + limit * self.settings.idle_factor * idle // HOURS)
 
     def _still(self, sweep: Sweep, stand: _Stand) -> list[Findings]:
-        """Evidence as long as it stands, with a first word at half time, while its neighbours run and when they do not."""
-        walk, facts = sweep.walk, sweep.slots.facts
-        limit = stand.limit
-        counter = facts["kind"][walk.slot] == COUNTER
-        counts = walk.stays & (limit > 0) & (counter | (walk.ticks != 0))
-        rows = np.flatnonzero(counts & (stand.due >= limit // 2))
-        if not len(rows):
-            return []
-        rest = self._left(stand.rest[rows], walk.at_ms[rows])
-        unusual = np.maximum(limit[rows] // 2, self.settings.rest_factor * rest)
-        long = (stand.due[rows] >= limit[rows]) | (stand.before[rows] < unusual)
-        rows = rows[long & (stand.due[rows] >= unusual)]
+        """A hint at half time, then evidence as long as it stands; while its neighbours stand too it only goes on."""
+        walk = sweep.walk
+        counter = sweep.slots.facts["kind"][walk.slot] == COUNTER
+        counts = walk.stays & (stand.limit > 0) & (counter | (walk.ticks != 0))
+        rows = np.flatnonzero(counts & (stand.due >= stand.limit // 2))
+        rest = self.settings.rest_factor * self._left(stand.rest[rows], walk.at_ms[rows])
+        unusual = np.maximum(stand.limit[rows] // 2, rest)
+        long = (stand.due[rows] >= stand.limit[rows]) & (stand.due[rows] > rest)
+        hints = ~long & (stand.due[rows] >= unusual) & (stand.before[rows] < unusual) & stand.now[rows]
+        opens = long & stand.now[rows]
         found = []
-        for evidence, kind in ((Evidence.STOOD_STILL, counter), (Evidence.VALUE_CONSTANT, ~counter)):
-            for opens in (True, False):
-                some = rows[kind[rows] & (stand.now[rows] == opens)]
-                stood = walk.at_ms[some] - walk.since_ms[some]
+        for word, said in ((Word.HINTS, hints), (Word.OPENS, opens), (Word.GOES_ON, long & ~opens)):
+            for evidence, kind in ((Evidence.STOOD_STILL, counter), (Evidence.VALUE_CONSTANT, ~counter)):
+                some = rows[said & kind[rows]]
+                stood = (walk.at_ms - walk.since_ms)[some]
                 values = {"seconds": stood // 1000, "value": walk.ticks[some]}
-                found.append(_findings(evidence, walk, some, walk.since_ms[some], values, opens))
+                found.append(_findings(evidence, walk, some, walk.since_ms[some], values, word))
         return found
 
     def _candidates(self, sweep: Sweep, ends: Bools, anchor: Ints, amount: Ints, bound: Floats) -> Ints:
@@ -233,8 +231,10 @@ class StandstillLogic:
         walk, facts = sweep.walk, sweep.slots.facts
         interval_ms = facts["interval_s"][walk.slot] * 1000
         stood = walk.before_ms - walk.since_ms
-        long = ends & (facts["kind"][walk.slot] == COUNTER) & (interval_ms > 0)
-        rows = np.flatnonzero(long & (stood >= self.settings.cached_intervals * interval_ms))
+        most_ms = self.settings.cached_intervals * interval_ms
+        heard = walk.at_ms - walk.before_ms <= most_ms  # over a gap nobody knows when it was used
+        long = ends & (facts["kind"][walk.slot] == COUNTER) & (interval_ms > 0) & heard
+        rows = np.flatnonzero(long & (stood >= most_ms))
         rate = self.rates.at(rows, anchor[rows])
         whole, single = walk.at_ms[rows] - walk.since_ms[rows], walk.at_ms[rows] - walk.before_ms[rows]
         due = np.maximum(np.sqrt(whole.astype(float) * single), whole * self.settings.cached_share)
@@ -269,7 +269,7 @@ def _caught_up(walk: Walk, amount: Ints, caught: Bools) -> Findings:
 
 
 def _findings(
-    evidence: Evidence, walk: Walk, rows: Ints, since_ms: Ints, values: dict[str, Ints], opens: bool = True
+    evidence: Evidence, walk: Walk, rows: Ints, since_ms: Ints, values: dict[str, Ints], word: Word = Word.OPENS
 ) -> Findings:
     slot, index, clock_s, at_ms = (column[rows] for column in (walk.slot, walk.index, walk.clock_s, walk.at_ms))
-    return Findings(evidence, slot, index, clock_s, at_ms, since_ms, values, opens)
+    return Findings(evidence, slot, index, clock_s, at_ms, since_ms, values, word)

@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from nengliu.analysis.watch.detector import Word
 from nengliu.analysis.watch.incident import Moment
 from nengliu.analysis.watch.lives import Lives, Sighting
-from nengliu.analysis.watch.slots import COUNTER, NEVER
+from nengliu.analysis.watch.slots import NEVER
 from nengliu.analysis.watch.tree import Node
 from nengliu.domain.causes import CauseClass, Evidence
 
@@ -25,10 +26,11 @@ METER = CauseClass.METER
 
 @dataclass(slots=True)
 class Stop:
-    """Something that stands: what was said of it in all, when it was first said, and whether its neighbours run."""
+    """Something that stands: what was said of it in all, when first; whether it is long enough, and its neighbours run."""
 
     sighting: Sighting
     known_s: int
+    full: bool = False
     runs: bool = True
 
     @property
@@ -41,6 +43,7 @@ class Stop:
         mine = self.sighting
         until_ms, count = max(mine.until_ms, more.until_ms), mine.count + more.count
         self.sighting = mine._replace(until_ms=until_ms, last=max(mine.last, more.last), count=count)
+        self.full |= more.word is Word.OPENS
         self.runs = True
 
 
@@ -51,18 +54,21 @@ class Stops(Lives):
         """Take in that a meter stands: where an incident says so it goes on, else it waits for others."""
         for node in (*self.tree.chain(sighting.slot), leaf):
             incident = self.standing(node, METER)
-            if incident is not None and incident.active and (node == leaf or sighting.evidence in incident.seen):
+            if incident is None or not incident.active:
+                continue
+            opens = node == leaf and sighting.word is Word.OPENS
+            if opens or sighting.evidence in incident.seen:
                 self.see(node, METER, [sighting], moment)
                 return
         stops = self.stops.setdefault((leaf.enterprise, sighting.evidence), {})
         stop = stops.get(leaf)
-        if not sighting.opens:
+        if sighting.word is Word.GOES_ON:
             if stop is not None:
                 stop.runs = False
         elif stop is not None:
             stop.add(sighting)
         else:
-            stops[leaf] = Stop(sighting, moment.clock_s)
+            stops[leaf] = Stop(sighting, moment.clock_s, sighting.word is Word.OPENS)
             if len(stops) == 1:
                 self._settle(leaf.enterprise, sighting.evidence, moment)
 
@@ -98,7 +104,7 @@ class Stops(Lives):
         left = [
             stop
             for stop in stops.values()
-            if self._long(stop) and stop.runs and not (crowd and not self._stands(stop, moment))
+            if stop.full and stop.runs and not (crowd and not self._stands(stop, moment))
         ]
         self._raise(left, moment)
 
@@ -118,13 +124,6 @@ class Stops(Lives):
 
     def _interval(self, stop: Stop) -> int:
         return int(self.slots.facts["interval_s"][stop.sighting.slot])
-
-    def _long(self, stop: Stop) -> bool:
-        """Whether it stood as long as the rule asks for."""
-        kind = self.slots.facts["kind"][stop.sighting.slot]
-        settings = self.settings
-        intervals = settings.still_intervals if kind == COUNTER else settings.constant_intervals
-        return stop.sighting.until_ms - stop.sighting.since_ms >= intervals * self._interval(stop) * 1000
 
     def _left_s(self, stop: Stop) -> int:
         return stop.last_s + self._interval(stop)
