@@ -16,7 +16,7 @@ COMPILE := $(VENV)/bin/uv pip compile pyproject.toml --universal --python-versio
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-run: $(RUN_STAMP) ## Start everything with a simulated plant, and open a page on it (PORT=8501)
+run: $(RUN_STAMP) ## Start everything with a simulated province, and its pages (PORT=8501)
 	@NENGLIU_HOME="$${NENGLIU_HOME:-$(CURDIR)/.nengliu}" exec $(PY) -P -m nengliu.cli demo $(if $(PORT),--port $(PORT)) $(ARGS)
 
 test: $(DEV_STAMP) ## Run the tests (SLOW=1: the slow ones too; ARGS=... for pytest)

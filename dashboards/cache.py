@@ -108,6 +108,12 @@ class Kept(Generic[P, T]):
             if self._age_s(key) >= self.ages.fresh_s:
                 self._send(key, *args, **kwargs)
 
+    def made_s(self, *args: P.args, **kwargs: P.kwargs) -> float:
+        """Give when what is kept was begun [s of the clock of this process], 0 where there is nothing."""
+        with self._lock:
+            made = self._made.get(_key(args, kwargs))
+        return made.at_s if made else 0.0
+
     def forget(self) -> None:
         """Forget what is kept; what is being made, or was sent to a renewer, is not kept either."""
         with self._lock:

@@ -57,6 +57,8 @@ class Filters:
         return "day", span_of(Grain.MONTH, self.day)
 
 
+FIRST_DAY = date(2000, 1, 1)
+LAST_DAY = date(2100, 12, 31)
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -69,9 +71,10 @@ def _one_of(kind: type[E], text: str | None, default: E) -> E:
 
 def _day(text: str | None) -> date | None:
     try:
-        return date.fromisoformat(text) if text else None
+        day = date.fromisoformat(text or "")
     except ValueError:
         return None
+    return day if FIRST_DAY <= day <= LAST_DAY else None
 
 
 def choice(text: str | None, known: Sequence[str], default: str) -> str:

@@ -178,9 +178,10 @@ def _shade(around: Around, ink: Ink) -> Spec:
     begin = max(around.begin, around.first).strftime(_STAMP)
     end = min(around.end or around.after, around.after).strftime(_STAMP)
     colour = ink.theme.bad[0]
+    edge = 1.5 if begin == end else 0  # what happened in one moment is a line
     return {
         "silent": True,
-        "itemStyle": {"color": colour, "opacity": 0.1, "borderColor": colour, "borderWidth": 0},
+        "itemStyle": {"color": f"{colour}1A", "borderColor": colour, "borderWidth": edge},
         "label": {"show": True, "position": "insideTop", "color": colour, "fontSize": 11},
         "data": [[{"xAxis": begin, "name": ink.text("incident.span")}, {"xAxis": end}]],
     }

@@ -9,12 +9,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboards.filters import Filters
+from dashboards.filters import FIRST_DAY, LAST_DAY, Filters
 from dashboards.i18n import Text
 from dashboards.periods import Compare, Grain, shift
-
-FIRST_DAY = date(2000, 1, 1)
-LAST_DAY = date(2100, 12, 31)
 
 
 def put(name: str, key: str) -> None:

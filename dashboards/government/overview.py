@@ -12,6 +12,9 @@ from dashboards.government.headline import headline, indicators, indicators_writ
 from dashboards.government.incidents import incidents_card, listed
 from dashboards.ui.frame import Frame
 
+STANDING = (tiles, flow_drawing, table, deviation_drawing)
+"""What is drawn once and not by itself every ten seconds, the longest first."""
+
 
 def render(frame: Frame) -> None:
     """Draw the page within its frame, for the address of this session."""
@@ -25,12 +28,25 @@ def render(frame: Frame) -> None:
         toolbar(context.filters, context.known, context.text)
     indicators(context)
     _cards(context)
+    _foot(context, _made(context))
+
+
+@st.fragment(run_every="30s")
+def _foot(context: Context, drawn: tuple[float, ...]) -> None:
+    """Draw the foot; when what stands still was made anew since it was drawn, draw the whole page again."""
+    prepare(context)
+    if _made(context) != drawn:
+        st.rerun()
     st.html(f'<div class="nl-foot">{context.text("overview.foot")}</div>')
+
+
+def _made(context: Context) -> tuple[float, ...]:
+    return tuple(drawing.made_s(context) for drawing in STANDING)
 
 
 def prepare(context: Context) -> None:
     """Let what takes longest be made side by side, before it is drawn piece by piece."""
-    for drawing in (tiles, flow_drawing, table, deviation_drawing, listed, indicators_written):
+    for drawing in (*STANDING, listed, indicators_written):
         drawing.soon(context)
 
 

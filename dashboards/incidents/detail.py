@@ -45,7 +45,7 @@ from dashboards.ui.frame import Frame
 from nengliu.domain.times import CHINA
 
 REGISTER_CAUSES = {201, 202, 203, 207, 108}  # told by the register itself, not by what was used per quarter
-CHART_HEIGHT = 300
+CHART_HEIGHT = 340
 VIEWS = ("readings", "use")
 
 

@@ -125,16 +125,16 @@ def top_frame(frame: Frame, wanted: Wanted) -> pd.DataFrame:
 
 
 def _top(frame: Frame, wanted: Wanted, start: datetime, end: datetime) -> pd.DataFrame:
-    """Ask who made most of a span; its ends are cut to ten seconds, so that readers share the answer."""
+    """Ask who made most of a span; its ends are whole minutes, so that readers share the answer."""
     first, last = (
-        pd.Timestamp(when, tz="Asia/Shanghai").floor("10s").to_pydatetime() for when in (start, end)
+        pd.Timestamp(when, tz="Asia/Shanghai").floor("min").to_pydatetime() for when in (start, end)
     )
     return frame.asker.ask(
         "incident_top",
         live=True,
         **wanted.narrow,
         start=first,
-        end=last + timedelta(seconds=10),
+        end=last + timedelta(minutes=1),
         limit=TOP_ROWS,
     )
 

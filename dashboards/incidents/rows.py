@@ -28,6 +28,7 @@ from dashboards.ui.parts import pill
 
 STALE = timedelta(hours=24)
 FRESH = timedelta(minutes=10)
+MOMENT = timedelta(seconds=90)  # shorter than any length that is written
 OVER = ("cleared_unack", "closed")
 
 
@@ -51,6 +52,8 @@ def since(text: Text, row: Row, at: datetime) -> str:
     """Say since when, and how long it has lasted or did last."""
     begun, cleared = row["opened_at"], row["cleared_at"]
     if str(row["state"]) in OVER and not pd.isna(cleared):
+        if cleared - begun < MOMENT:
+            return text("incidents.momentary", at=moment(begun, at))
         return text(
             "incidents.lasted", at=moment(begun, at), age=age(text, max(cleared - begun, timedelta(0)), "old")
         )

@@ -132,11 +132,12 @@ def place(text: Text, row: Row) -> str:
     root = str(row["root"])
     if root == "enterprise":
         return text("incident_root.enterprise")
+    name = text.either(str(row.get("point_name") or ""), str(row.get("point_name_en") or ""))
     if root == "point":
-        name = text.either(str(row.get("point_name") or ""), str(row.get("point_name_en") or ""))
         path = name or str(row["point"])
     else:
         path = " / ".join(str(row[level]) for level in ("source", "line", "meter") if row[level])
+        path = f"{name} · {path}" if name and root == "meter" else path
     return f"{text.get(f'incident_root.{root}', root)} {path}".strip()
 
 
@@ -187,13 +188,15 @@ def written(text: Text, name: str, value: object) -> str:
 
     >>> given = (("since", "1773797400000"), ("value", "12345.60 m3"), ("meter", "07"), ("seconds", 14400))
     >>> [written(Text("en"), *each) for each in given]
-    ['2026-03-18 09:30', '12,345.60 m³', '07', '14,400']
+    ['2026-03-18 09:30', '12,345.60 m³', '07', '4 h']
     """
     told = str(value)
     if name == "reason":
         return reason_words(text, told)
     if name == "quality":
         return _quality(text, told)
+    if name == "seconds" and _NUMBER.fullmatch(told):
+        return lasting(text, float(told))
     if found := _AMOUNT.fullmatch(told):
         return f"{_thousands(found[1])} {unit_label(text, found[2])}"
     if not _NUMBER.fullmatch(told):
@@ -201,6 +204,23 @@ def written(text: Text, name: str, value: object) -> str:
     if float(told) > 1e11:
         return stamp(datetime.fromtimestamp(float(told) / 1000, UTC).astimezone(CHINA))
     return _thousands(told)
+
+
+def lasting(text: Text, seconds: float) -> str:
+    """Write a length of time in the largest unit that leaves at least two of it, with one decimal where it counts.
+
+    >>> [lasting(Text("en"), s) for s in (20, 900, 4500, 107_100, 200_000, 864_000)]
+    ['20 s', '15 min', '75 min', '29.8 h', '2.3 d', '10 d']
+    """
+    unit, size = next(
+        (
+            (unit, size)
+            for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60))
+            if seconds >= 2 * size
+        ),
+        ("seconds", 1),
+    )
+    return text(f"old.{unit}", n=f"{seconds / size:,.1f}".removesuffix(".0"))
 
 
 def _thousands(figure: str) -> str:

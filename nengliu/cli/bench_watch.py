@@ -93,7 +93,7 @@ def _blocks(days: int, position: int) -> Iterator[Block]:
     for day in range(days):
         for plant in range(PLANTS):
             steps = rng.integers(50, 700, (QUARTERS, POINTS))
-            kept = _fault(steps, rng.integers(7) if (plant + day) % 10 == 0 else 7)
+            kept = _fault(steps, int(rng.integers(7)) if (plant + day) % 10 == 0 else 7)
             values = register[plant] + np.cumsum(steps, axis=0)
             register[plant] = values[-1]
             at_s = START_S + (day * QUARTERS + np.arange(QUARTERS)) * 900

@@ -21,16 +21,18 @@ import click
 from rich.console import Console
 from rich.panel import Panel
 
-from nengliu.cli.facts import facts
+from nengliu.cli.facts import ask, facts
 from nengliu.cli.language import examples, language, say
 from nengliu.cli.scenario import SCENARIOS, Scenario, load_scenario, time_of_day
 from nengliu.cli.supervise import TICK_S, Part
 from nengliu.cli.telling import Booking, Told, begin, tell
 from nengliu.cli.up import COLLECTOR, Installation, collect_part, is_free, parts_of, running, watch
+from nengliu.domain.causes import Cause
 from nengliu.errors import InputError
 
 if TYPE_CHECKING:
     from acquisition.simulator.province import Province
+    from nengliu.settings import Settings
 
 DAYS, ENTERPRISES = 760, 40
 """What is told unless somebody wants less: 25 months of all plants."""
@@ -109,9 +111,9 @@ def show_logins(installation: Installation, told: Told, console: Console) -> Non
         Account("operator", say("demo.operator"), Role.OPERATOR),
     )
     console.print(say("demo.logins"))
-    name = plant.name if language() == "zh" else plant.name_en
+    name = f"，{plant.name}" if language() == "zh" else f", {plant.name_en}"
     for login in demo_logins(installation.settings, wanted):
-        about = f"{login.account.name}, {name}" if login.account.enterprise else login.account.name
+        about = f"{login.account.name}{name}" if login.account.enterprise else login.account.name
         console.print(
             f"  {login.account.login:<10} {login.password}   {about}", highlight=False, soft_wrap=True
         )
@@ -138,8 +140,26 @@ def go_live(installation: Installation, told: Told, scenario: Scenario) -> Scena
     installation.supervisor.wait_ready(
         simulator.name, METERS_START_S
     )  # else every line begins with a failure
+    acknowledge_stops(installation.settings)
     installation.start_rest()
     return plan
+
+
+def acknowledge_stops(settings: Settings) -> None:
+    """Take note of the collectors that are silent because the demonstration was off: they close once they are back.
+
+    It is said through the log, as people say it; forty of them would hide what a visitor came to see.
+    """
+    from nengliu.bus.open import open_log, publish_action
+    from schemas.messages import ActionNotice
+
+    silent = ask(
+        settings, "incidents", cause=int(Cause.COLLECTOR_SILENT), state="active_unack", limit=ENTERPRISES
+    )
+    with open_log(settings) as log:
+        for row in silent:
+            names = row["enterprise"], row["incident"], "acknowledge", "demo"
+            publish_action(log, ActionNotice(*names, int(time.time()), say("demo.was_off")))
 
 
 def free_ports(host: str, count: int) -> int:

@@ -85,7 +85,8 @@ def _causes() -> dict[int, dict[str, str]]:
 
 def _incident(settings: Settings, province: Province) -> Iterator[str]:
     """Name the newest meter fault of the history that is over, or the newest incident of any kind."""
-    rows = ask(settings, "incidents", limit=INCIDENTS)
+    found = ask(settings, "incidents", limit=INCIDENTS)
+    rows = [row for row in found if row["opened_at"].timestamp() * 1000 <= province.end_ms]
     over = [row for row in rows if row["cleared_at"] is not None]
     newest = sorted(over or rows, key=lambda row: (row["class"] == "meter", row["opened_at"]))
     if not newest:

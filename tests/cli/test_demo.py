@@ -26,7 +26,7 @@ from nengliu.cli.telling import Booking, Told, append_story, begin, read_told, w
 from nengliu.domain.links import LinkKind
 from nengliu.errors import InputError
 from nengliu.settings import Settings
-from schemas.messages import Frame, LinkNotice, decode
+from schemas.messages import ActionNotice, Frame, LinkNotice, decode
 from schemas.topics import RAW
 
 START_MS = 1_795_233_600_000
@@ -232,6 +232,26 @@ def test_live_readings_come_over_the_wire_and_stop_in_order(tmp_path: Path) -> N
         own = [notice for notice in notices if notice.source == slug]
         assert own[-1].events[-1].kind == LinkKind.COLLECTOR_STOPPED
         assert json.loads((tmp_path / "collector" / f"{slug}.json").read_text())["queued"] == 0
+
+
+@pytest.mark.slow
+def test_collectors_silent_while_it_was_off_are_acknowledged_at_the_next_start(tmp_path: Path) -> None:
+    """What the demonstration itself did is no flood of incidents: each is closed as soon as its collector is back."""
+    for arguments in (("--days", "2", "--enterprises", "2"), ()):
+        process = demo(tmp_path, *arguments, "--scenario", "calm")
+        assert process.stderr is not None
+        next(line for line in process.stderr if "collector ●" in line)
+        time.sleep(5)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    with SqliteLog(tmp_path / "log.sqlite") as log:
+        records = [r for part in range(log.partitions(RAW)) for r in log.read(RAW, part, 0, 100_000)]
+    actions = [one for one in (decode(record.value) for record in records) if isinstance(one, ActionNotice)]
+
+    assert sorted(one.enterprise for one in actions) == sorted(s.enterprise.enterprise for s in sites()[:2])
+    assert {(one.action, one.by, one.reason) for one in actions} == {
+        ("acknowledge", "demo", "The demonstration was off.")
+    }
 
 
 def test_demo_shows_exact_facts_and_is_quick_the_second_time(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from types import TracebackType
 from urllib.parse import urlparse
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -33,11 +34,18 @@ def missing() -> str:
 
 
 def until(holds: Callable[[], bool], wait_s: float = 10) -> None:
-    """Wait until something holds."""
+    """Wait until something holds; what asks for an element that is not there, or no more, does not hold."""
     end = time.monotonic() + wait_s
-    while not holds():
+    while not _holds(holds):
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def _holds(holds: Callable[[], bool]) -> bool:
+    try:
+        return holds()
+    except (NoSuchElementException, StaleElementReferenceException):
+        return False
 
 
 def calm(browser: Browser) -> None:

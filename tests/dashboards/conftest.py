@@ -18,7 +18,7 @@ from dashboards.identity import LoggedOut, Reader
 from dashboards.store import StoreQuestions
 from nengliu.domain.scope import Scope
 from nengliu.settings import Settings
-from tests.dashboards import watched
+from tests.dashboards import hostile, watched
 from tests.dashboards.browser import Browser
 from tests.dashboards.plant import UNTIL, Tables, tables
 from tests.dashboards.province import settle
@@ -62,11 +62,28 @@ def watch_settings(plant_settings: Settings) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def address(watch_settings: Settings) -> Iterator[str]:
-    """Address of the real server on the province under watch, an account of every role enrolled."""
-    enrol(watch_settings, *PEOPLE, *watched.PEOPLE)
-    with served(watch_settings) as found:
+def screen_settings(plant_settings: Settings) -> Settings:
+    """Settings of a copy of the province under watch for the tests that act in a browser."""
+    settings = replace(plant_settings, database="screen")
+    seed(settings, tables())
+    watched.settle(settings)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def address(screen_settings: Settings) -> Iterator[str]:
+    """Address of the real server on that province, an account of every role enrolled."""
+    enrol(screen_settings, *PEOPLE, *watched.PEOPLE)
+    with served(screen_settings) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def hostile_settings(plant_settings: Settings) -> Settings:
+    """Settings of a province whose names try to be something else."""
+    settings = replace(plant_settings, database="hostile")
+    hostile.settle(settings)
+    return settings
 
 
 @pytest.fixture(scope="session")

@@ -78,15 +78,20 @@ async def _view(arrival: Arrival) -> float:
         drawn = False
         async with asyncio.timeout(PATIENCE_S):
             async for sent in socket:
-                message = ForwardMsg()
-                message.ParseFromString(bytes(sent) if not isinstance(sent, str) else sent.encode())
-                drawn = drawn or _DRAWN in message.SerializeToString()
-                if message.WhichOneof("type") == "script_finished":
+                assert isinstance(sent, bytes)
+                drawn = drawn or _DRAWN in sent
+                if _is_over(ForwardMsg.FromString(sent)):
                     break
         passed = time.monotonic() - begin
     if not drawn:
         raise RuntimeError(f"{arrival.page}: ended without having been drawn")
     return passed
+
+
+def _is_over(message: ForwardMsg) -> bool:
+    """Say whether a message ends a view; a run that was broken off to begin anew does not."""
+    ended = message.WhichOneof("type") == "script_finished"
+    return ended and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
 
 
 def _asked(arrival: Arrival) -> bytes:

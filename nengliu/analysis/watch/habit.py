@@ -20,10 +20,7 @@ SHARE = 4, 3
 """It is due to move if it moved in three of four weeks; ours."""
 _ONES = np.bitwise_count(np.arange(256, dtype=np.uint8))
 _DUE = np.array(
-    [
-        [SHARE[0] * _ONES[m & 254] >= SHARE[1] * _ONES[(m | s) & 254] for s in range(256)]
-        for m in range(256)
-    ]
+    [[SHARE[0] * _ONES[m & 254] >= SHARE[1] * _ONES[(m | s) & 254] for s in range(256)] for m in range(256)]
 )
 """Of the weeks in which it moved and stood, as bits: whether it is due; the lowest bit is the week under way."""
 

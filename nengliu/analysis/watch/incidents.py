@@ -9,10 +9,9 @@ Source: TC 4.5.12 with its comment (many alarms hide the important one); domain.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 from nengliu.analysis.watch.diagnosis import TABLE, track_of
-from nengliu.analysis.watch.incident import Incident, Moment
+from nengliu.analysis.watch.incident import Moment
 from nengliu.analysis.watch.lives import AFTERWARDS, SILENT, Sighting
 from nengliu.analysis.watch.outages import LINK, Outages
 from nengliu.analysis.watch.settings import WatchSettings
@@ -36,7 +35,12 @@ class Incidents(Stops, Outages):
     def __init__(self, settings: WatchSettings, slots: SlotTable, tree: Tree) -> None:
         """Start with none."""
         super().__init__(settings, slots, tree)
-        self.on |= {"alone": self._on_alone, "ripe": self._on_ripe, "settled": self._on_settled, "down": self._on_down}
+        self.on |= {
+            "alone": self._on_alone,
+            "ripe": self._on_ripe,
+            "settled": self._on_settled,
+            "down": self._on_down,
+        }
 
     def find(self, sighting: Sighting, moment: Moment) -> None:
         """Take evidence in."""
@@ -80,15 +84,6 @@ class Incidents(Stops, Outages):
             incident.tokens.discard(token)
         else:
             self.end(incident, back.clock_s * 1000, moment)
-
-    def end(self, incident: Incident, at_ms: int, moment: Moment) -> None:
-        """Something comes again: the incident is over, unless other evidence is too young for that."""
-        if moment.clock_s >= incident.hold_s:
-            self.clear(incident, at_ms, moment)
-            return
-        self._let_go(incident, moment)
-        incident.until_ms = max(incident.until_ms, at_ms)
-        self._hold(incident)
 
     def _on_alone(self, moment: Moment, slot: int, since_s: int) -> None:
         if self.quiet.get(slot) != since_s or self._join_silence(slot, moment):

@@ -6,10 +6,8 @@ Source: docs/decisions/0015; schemas/codes/links.csv; domain.md 6.2, C1 to C4.
 from __future__ import annotations
 
 from nengliu.analysis.watch.incident import Moment
-from nengliu.analysis.watch.incidents import LINK, Incidents
-from nengliu.analysis.watch.outages import token_of
-from nengliu.analysis.watch.lives import Sighting
-from nengliu.analysis.watch.slots import NEVER
+from nengliu.analysis.watch.incidents import Incidents
+from nengliu.analysis.watch.outages import LINK, sightings_of, token_of
 from nengliu.analysis.watch.tree import Node
 from nengliu.domain.causes import CauseClass, Evidence
 from nengliu.domain.links import LinkKind
@@ -48,13 +46,8 @@ def _root(notice: LinkNotice, event: LinkEvent) -> Node:
 
 def _begin(root: Node, event: LinkEvent, incidents: Incidents, moment: Moment) -> None:
     evidence, track = BEGINS[LinkKind(event.kind)]
-    reason = {"reason": Reason(event.reason).name} if event.reason else {"reason": ""}
-    names = {"line": event.line, "meter": event.meter, **reason}
-    slots = incidents.tree.below(root).tolist() or [NEVER]
-    seen = [
-        Sighting(evidence, slot, event.at_ms, event.at_ms, event.at_ms, moment, int(i == 0), names)
-        for i, slot in enumerate(slots)
-    ]
+    reason = Reason(event.reason).name if event.reason else ""
+    seen = sightings_of(evidence, root, incidents.tree, moment, event.at_ms, reason)
     parent = incidents.silent(_parents(root))
     if parent is not None and track is LINK:
         incidents.see(parent.root, LINK, seen, moment)
@@ -69,7 +62,8 @@ def _end(root: Node, event: LinkEvent, incidents: Incidents, moment: Moment) -> 
     """What came again ends; a collector that starts anew says anew what is down."""
     incidents.rise(root, moment)
     for token in incidents.told(root):
-        incidents.end(incidents.by_id[incidents.tokens[token]], event.at_ms, moment)
+        if token in incidents.tokens:  # an earlier one may have ended the same incident
+            incidents.recover(root, incidents.by_id[incidents.tokens[token]], event.at_ms, moment)
 
 
 def _parents(root: Node) -> list[Node]:

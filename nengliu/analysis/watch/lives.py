@@ -13,6 +13,7 @@ import heapq
 import json
 import pickle
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nengliu.analysis.watch.detector import Word
@@ -51,9 +52,32 @@ class Sighting(NamedTuple):
     since_ms: int
     until_ms: int
     last: Moment
-    count: int
+    times: int
     parameters: dict[str, str]
     word: Word = Word.OPENS
+
+
+@dataclass(slots=True)
+class Stop:
+    """Something that stands: what was said of it, when first; whether long enough, and whether its neighbours run."""
+
+    sighting: Sighting
+    known_s: int
+    full: bool = False
+    runs: bool = True
+
+    @property
+    def last_s(self) -> int:
+        """The clock when it was said last."""
+        return self.sighting.last.clock_s
+
+    def add(self, more: Sighting) -> None:
+        """Take one more sighting in."""
+        mine = self.sighting
+        until_ms, times = max(mine.until_ms, more.until_ms), mine.times + more.times
+        self.sighting = mine._replace(until_ms=until_ms, last=max(mine.last, more.last), times=times)
+        self.full |= more.word is Word.OPENS
+        self.runs = True
 
 
 class Lives:
@@ -83,13 +107,31 @@ class Lives:
 
     def snapshot(self) -> object:
         """Copy of everything."""
-        state = self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.down, self.stops, self.timers
+        state = (
+            self.by_id,
+            self.by_root,
+            self.tokens,
+            self.quiet,
+            self.waiting,
+            self.down,
+            self.stops,
+            self.timers,
+        )
         return pickle.dumps(state)
 
     def resume(self, state: Any) -> None:
         """Go on with what `snapshot` gave."""
         kept = pickle.loads(state)  # noqa: S301 - our own
-        self.by_id, self.by_root, self.tokens, self.quiet, self.waiting, self.down, self.stops, self.timers = kept
+        (
+            self.by_id,
+            self.by_root,
+            self.tokens,
+            self.quiet,
+            self.waiting,
+            self.down,
+            self.stops,
+            self.timers,
+        ) = kept
         self.powerless = {root for root, track in self.by_root if track == CauseClass.POWER}
 
     def rows(self) -> list[Rows]:
@@ -158,12 +200,12 @@ class Lives:
             self._say(incident, "updated", moment, {"evidence": evidence.value, **sighting.parameters})
         seen = incident.seen.get(evidence)
         if seen is None:
-            incident.seen[evidence] = Seen(evidence, sighting.at_ms, sighting.parameters, sighting.count)
+            incident.seen[evidence] = Seen(evidence, sighting.at_ms, sighting.parameters, sighting.times)
         else:
-            seen.count += sighting.count
+            seen.count += sighting.times
         if sighting.slot >= 0:
             incident.members.add(self.slots.points[sighting.slot][1])
-        incident.count += sighting.count
+        incident.count += sighting.times
         if evidence not in AFTERWARDS:
             incident.opened_ms = min(incident.opened_ms, sighting.since_ms)
         incident.until_ms = max(incident.until_ms, sighting.until_ms)

@@ -1,4 +1,4 @@
-"""Outages a collector tells of: meters that are down wait for their neighbours, because a cut line is told meter by meter.
+"""Outages a collector tells of: a meter that is down waits for the others, because a cut line is told meter by meter.
 
 Source: docs/decisions/0015; domain.md 6.2, C2 and C3.
 """
@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from nengliu.analysis.watch.incident import Incident, Moment
 from nengliu.analysis.watch.lives import SILENT, Lives, Sighting
-from nengliu.analysis.watch.tree import Node
+from nengliu.analysis.watch.slots import NEVER
+from nengliu.analysis.watch.tree import Node, Tree
 from nengliu.domain.causes import CauseClass, Evidence
 
 LINK = CauseClass.LINK
@@ -19,6 +20,25 @@ LINK = CauseClass.LINK
 def token_of(track: str, root: Node) -> str:
     """What keeps an incident open until the collector says that its root is up again."""
     return f"told {track} {'|'.join(root)}"
+
+
+def sightings_of(
+    evidence: Evidence, root: Node, tree: Tree, moment: Moment, at_ms: int = NEVER, reason: str = ""
+) -> list[Sighting]:
+    """What a collector says of a root, as one sighting per point below it; it counts once."""
+    at_ms = moment.clock_s * 1000 if at_ms < 0 else at_ms
+    names = {"line": root.line, "meter": root.meter, "reason": reason}
+    slots = tree.below(root).tolist() or [NEVER]
+    return [
+        Sighting(evidence, slot, at_ms, at_ms, at_ms, moment, int(i == 0), names)
+        for i, slot in enumerate(slots)
+    ]
+
+
+def root_of(token: str) -> Node:
+    """The root a token speaks of; of another kind of token a node of no kind."""
+    words = token.split(" ", 2)
+    return Node(*words[2].split("|")) if words[0] == "told" else Node("", "")
 
 
 class Outages(Lives):
@@ -59,7 +79,6 @@ class Outages(Lives):
             self.clear(child, moment.clock_s * 1000, moment, lonely=False)
             self.close(child, moment, "")
 
-
     def fall_down(self, root: Node, seen: list[Sighting], moment: Moment) -> None:
         """A meter is down: it waits a little, unless its incident goes on."""
         incident = self.standing(root, LINK)
@@ -71,19 +90,41 @@ class Outages(Lives):
 
     def rise(self, root: Node, moment: Moment) -> None:
         """Something is up again: what was down there only for a moment becomes an incident that ends at once."""
-        for node in [node for node in self.down if node == root]:
-            self.see(node, LINK, self.down.pop(node), moment, [token_of(LINK, node)])
+        seen = self.down.pop(root, None)
+        if seen:
+            self.see(root, LINK, seen, moment, [token_of(LINK, root)])
+
+    def retire(self, slot: int, moment: Moment) -> None:
+        """A point is due no more: its silence is no incident."""
+        self.quiet.pop(slot, None)
+        incident = self.by_id.get(self.tokens.pop(f"quiet {slot}", ""))
+        if incident is not None:
+            incident.tokens.discard(f"quiet {slot}")
+            if not incident.tokens:
+                self.end(incident, moment.clock_s * 1000, moment)
 
     def told(self, root: Node) -> list[str]:
         """What keeps incidents open at a root: of a collector at all that is below it."""
         if root.kind != "collector":
             return [token for track in CauseClass if (token := token_of(track, root)) in self.tokens]
-        found = []
-        for token in sorted(self.tokens):
-            if token.startswith("told "):
-                kind, enterprise, source = token.split(" ", 2)[2].split("|")[:3]
-                found += [token] * ((enterprise, source) == (root.enterprise, root.source))
-        return found
+        of_it = [token for token in sorted(self.tokens) if token.startswith("told ")]
+        return [token for token in of_it if root_of(token)[1:3] == root[1:3]]
+
+    def recover(self, root: Node, incident: Incident, at_ms: int, moment: Moment) -> None:
+        """What it was told of is over; other meters it was told of are up in a moment too, or down on their own."""
+        others = {node for node in map(root_of, incident.tokens) if node.kind == "meter"} - {root}
+        self.end(incident, at_ms, moment)
+        for node in sorted(others if root.kind == "meter" else ()):
+            self.fall_down(node, [], moment)
+
+    def end(self, incident: Incident, at_ms: int, moment: Moment) -> None:
+        """Something comes again: the incident is over, unless other evidence is too young for that."""
+        if moment.clock_s >= incident.hold_s:
+            self.clear(incident, at_ms, moment)
+            return
+        self._let_go(incident, moment)
+        incident.until_ms = max(incident.until_ms, at_ms)
+        self._hold(incident)
 
     def take_down(self, root: Node, moment: Moment) -> None:
         """A line or collector that is down explains the meters that wait, and those that are incidents already."""
@@ -91,7 +132,8 @@ class Outages(Lives):
         if root.kind == "meter" or incident is None:
             return
         for node in [node for node in self.down if self._under(node, root)]:
-            self.see(root, LINK, self.down.pop(node), moment)
+            seen = self.down.pop(node) or sightings_of(Evidence.METER_DOWN, node, self.tree, moment)
+            self.see(root, LINK, seen, moment)
         self.absorb(incident, moment)
 
     def _on_down(self, moment: Moment, root: Node) -> None:
@@ -100,18 +142,19 @@ class Outages(Lives):
             return
         line = Node("line", root.enterprise, root.source, root.line)
         parent = self.silent((Node("collector", root.enterprise, root.source), line))
+        seen = self.down.pop(root) or sightings_of(Evidence.METER_DOWN, root, self.tree, moment)
         if parent is not None:
-            self.see(parent.root, LINK, self.down.pop(root), moment)
+            self.see(parent.root, LINK, seen, moment)
             return
         mates = {node for node in self.down if self._under(node, line)}
         mates |= {node for node, track in self.by_root if self._is_down(node, track, line)}
-        if len(mates) < max(2, math.ceil(self.settings.share_of_parent * self.tree.leaves(line))):
-            self.see(root, LINK, self.down.pop(root), moment, [token_of(LINK, root)])
+        most = math.ceil(self.settings.share_of_parent * self.tree.leaves(line))
+        if len(mates) + 1 < max(2, most) or not most:
+            self.see(root, LINK, seen, moment, [token_of(LINK, root)])
             return
-        seen = [one._replace(evidence=Evidence.LINE_QUIET) for one in self.down[root]]
-        parameters = {"points": str(sum(len(self.tree.below(node)) for node in mates))}
-        seen[0] = seen[0]._replace(parameters=parameters)
-        self.see(line, LINK, seen, moment, [token_of(LINK, node) for node in sorted(mates)])
+        points = {"points": str(sum(len(self.tree.below(node)) for node in (*mates, root)))}
+        seen = [one._replace(evidence=Evidence.LINE_QUIET, parameters=points) for one in seen]
+        self.see(line, LINK, seen, moment, [token_of(LINK, node) for node in sorted({*mates, root})])
         self.take_down(line, moment)
 
     def _is_down(self, node: Node, track: str, line: Node) -> bool:

@@ -25,7 +25,7 @@ class Rates:
     def __init__(self) -> None:
         """Start empty."""
         cells = {f"{name}{i}": ("i8", NEVER) for i in (0, 1) for name in _KEPT}
-        self.state = Columns(used=("i8", 0), rate=("f8", 0.0), **cells)  # type: ignore[arg-type]
+        self.state = Columns(used=("i8", 0), rate=("f8", 0.0), **cells)
 
     def fit(self, sweep: Sweep, amount: Ints) -> None:
         """Look at a sweep's walk; `amount` (m,) is what each of its steps used [ticks]."""

@@ -58,6 +58,8 @@ class WatchSettings:
     """A register rests, rather than being coarse, after two intervals without movement; ours."""
     idle_factor: int = 20
     """A point that rests half the week must stand so many times half the limit longer, for its hours vary; ours."""
+    start_s: int = 3600
+    """A plant that started runs when most of it has run for an hour: the rest follows in stages; ours."""
     witness_s: int = 8 * 86_400
     """One that has not moved for longer than a week is no witness any more; ours."""
     settle_intervals: float = 3.5

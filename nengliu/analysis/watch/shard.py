@@ -30,6 +30,7 @@ from nengliu.analysis.watch.sweep import Index, Stream, Sweep, in_stream, sweep_
 from nengliu.analysis.watch.tree import Node, Tree
 from nengliu.domain.causes import Evidence
 from nengliu.domain.points import Kind
+from nengliu.errors import LogRefused
 from schemas.block import Block, Rows
 from schemas.messages import ActionNotice, LinkNotice, Notice, PointNotice, TickNotice, WiringNotice
 
@@ -37,10 +38,14 @@ OVERDUE, HEARD, SEEN, REFUSED = range(4)
 """What happens at one place of the log, in this order."""
 
 
-class _Event(NamedTuple):
-    """Something to be taken in at a place of the log: `index` in the block, then by kind and by `order`."""
+LAYOUT = 2
+"""Number of the layout of a snapshot: another one is refused, and the log is replayed instead."""
 
-    index: int
+
+class _Event(NamedTuple):
+    """Something to be taken in at a place of the log: `place` in the block, then by kind and by `order`."""
+
+    place: int
     kind: int
     order: tuple[Any, ...]
     what: Any
@@ -84,7 +89,9 @@ class WatchShard:
         self._tick_s = 0
         self._known: set[str] = set()
         states: dict[str, Any] = {}
-        if isinstance(state, dict):
+        if state is not None:
+            _check_layout(state)
+            assert isinstance(state, dict)
             self.slots.resume(state["slots"])
             self.tree.resume(state["tree"])
             self.incidents.resume(state["incidents"])
@@ -95,6 +102,7 @@ class WatchShard:
     def snapshot(self) -> object:
         """Copy of the state; pickles."""
         return {
+            "layout": LAYOUT,
             "slots": self.slots.snapshot(),
             "tree": self.tree.snapshot(),
             "incidents": self.incidents.snapshot(),
@@ -127,7 +135,7 @@ class WatchShard:
             self.slots, limits(self.slots, self.settings), self.clocks["now_s"], np.array(list(clocks))
         )
         for back in backs:
-            events.append(_Event(back.index, HEARD, (back.slot,), back))
+            events.append(_Event(back.place, HEARD, (back.slot,), back))
         for quiet in quiets:
             clock = clocks[int(self.slots.facts["enterprise"][quiet.slot])]
             place = int(clock.places[clock.reach(quiet.deadline_s)])
@@ -161,7 +169,12 @@ class WatchShard:
         self.catalogue.take(notice, position)
         if isinstance(notice, PointNotice):
             key = notice.value.enterprise, notice.value.point
-            self.slots.learn(self.slots.slot(key), self.catalogue.points[key])
+            slot = self.slots.slot(key)
+            self.slots.learn(slot, self.catalogue.points[key])
+            self.clocks.fit(len(self.slots.enterprises))
+            now_s = int(self.clocks["now_s"][self.slots.facts["enterprise"][slot]])
+            if self.slots.facts["valid_to_s"][slot] <= now_s:
+                self.incidents.retire(slot, Moment(position, now_s))
         elif isinstance(notice, WiringNotice):
             self.tree.wire(notice)
 
@@ -215,7 +228,7 @@ class WatchShard:
         for event in events:
             number = self._enterprise_of(event)
             clock = clocks[number]
-            at = int(np.searchsorted(clock.places, event.index))
+            at = int(np.searchsorted(clock.places, event.place))
             until = event.order[0] if event.kind == OVERDUE else int(clock.clock_s[at])
             self.incidents.fire(self.slots.enterprises[number], until, clock.after(done[number]))
             self._take_in(event, clock.moment(at))
@@ -238,7 +251,8 @@ class WatchShard:
         elif isinstance(event.what, Sighting):
             self.incidents.find(event.what, moment)
         else:
-            self._refuse(*event.what, moment)
+            refused, last = event.what
+            self._refuse(refused, last, moment)
 
     def _refuse(self, refused: Refusals, last: Moment, moment: Moment) -> None:
         """What was refused speaks of its point, or of the enterprise where the point is not known."""
@@ -335,3 +349,13 @@ class WatchShard:
             self.incidents.fall_silent(quiet, moment)
         self.incidents.fire(code, moment.clock_s, lambda _: moment)
         return moment
+
+
+def _check_layout(state: object) -> None:
+    """Refuse a snapshot of another layout: nothing in it could be trusted, and the log says it all again."""
+    found = state.get("layout", 1) if isinstance(state, dict) else None
+    if found != LAYOUT:
+        raise LogRefused(
+            f"the recovery store holds a state of the watch of layout {found}, this version reads {LAYOUT}; "
+            "stop the flow, remove its folder below recovery and start it again: it replays the log to the same rows"
+        )

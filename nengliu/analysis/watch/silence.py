@@ -28,7 +28,7 @@ class Back(NamedTuple):
     """A point is heard again."""
 
     slot: int
-    index: int
+    place: int
     clock_s: int
     at_ms: int
 

@@ -9,7 +9,7 @@ Source: domain.md 6.2, M3, M4 and the second half of C7; data.md 5d (last-value 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,16 @@ class _Stand:
     caught: Bools
 
 
+class _Rests(NamedTuple):
+    """Standstills that ended, per row of a walk, as `_fixed` keeps them; rows that may be faults, and catch-ups."""
+
+    ended: Ints
+    due: Ints
+    usual: Ints
+    flags: Ints
+    candidates: Ints
+
+
 class StandstillLogic:
     """State: per point its rests, its habits and how long it stands; per enterprise how long most of it ran."""
 
@@ -91,7 +101,7 @@ class StandstillLogic:
         )
         self.witness, self.habit, self.rates = Witness(settings), Habit(), Rates()
         self._last: tuple[Sweep, _Stand] | None = None
-        self._stores = self.points, self.witness, self.habit, self.rates.state
+        self._stores: tuple[Any, ...] = self.points, self.witness, self.habit, self.rates.state
         for store, state in zip(self._stores, resume or (), strict=False):
             store.resume(state)
 
@@ -133,48 +143,43 @@ class StandstillLogic:
         return self._last[1]
 
     def _work_out(self, sweep: Sweep) -> _Stand:
-        walk = sweep.walk
+        walk, start = sweep.walk, starts_of(sweep.walk.slot)
         self.points.fit(len(sweep.slots))
-        start = starts_of(walk.slot)
-        slots = walk.slot[start]
         active, running = self.witness.look(sweep)
         due_now, idle = self.habit.look(walk, len(sweep.slots))
         expected = due_now & walk.came
-        passed = active - _before(active, start, self.points["active"][slots])
+        passed = active - _before(active, start, self.points["active"][walk.slot[start]])
         due, before = self._stood("due", walk, np.where(expected, passed, 0))
         usual, _ = self._stood("usual", walk, np.where(expected, walk.at_ms - walk.before_ms, 0))
         anchor = shown(np.arange(len(walk.slot)), walk.stays, start, np.full(len(start), -1))
         ends = walk.came & ~walk.stays & (walk.since_ms < walk.before_ms)
+        candidates = self._candidates(sweep, ends, _before(anchor, start, np.full(len(start), -1)))
         ended = np.where(ends & (due > 0), self._fixed(np.maximum(due, 1), walk.at_ms), NEVER)
-        rank = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(walk.slot))))
-        amount = amounts(sweep, walk)
-        bound = allowance(sweep, walk, self.settings.over_rated)
-        self.rates.fit(sweep, np.where(walk.came & (amount > 0) & (amount <= bound), amount, 0))
-        candidates = self._candidates(
-            sweep, ends, _before(anchor, start, np.full(len(start), -1)), amount, bound
-        )
         limit = self._limit(sweep, idle)
-        flags = np.flatnonzero((ended >= 0) & (due >= limit))
-        told, kept = np.full(len(walk.slot), NEVER), ended
-        while (
-            True
-        ):  # what was no rest makes the next one unusual, and what comes regularly is one: from front to back
-            rest = running_max(rank, _before(kept, start, self.points["rest"][slots]))
-            caught = self._unusual(walk, usual, candidates, rest)
-            flagged = flags[
-                due[flags] > self.settings.rest_factor * self._left(rest[flags], walk.at_ms[flags])
-            ]
-            told = np.full(len(walk.slot), NEVER)
-            told[flagged] = walk.at_ms[flagged]
-            before_told = running_max(rank, _before(told, start, self.points["told"][slots]))
-            once = (told >= 0) & ((before_told < 0) | (told - before_told > self.settings.rest_again_s * 1000))
-            again = np.where(caught | once, NEVER, ended)
-            if np.array_equal(again, kept):
-                break
-            kept = again
-        told = np.maximum(told, before_told)
+        rests = _Rests(ended, due, usual, np.flatnonzero((ended >= 0) & (due >= limit)), candidates)
+        kept, rest, told, caught = self._sort_out(walk, rests)
         now = running & expected
         return _Stand(due, before, usual, limit, active, now, anchor, kept, rest, told, caught)
+
+    def _sort_out(self, walk: Walk, rests: _Rests) -> tuple[Ints, Ints, Ints, Bools]:
+        """Tell rests from faults: what was no rest makes the next one unusual, and what comes regularly is one."""
+        start, far = starts_of(walk.slot), self.settings.rest_again_s * 1000
+        slots = walk.slot[start]
+        rank = np.repeat(np.arange(len(start)), np.diff(np.append(start, len(walk.slot))))
+        flags, kept = rests.flags, rests.ended
+        while True:  # from front to back: each round settles at least one more of each point
+            rest = running_max(rank, _before(kept, start, self.points["rest"][slots]))
+            caught = self._unusual(walk, rests.usual, rests.candidates, rest)
+            left = self._left(rest[flags], walk.at_ms[flags])
+            flagged = flags[rests.due[flags] > self.settings.rest_factor * left]
+            told = np.full(len(walk.slot), NEVER)
+            told[flagged] = walk.at_ms[flagged]
+            before = running_max(rank, _before(told, start, self.points["told"][slots]))
+            once = (told >= 0) & ((before < 0) | (told - before > far))
+            again = np.where(caught | once, NEVER, rests.ended)
+            if np.array_equal(again, kept):
+                return kept, rest, np.maximum(told, before), caught
+            kept = again
 
     def _stood(self, name: str, walk: Walk, more: Ints) -> tuple[Ints, Ints]:
         """Sum of `more` since each row's value was shown first, at the row (before it moves on) and before it."""
@@ -223,12 +228,14 @@ class StandstillLogic:
                 found.append(_findings(evidence, walk, some, walk.since_ms[some], values, word))
         return found
 
-    def _candidates(self, sweep: Sweep, ends: Bools, anchor: Ints, amount: Ints, bound: Floats) -> Ints:
+    def _candidates(self, sweep: Sweep, ends: Bools, anchor: Ints) -> Ints:
         """Steps after a standstill that bring about what was used meanwhile, rather than one interval's use.
 
         The limit lies between the two, as a geometric mean, and at a share of all that is due.
         """
         walk, facts = sweep.walk, sweep.slots.facts
+        amount, bound = amounts(sweep, walk), allowance(sweep, walk, self.settings.over_rated)
+        self.rates.fit(sweep, np.where(walk.came & (amount > 0) & (amount <= bound), amount, 0))
         interval_ms = facts["interval_s"][walk.slot] * 1000
         stood = walk.before_ms - walk.since_ms
         most_ms = self.settings.cached_intervals * interval_ms
@@ -239,7 +246,7 @@ class StandstillLogic:
         whole, single = walk.at_ms[rows] - walk.since_ms[rows], walk.at_ms[rows] - walk.before_ms[rows]
         due = np.maximum(np.sqrt(whole.astype(float) * single), whole * self.settings.cached_share)
         enough = (amount[rows] >= rate * due) & (amount[rows] > facts["worth"][walk.slot[rows]])
-        return rows[enough & (rate > 0) & (amount[rows] <= bound[rows])]
+        return np.asarray(rows[enough & (rate > 0) & (amount[rows] <= bound[rows])])
 
     def _unusual(self, walk: Walk, usual: Ints, rows: Ints, rest: Ints) -> Bools:
         """Those of the rows whose point does not rest so long by nature."""
@@ -269,7 +276,12 @@ def _caught_up(walk: Walk, amount: Ints, caught: Bools) -> Findings:
 
 
 def _findings(
-    evidence: Evidence, walk: Walk, rows: Ints, since_ms: Ints, values: dict[str, Ints], word: Word = Word.OPENS
+    evidence: Evidence,
+    walk: Walk,
+    rows: Ints,
+    since_ms: Ints,
+    values: dict[str, Ints],
+    word: Word = Word.OPENS,
 ) -> Findings:
-    slot, index, clock_s, at_ms = (column[rows] for column in (walk.slot, walk.index, walk.clock_s, walk.at_ms))
-    return Findings(evidence, slot, index, clock_s, at_ms, since_ms, values, word)
+    index, clock_s, at_ms = walk.index[rows], walk.clock_s[rows], walk.at_ms[rows]
+    return Findings(evidence, walk.slot[rows], index, clock_s, at_ms, since_ms, values, word)

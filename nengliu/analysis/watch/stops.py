@@ -1,8 +1,8 @@
 """Stops: registers that stand are looked at together, so that a shift's end or a frozen line is not an alarm per meter.
 
-What stands waits until nothing begins or ends to stand for a while.  A plant that stops in stages goes on
-until most of it stands and nobody speaks any more; one that starts in stages, until it runs: both leave
-nothing behind.  What is left then is one incident at the line or collector most of whose meters it is, or one per meter.
+What stands waits until nothing begins or ends to stand for a while.  A plant that stops in stages goes on until
+most of it stands and nobody speaks any more; one that starts in stages, until it runs: both leave nothing
+behind.  What is left is one incident of the line or collector most of whose meters stand, or one per meter.
 
 Source: domain.md 6.2, M3; TC 4.5.12 with its comment (one cause, one alarm).
 """
@@ -10,11 +10,10 @@ Source: domain.md 6.2, M3; TC 4.5.12 with its comment (one cause, one alarm).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from nengliu.analysis.watch.detector import Word
 from nengliu.analysis.watch.incident import Moment
-from nengliu.analysis.watch.lives import Lives, Sighting
+from nengliu.analysis.watch.lives import Lives, Sighting, Stop
 from nengliu.analysis.watch.slots import NEVER
 from nengliu.analysis.watch.tree import Node
 from nengliu.domain.causes import CauseClass, Evidence
@@ -22,29 +21,6 @@ from nengliu.domain.causes import CauseClass, Evidence
 STANDS = {Evidence.STOOD_STILL, Evidence.VALUE_CONSTANT}
 """Evidence that waits here."""
 METER = CauseClass.METER
-
-
-@dataclass(slots=True)
-class Stop:
-    """Something that stands: what was said of it in all, when first; whether it is long enough, and its neighbours run."""
-
-    sighting: Sighting
-    known_s: int
-    full: bool = False
-    runs: bool = True
-
-    @property
-    def last_s(self) -> int:
-        """The clock when it was said last."""
-        return self.sighting.last.clock_s
-
-    def add(self, more: Sighting) -> None:
-        """Take one more sighting in."""
-        mine = self.sighting
-        until_ms, count = max(mine.until_ms, more.until_ms), mine.count + more.count
-        self.sighting = mine._replace(until_ms=until_ms, last=max(mine.last, more.last), count=count)
-        self.full |= more.word is Word.OPENS
-        self.runs = True
 
 
 class Stops(Lives):
@@ -84,7 +60,9 @@ class Stops(Lives):
         changed = max(stop.known_s if self._stands(stop, moment) else self._left_s(stop) for stop in stops)
         quiet_s = changed + round(self.settings.settle_intervals * interval)
         latest_s = min(stop.known_s for stop in stops) + self.settings.settle_most_intervals * interval
-        self.set_timer(enterprise, max(min(quiet_s, latest_s), moment.clock_s + 1), "settled", enterprise, evidence)
+        self.set_timer(
+            enterprise, max(min(quiet_s, latest_s), moment.clock_s + 1), "settled", enterprise, evidence
+        )
 
     def _on_settled(self, moment: Moment, enterprise: str, evidence: Evidence) -> None:
         stops = self.stops.get((enterprise, evidence), {})
@@ -113,7 +91,11 @@ class Stops(Lives):
         left = {self.tree.leaf(stop.sighting.slot): stop.sighting for stop in stops}
         left = {leaf: one for leaf, one in left.items() if not self.without_power(one.slot)}
         most, many = self.settings.share_of_parent, self.settings.share_of_crowd
-        for above, share in ((0, most), (1, most), (0, many)):  # most of a collector, of a line, many of a collector
+        for above, share in (
+            (0, most),
+            (1, most),
+            (0, many),
+        ):  # most of a collector, of a line, many of a collector
             chains = [self.tree.chain(one.slot) for one in left.values()]
             for node in sorted({chain[above] for chain in chains if len(chain) > above}):
                 mine = [leaf for leaf, one in sorted(left.items()) if node in self.tree.chain(one.slot)]
@@ -129,8 +111,8 @@ class Stops(Lives):
         return stop.last_s + self._interval(stop)
 
     def _stands(self, stop: Stop, moment: Moment) -> bool:
-        """Whether it was said a short while ago."""
-        return moment.clock_s <= stop.last_s + self.settings.resting_intervals * self._interval(stop)
+        """Whether its newest reading said so; half an interval is for jitter."""
+        return 2 * (moment.clock_s - stop.last_s) <= 3 * self._interval(stop)
 
     # power
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,7 +102,8 @@ class Walk:
     def span_ms(self) -> Ints:
         """Time a step may have taken [ms]: since the register moved last, or by the receipts if that is longer."""
         waited = np.where(self.before_clock_s >= 0, self.clock_s - self.before_clock_s, 0)
-        return np.maximum(self.at_ms - np.minimum(self.since_ms, self.before_ms), waited * 1000)
+        since_ms = np.minimum(self.since_ms, self.before_ms)
+        return np.asarray(np.maximum(self.at_ms - since_ms, waited * 1000))
 
     def last(self) -> Index:
         """Place of each slot's last row."""
@@ -195,7 +197,7 @@ def sweep_of(stream: Stream, slots: SlotTable, numbers: Slots) -> Sweep:
     place = order[index]
     origin = block.origin[place]
     timed = (origin != Origin.FILE) & (origin != Origin.MANUAL)
-    columns = {
+    columns: dict[str, Any] = {
         "slot": slot[index],
         "at_ms": block.read_at_ms[place],
         "ticks": block.ticks[place],
@@ -229,7 +231,7 @@ def _by_slot(slot: Slots, size: int) -> Index:
     return np.argsort(narrow, kind="stable")
 
 
-def _walk(slots: SlotTable, columns: dict[str, npt.NDArray[np.int64]]) -> Walk:
+def _walk(slots: SlotTable, columns: dict[str, Any]) -> Walk:
     slot = columns["slot"]
     first = starts_of(slot)
     trail = {name: slots.trail[name][slot[first]] for name in ("at_ms", "ticks", "clock_s")}
@@ -290,7 +292,7 @@ def _changed(slots: SlotTable, slot: Slots, before_ms: Ints, at_ms: Ints) -> Boo
     return changed
 
 
-def _delta(slots: SlotTable, kept: dict[str, npt.NDArray[np.int64]], before: Ints) -> Ints:
+def _delta(slots: SlotTable, kept: dict[str, Any], before: Ints) -> Ints:
     kind, modulus = slots.facts["kind"][kept["slot"]], slots.facts["modulus"][kept["slot"]]
     delta = np.where(kind == PERIOD, kept["ticks"], kept["ticks"] - before)
     down = np.flatnonzero((kind == COUNTER) & (delta < 0) & (modulus > 0))

@@ -41,8 +41,10 @@ class _Cells(NamedTuple):
         Registers that moved and that stood there.
     length_ms : int64 (c,)
         Time since the cell before.
+    broke : int64 (c,)
+        The newest cell up to here in which most stood.
     ran : bool (c,)
-        Most registers moved in the cell before.
+        Most registers moved in the cell before, and had for a while.
     active : int64 (c,)
         How long most had run when the cell began [ms].
     """
@@ -52,6 +54,7 @@ class _Cells(NamedTuple):
     moved: Ints
     stood: Ints
     length_ms: Ints
+    broke: Ints
     ran: Bools
     active: Ints
 
@@ -68,6 +71,7 @@ class Witness:
             moved=("i8", 0),
             stood=("i8", 0),
             length_ms=("i8", 0),
+            broke=("i8", NEVER),
             ran=("?", False),
             active=("i8", 0),
         )
@@ -99,7 +103,7 @@ class Witness:
         top = running_max(sweep.lane_rank, top)
         key = (sweep.lane_rank << TIME_BITS) + top + 1
         counted = []
-        self._newest = []
+        self._newest: list[tuple[str, Slots, Ints]] = []
         for name, mask in (("moved", speaks & (walk.delta != 0)), ("stood", stands)):
             rows = self._first_of(name, sweep, np.flatnonzero(mask), cell)
             counted.append(key[lane[rows[cell[rows] == top[lane[rows]]]]])
@@ -116,7 +120,7 @@ class Witness:
         last = np.append(starts_of(cells.rank)[1:], len(cells.rank)) - 1
         numbers = self._enterprises
         self.plants["cell"][numbers] = (cells.key[last] & ((1 << TIME_BITS) - 1)) - 1
-        for name in ("moved", "stood", "length_ms", "ran", "active"):
+        for name in ("moved", "stood", "length_ms", "broke", "ran", "active"):
             self.plants[name][numbers] = getattr(cells, name)[last]
 
     def _first_of(self, name: str, sweep: Sweep, rows: npt.NDArray[np.intp], cell: Ints) -> Ints:
@@ -128,7 +132,7 @@ class Witness:
         before[start] = self.points[name][slot[start]]
         last = np.append(start[1:], len(rows)) - 1 if len(rows) else start
         self._newest.append((name, slot[last], cell[rows[last]]))
-        return rows[cell[rows] != before]
+        return np.asarray(rows[cell[rows] != before])
 
     def _cells(self, keys: Ints, counted: list[Ints], numbers: Slots) -> _Cells:
         """Lay the cells of a sweep behind those of the state, with what was counted in them."""
@@ -148,10 +152,15 @@ class Witness:
         length[unborn[unborn + 1 < len(key)] + 1] = CELL_MS
         length[first] = before["length_ms"]
         runs = (moved > 0) & (moved >= self.settings.share_of_parent * (moved + stood - 1))
+        cell = key - (rank << TIME_BITS) - 1
+        broke = np.where((stood > 0) & ~runs, cell, NEVER)
+        broke[first] = np.maximum(broke[first], before["broke"])
+        broke = running_max(rank, broke)
+        runs &= (broke < 0) | ((cell - broke) * CELL_MS > self.settings.start_s * 1000)
         ran = np.append(False, runs[:-1])
         ran[first] = before["ran"]
         more = np.append(0, (runs * length)[:-1])
         more[first] = 0
         total = np.cumsum(more)
         active = total + np.repeat(before["active"] - total[first], np.diff(np.append(first, len(key))))
-        return _Cells(key, rank, moved, stood, length, ran, active)
+        return _Cells(key, rank, moved, stood, length, broke, ran, active)

@@ -7,7 +7,7 @@
 --   raised_at, cleared_at, updated_at, acknowledged_at, acknowledged_by, closed_at, closed_by, comment, evidence,
 --   count, revision, total
 -- region, industry: prefixes.  state: open (neither closed nor shelved), shelved, all, or a state; a shelved one stands in
--- no other list than shelved and all.  newest: 1 for the newest first.  now: 0 for the current time.  total: all rows.
+-- no other list than shelved and all.  point_name: of its point, or of the only one that is folded under it.  newest: 1 for the newest first.  now: 0 for the current time.  total: all rows.
 WITH
     if({now:Int64} = 0, now64(3), fromUnixTimestamp64Milli({now:Int64})) AS asked_at,
     units AS ({part(narrowed)}),
@@ -16,13 +16,15 @@ WITH
         FROM point WHERE {scope} GROUP BY enterprise, point
     ),
     known AS (
-        SELECT *, state != 'closed' AND shelved_until > asked_at AS shelved FROM incident FINAL
+        SELECT *, state != 'closed' AND shelved_until > asked_at AS shelved,
+            if(point = '' AND length(members) = 1, members[1], point) AS meant
+        FROM incident FINAL
         WHERE {scope} AND ({incident:String} = '' OR incident = {incident:String})
             AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
             AND ({class:String} = '' OR class = {class:String})
             AND ({cause:UInt64} = 0 OR cause = {cause:UInt64})
     )
-SELECT i.incident AS incident, enterprise, u.name AS name, u.name_en AS name_en, u.region AS region,
+SELECT i.incident AS incident, i.enterprise AS enterprise, u.name AS name, u.name_en AS name_en, u.region AS region,
     u.industry AS industry, u.simulated AS simulated, i.class AS class, i.cause AS cause, i.severity AS severity,
     i.state AS state, i.shelved AS shelved,
     if(i.shelved_until = 0, NULL, toDateTime64(i.shelved_until, 3, 'Asia/Shanghai')) AS shelved_until,
@@ -38,12 +40,12 @@ SELECT i.incident AS incident, enterprise, u.name AS name, u.name_en AS name_en,
     i.revision AS revision, count() OVER () AS total
 FROM known AS i
 INNER JOIN units AS u USING (enterprise)
-LEFT JOIN named AS p USING (enterprise, point)
+LEFT JOIN named AS p ON i.enterprise = p.enterprise AND i.meant = p.point
 WHERE multiIf({state:String} = 'all', true, {state:String} = 'open', i.state != 'closed' AND NOT i.shelved,
         {state:String} = 'shelved', i.shelved, i.state = {state:String} AND NOT i.shelved)
     AND ({text:String} = '' OR arrayExists(
         word -> positionCaseInsensitiveUTF8(word, {text:String}) > 0,
-        [u.name, u.name_en, enterprise, i.incident, i.source, i.line, i.meter, i.point, p.point_name, p.point_name_en]
+        [u.name, u.name_en, i.enterprise, i.incident, i.source, i.line, i.meter, i.point, p.point_name, p.point_name_en]
     ))
 ORDER BY if({newest:UInt8} = 1, 0, i.severity), if({newest:UInt8} = 1, -1, 1) * toInt64(i.opened_at), i.incident
 LIMIT {limit:UInt64} OFFSET {offset:UInt64}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from factories import ENTERPRISE, make_point
 from watch.scene import Scene
@@ -61,3 +64,20 @@ def test_picture_shows_every_state() -> None:
     picture = mermaid()
     assert all(cause.name in picture for cause in Cause)
     assert "STUCK --> CACHED_VALUE: CAUGHT_UP" in picture
+
+
+def test_the_picture_in_the_documents_is_the_table() -> None:
+    """Every arrow of the decision record is a row of the table, and no row that changes a cause is missing."""
+    text = (Path(__file__).parents[3] / "docs/decisions/0019-incidents-and-their-causes.md").read_text(
+        "utf-8"
+    )
+    picture = text.split("```mermaid")[1].split("```")[0]
+    groups = {name: words.split(", ") for words, name in re.findall(r'state "([^"]+)" as (\w+)', picture)}
+    drawn = set()
+    for before, after, label in re.findall(r"(\w+) --> (\w+): (.+)", picture):
+        for state in groups.get(before, [before]):
+            for cause in groups.get(after, [after]):
+                own = [OPENERS[Cause[cause]].value]
+                codes = own if label == "its own evidence" else label.upper().replace(" ", "_").split(",_")
+                drawn |= {(Cause[state], Evidence(code), Cause[cause]) for code in codes}
+    assert drawn == {(state, evidence, cause) for state, evidence, cause in ROWS if state is not None}
