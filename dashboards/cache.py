@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache, update_wrapper
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -165,14 +166,17 @@ class Kept(Generic[P, T]):
 
     def _make(self, key: Hashable, mine: Future[T], *args: P.args, **kwargs: P.kwargs) -> None:
         begun_s = clock()
-        try:
+        with ExitStack() as ending:
+            ending.push(lambda _, error, __: self._fail(key, mine, error))
             value = self.function(*args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 - all who wait for it get it
-            self._end(key, mine, None)
-            mine.set_exception(error)
-        else:
             self._end(key, mine, _Made(value, begun_s))
             mine.set_result(value)
+
+    def _fail(self, key: Hashable, mine: Future[T], error: BaseException | None) -> None:
+        """Give all who wait the error that ended the making, if one did."""
+        if error is not None:
+            self._end(key, mine, None)
+            mine.set_exception(error)
 
     def _end(self, key: Hashable, mine: Future[T], made: _Made[T] | None) -> None:
         """Keep what was made, unless it was forgotten meanwhile, and let go of what is too old."""

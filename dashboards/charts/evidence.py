@@ -182,7 +182,7 @@ def _shade(around: Around, ink: Ink) -> Spec:
     return {
         "silent": True,
         "itemStyle": {"color": f"{colour}1A", "borderColor": colour, "borderWidth": edge},
-        "label": {"show": True, "position": "insideTop", "color": colour, "fontSize": 11},
+        "label": {"show": True, "position": "insideTopLeft", "color": colour, "fontSize": 11},
         "data": [[{"xAxis": begin, "name": ink.text("incident.span")}, {"xAxis": end}]],
     }
 

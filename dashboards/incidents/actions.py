@@ -116,11 +116,12 @@ def on_the_way(row: Row) -> Sent | None:
 
 def took_effect(action: str, row: Row) -> bool:
     """Say whether a row shows what an action wanted."""
-    if row["state"] == "closed":
+    state, shelved = str(row["state"]), bool(row["shelved"])
+    if state == "closed":
         return True
     if action == ACKNOWLEDGE:
-        return row["state"] == "active_ack"
-    return action in (SHELVE, UNSHELVE) and bool(row["shelved"]) is (action == SHELVE)
+        return state == "active_ack"
+    return action in (SHELVE, UNSHELVE) and shelved is (action == SHELVE)
 
 
 def is_slow(sent: Sent) -> bool:

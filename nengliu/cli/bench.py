@@ -26,6 +26,7 @@ from nengliu.analysis.intake import IngestShard
 from nengliu.analysis.rollup import WindowShard
 from nengliu.bus import Log, Record
 from nengliu.bus.open import open_log
+from nengliu.cli.bench_watch import measure_watch
 from nengliu.cli.language import examples, say
 from nengliu.domain.points import Column, Enterprise, Kind, Meter, Point, Schema
 from nengliu.errors import InputError
@@ -39,6 +40,8 @@ START_MS = 1_735_660_800_000  # 2025-01-01 00:00 in China
 POINTS = 50
 TIMES_PER_FRAME = 96
 PEER_READINGS = 100_000
+WATCH_DAYS = 30
+"""Days of the province the watch takes in at scale 1: 1.1 million readings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ def bench(scale: float, target: Path | None, bus: str) -> None:
     text = table(results, peer)
     if over_bus is not None:
         text += "\n" + bus_table(results[-1], over_bus)
+    text += "\n\n" + measure_watch(max(2, round(WATCH_DAYS * scale))).line()
     click.echo(text)
     if target is not None:
         write(target, text)

@@ -104,7 +104,8 @@ class Browser:
             "const app=document.querySelector('[data-testid=stApp]');"
             "const idle=app&&app.getAttribute('data-test-script-state')==='notRunning';"
             "const charts=[...document.querySelectorAll('[data-testid=stEChartsChart]')]"
-            ".every(c=>c.querySelector('svg,canvas'));return done&&idle&&charts"
+            ".every(c=>c.querySelector('svg,canvas'));"
+            "const whole=!document.querySelector('[data-testid=stSkeleton]');return done&&idle&&charts&&whole"
         )
         while time.monotonic() < end:
             if self.driver.execute_script(ready, wanted):

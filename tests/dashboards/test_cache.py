@@ -156,8 +156,14 @@ def test_error_reaches_all_who_wait_and_is_not_kept(clock: Clock) -> None:
     for _ in range(2):
         with pytest.raises(StorageError, match="away"):
             give(NORTH)
-    maker.fails = False
-    assert give(NORTH) == ("9901", 3)
+    maker.may_go.clear()
+    with ThreadPoolExecutor(4) as pool:
+        told = [pool.submit(give, NORTH) for _ in range(4)]
+        wait_until(lambda: len(maker.calls) == 3)
+        maker.may_go.set()
+        assert [type(found.exception(SOON_S)) for found in told] == [StorageError] * 4
+    made, maker.fails = len(maker.calls), False
+    assert give(NORTH) == ("9901", made + 1)
 
 
 def test_old_drawing_is_served_while_it_is_renewed_behind_the_readers(clock: Clock) -> None:

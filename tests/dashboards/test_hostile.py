@@ -32,7 +32,7 @@ from tests.dashboards.browser import Browser, calm, missing
 from tests.dashboards.conftest import OPERATOR
 from tests.dashboards.hostile import LONELY, NASTY
 from tests.dashboards.province import GLASS, NEW, STEEL
-from tests.dashboards.serving import enrol, served
+from tests.dashboards.serving import enrol, logged_in, request, served
 from tests.dashboards.watched import DONE, LINE_LOST, SHELVED, STOOD_STILL, UNNAMED
 
 KEYS = [place.key for place in PLACES]
@@ -168,6 +168,20 @@ def test_file_of_an_enterprise_holds_its_own_rows_only(spoilt: Questions) -> Non
     made = sheets.sheet(frame, Wanted(state="all")).frame
     assert set(made["Enterprise code"]) == {GLASS}
     assert sheets.sheet(frame, Wanted(state="all", enterprise=STEEL)).frame.empty
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda v: v[:-3] + "AAA", lambda v: v[: len(v) // 2], lambda v: "x" * 3000]
+)
+@pytest.mark.parametrize("path", [place.path for place in PLACES])
+def test_forged_session_leads_to_the_login(
+    hostile_address: str, path: str, spoil: Callable[[str], str]
+) -> None:
+    """A cookie that was changed, cut or made up opens no page; the way leads to the form and back."""
+    name, _, value = logged_in(hostile_address, "chief").partition("=")
+    answer = request(f"{hostile_address}/{path}", f"{name}={spoil(value)}")
+    assert answer.status == 303
+    assert answer.headers["location"].startswith("/auth/login?next=")
 
 
 # -- addresses -------------------------------------------------------------------------------------------------

@@ -102,8 +102,8 @@ class StandstillLogic:
         self.witness, self.habit, self.rates = Witness(settings), Habit(), Rates()
         self._last: tuple[Sweep, _Stand] | None = None
         self._stores: tuple[Any, ...] = self.points, self.witness, self.habit, self.rates.state
-        for store, state in zip(self._stores, resume or (), strict=False):
-            store.resume(state)
+        for i, state in enumerate(resume or ()):
+            self._stores[i].resume(state)
 
     def snapshot(self) -> object:
         """Copy of the state."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import pickle
 from typing import Any
@@ -15,7 +14,6 @@ from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.watch.settings import WatchSettings
 from nengliu.analysis.watch.shard import WatchShard
 from nengliu.domain.causes import Cause
-from nengliu.domain.links import LinkKind
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Origin, Reason
 from nengliu.errors import LogRefused
@@ -367,123 +365,6 @@ def test_dead_supplies_that_answer_are_a_power_loss() -> None:
     assert scene.only["class"] == "power"
 
 
-# the door and the links
-
-
-@pytest.mark.parametrize(
-    ("point", "reason", "cause", "root"),
-    [
-        ("nobody", Reason.UNKNOWN_POINT, Cause.UNKNOWN_POINT, "enterprise"),
-        ("", Reason.WRONG_ENTERPRISE, Cause.ACCESS, "enterprise"),
-        ("", Reason.CORRUPT, Cause.DAMAGED, "enterprise"),
-        ("a", Reason.WRONG_UNIT, Cause.UNIT, "meter"),
-        ("a", Reason.NEGATIVE_REGISTER, Cause.OVER_RANGE, "meter"),
-    ],
-)
-def test_refusals_speak_of_what_they_name(point: str, reason: Reason, cause: Cause, root: str) -> None:
-    """Of a point, or of the enterprise where none is known."""
-    scene = Scene()
-    scene.send({"point": point, "at": 0, "reason": reason, "verdict": Verdict.REFUSED})
-    assert scene.causes == [(cause, root, (point,) if point else ())]
-
-
-DOWN, UP = LinkKind.METER_DOWN, LinkKind.METER_UP
-A, B = {"line": "l1", "meter": "a"}, {"line": "l1", "meter": "b"}
-TOLD: dict[str, tuple[list[tuple[float, LinkKind, dict[str, str]]], list[tuple[Cause, str, str]]]] = {
-    "a meter is down for good": ([(4, DOWN, A)], [(Cause.METER_SILENT, "meter", "active_unack")]),
-    "it is up again": ([(4, DOWN, A), (5, UP, A)], [(Cause.METER_SILENT, "meter", "cleared_unack")]),
-    "it was down for a moment": (
-        [(4, DOWN, A), (4.1, UP, A)],
-        [(Cause.METER_SILENT, "meter", "cleared_unack")],
-    ),
-    "it comes and goes": (
-        [(4 + i / 15, DOWN if i % 2 == 0 else UP, A) for i in range(20)],
-        [(Cause.METER_SILENT, "meter", "cleared_unack")],
-    ),
-    "meters first, then their line": (
-        [(4, DOWN, A), (4.1, LinkKind.LINE_DOWN, {"line": "l1"}), (4.2, DOWN, B)],
-        [(Cause.LINE_DOWN, "line", "active_unack")],
-    ),
-    "a line told meter by meter": (
-        [(4, DOWN, A), (4.1, DOWN, B)],
-        [(Cause.LINE_DOWN, "line", "active_unack")],
-    ),
-    "and up again meter by meter": (
-        [(4, DOWN, A), (4.1, DOWN, B), (8, UP, A), (8.1, UP, B)],
-        [(Cause.LINE_DOWN, "line", "cleared_unack")],
-    ),
-    "up again but for one": (
-        [(4, DOWN, A), (4.1, DOWN, B), (8, UP, A)],
-        [(Cause.LINE_DOWN, "line", "cleared_unack"), (Cause.METER_SILENT, "meter", "active_unack")],
-    ),
-    "a line is up again": (
-        [(4, LinkKind.LINE_DOWN, {"line": "l1"}), (5, LinkKind.LINE_UP, {"line": "l1"})],
-        [(Cause.LINE_DOWN, "line", "cleared_unack")],
-    ),
-    "a collector stops and starts": (
-        [(4, LinkKind.COLLECTOR_STOPPED, {}), (5, LinkKind.COLLECTOR_STARTED, {})],
-        [(Cause.COLLECTOR_SILENT, "collector", "cleared_unack")],
-    ),
-    "a collector that starts anew says anew what is down": (
-        [(4, DOWN, A), (6, LinkKind.COLLECTOR_STARTED, {})],
-        [(Cause.METER_SILENT, "meter", "cleared_unack")],
-    ),
-}
-
-
-@pytest.mark.parametrize(("events", "expected"), TOLD.values(), ids=TOLD)
-def test_links_begin_and_end_incidents(
-    events: list[tuple[float, LinkKind, dict[str, str]]], expected: list[tuple[Cause, str, str]]
-) -> None:
-    """What a collector tells of its links is one incident for one cause."""
-    scene = Scene()
-    scene.run(0, 4)
-    for at, kind, names in events:
-        scene.link(at, kind, **names)
-    scene.tick(9)
-    found = sorted(scene.rows.values(), key=lambda row: (row["opened_at"], row["incident"]))
-    assert [(row["cause"], row["root"], row["state"]) for row in found] == expected
-
-
-def test_a_meter_that_refuses_is_not_silent_as_well() -> None:
-    """The readings that stay away belong to the refusal."""
-    scene = Scene()
-    scene.run(0, 10)
-    scene.link(10, LinkKind.METER_REFUSES, line="l1", meter="a", reason=Reason.REFUSED)
-    scene.run(10, 20, without="a")
-    assert scene.causes == [(Cause.REFUSES, "meter", ("a",))]
-
-
-def test_the_silence_of_a_point_that_is_retired_ends() -> None:
-    """Somebody declares afterwards that it was taken out."""
-    scene = Scene()
-    scene.run(0, 10)
-    scene.run(10, 20, without="b")
-    assert scene.only["state"] == "active_unack"
-    ended = make_point("b", rated=40_000, meters=(make_meter(modulus=10**8),))
-    scene.take(PointNotice(dataclasses.replace(ended, valid_to_ms=AT_MS + 10 * QUARTER_S * 1000)))
-    assert scene.only["state"] == "cleared_unack"
-
-
-def test_a_state_of_another_layout_is_refused() -> None:
-    """Nothing in it can be trusted, and the log says everything again: the sentence says what to do."""
-    scene = Scene()
-    state = scene.shard.snapshot()
-    assert isinstance(state, dict)
-    for other in (state | {"layout": 1}, {k: v for k, v in state.items() if k != "layout"}, [1]):
-        with pytest.raises(LogRefused, match="remove its folder"):
-            WatchShard(Catalogue(), state=other)
-
-
-def test_a_meter_that_refuses_is_a_matter_of_its_set_up() -> None:
-    """REFUSES belongs to the configuration."""
-    scene = Scene()
-    scene.link(1, LinkKind.METER_REFUSES, line="l1", meter="a", reason=Reason.REFUSED)
-    assert scene.only["class"] == "configuration"
-    scene.link(2, LinkKind.METER_UP, line="l1", meter="a")
-    assert scene.only["state"] == "cleared_unack"
-
-
 def test_imports_and_typed_values_say_nothing_of_the_way() -> None:
     """A file of last year is neither late nor silent, and its jump is found."""
     scene = Scene()
@@ -552,6 +433,16 @@ def test_a_snapshot_is_a_copy_and_goes_on() -> None:
     assert pickle.dumps(state) == kept
     assert resumed.rows.items() <= scene.rows.items()
     assert len(resumed.rows) == 2
+
+
+def test_a_state_of_another_layout_is_refused() -> None:
+    """Nothing in it can be trusted, and the log says everything again: the sentence says what to do."""
+    scene = Scene()
+    state = scene.shard.snapshot()
+    assert isinstance(state, dict)
+    for other in (state | {"layout": 1}, {k: v for k, v in state.items() if k != "layout"}, [1]):
+        with pytest.raises(LogRefused, match="remove its folder"):
+            WatchShard(Catalogue(), state=other)
 
 
 def test_rows_say_what_was_seen_in_words_with_units() -> None:
