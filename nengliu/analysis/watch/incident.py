@@ -98,7 +98,7 @@ def name_of(root: Node, position: int, track: str) -> str:
     """Sixteen hex digits: a function of the root, the class it began with and the position of the first evidence.
 
     >>> name_of(Node("meter", "91320000MA1EXAMPL3", "gw", "l", "m"), 7, "link")
-    'a'
+    '96fce8f4ac6e5282'
     """
     return hashlib.sha256("|".join((*root, str(position), track)).encode()).hexdigest()[:16]
 
