@@ -22,6 +22,7 @@ ACKNOWLEDGE, SHELVE, UNSHELVE, CLOSE = "acknowledge", "shelve", "unshelve", "clo
 MAY = {
     "operator": (ACKNOWLEDGE, SHELVE, UNSHELVE, CLOSE),
     "enforcement": (ACKNOWLEDGE, SHELVE, UNSHELVE, CLOSE),
+    "enterprise": (ACKNOWLEDGE,),
 }
 HOURS = (
     1,

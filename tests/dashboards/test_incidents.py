@@ -382,7 +382,8 @@ def test_action_on_its_way_is_forgotten_when_the_row_shows_it() -> None:
         ("operator", "active_ack", True, ("unshelve", "close")),
         ("operator", "cleared_unack", False, ("acknowledge", "close")),
         ("operator", "closed", False, ()),
-        ("enterprise", "active_unack", False, ()),
+        ("enterprise", "active_unack", False, ("acknowledge",)),
+        ("enterprise", "active_ack", False, ()),
         ("analyst", "active_unack", False, ()),
         ("nobody", "active_unack", False, ()),
     ],
@@ -390,7 +391,7 @@ def test_action_on_its_way_is_forgotten_when_the_row_shows_it() -> None:
 def test_role_and_state_say_what_may_be_done(
     role: str, state: str, shelved: bool, expected: tuple[str, ...]
 ) -> None:
-    """Enforcement and operator do all that fits the state; an enterprise and an analyst look on."""
+    """Enforcement and operator do all that fits the state, an enterprise acknowledges, an analyst looks on."""
     assert actions.allowed(role, row(state=state, shelved=shelved)) == expected
 
 
@@ -398,10 +399,10 @@ def test_action_nobody_may_take_is_refused_where_it_is_sent(
     watch: Questions, log_home: Settings, audited: list[tuple[str, str, str]], reading_as: Says
 ) -> None:
     """The role is asked again when something is sent; a reason and an end are needed to shelve."""
-    for onlooker in (ANALYST, GLASSMAKER):
-        reading_as(onlooker)
+    for reader, action in ((ANALYST, "acknowledge"), (GLASSMAKER, "close")):
+        reading_as(reader)
         with pytest.raises(InputError, match="may not"):
-            actions.send(row(), "acknowledge")
+            actions.send(row(), action, "done")
     reading_as(ENFORCER)
     with pytest.raises(InputError, match="reason"):
         actions.send(row(), "shelve", "  ", 8)

@@ -48,7 +48,7 @@ def _unshelve(notice: ActionNotice, incident: Incident, incidents: Incidents, mo
 def _close(notice: ActionNotice, incident: Incident, incidents: Incidents, moment: Moment) -> None:
     incident.comment = notice.reason or incident.comment
     incidents.release(incident)
-    incidents.close(incident, moment, notice.by)
+    incidents.close(incident, moment, notice.by, reason=notice.reason)
 
 
 _DO: dict[str, Callable[[ActionNotice, Incident, Incidents, Moment], None]] = {

@@ -51,7 +51,7 @@ def _begin(root: Node, event: LinkEvent, incidents: Incidents, moment: Moment) -
     parent = incidents.silent(_parents(root))
     if parent is not None and track is LINK:
         incidents.see(parent.root, LINK, seen, moment)
-    elif evidence is Evidence.METER_DOWN:
+    elif evidence in (Evidence.METER_DOWN, Evidence.ANSWER_DAMAGED):
         incidents.fall_down(root, seen, moment)
     else:
         incidents.see(root, track, seen, moment, [token_of(track, root)])

@@ -255,10 +255,12 @@ class Lives:
             self.close(incident, moment, "", fold=True)
         self._touch(incident, moment)
 
-    def close(self, incident: Incident, moment: Moment, by: str, *, fold: bool = False) -> None:
+    def close(
+        self, incident: Incident, moment: Moment, by: str, *, reason: str = "", fold: bool = False
+    ) -> None:
         """Nothing more is to be done about it; with `fold` the same evidence may still begin it again."""
         incident.closed_s, incident.closed_by = moment.clock_s, by
-        self._say(incident, "closed", moment, {}, by)
+        self._say(incident, "closed", moment, {"reason": reason} if reason else {}, by)
         self._touch(incident, moment)
         if not fold:
             self._leave(incident)

@@ -1,4 +1,4 @@
-"""Outages a collector tells of: a meter that is down waits for the others, because a cut line is told meter by meter.
+"""Outages a collector tells of: a meter that is down waits for the others, because its line is told meter by meter.
 
 Source: docs/decisions/0015; domain.md 6.2, C2 and C3.
 """
@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 
 from nengliu.analysis.watch.incident import Incident, Moment
-from nengliu.analysis.watch.lives import SILENT, Lives, Sighting
+from nengliu.analysis.watch.lives import LASTS, SILENT, Lives, Sighting
 from nengliu.analysis.watch.slots import NEVER
 from nengliu.analysis.watch.tree import Node, Tree
 from nengliu.domain.causes import CauseClass, Evidence
@@ -41,8 +41,13 @@ def root_of(token: str) -> Node:
     return Node(*words[2].split("|")) if words[0] == "told" else Node("", "")
 
 
+def _last(seen: list[Sighting]) -> Evidence:
+    """What was told last of a meter that waits; of one that waits since its line came again, that it is down."""
+    return seen[-1].evidence if seen else Evidence.METER_DOWN
+
+
 class Outages(Lives):
-    """Meters that are down and not yet an incident, and what a silent parent explains; see the head of this file."""
+    """Meters that are down or damaged and no incident yet, and what a parent explains; see the head of this file."""
 
     def silent(self, chain: Iterable[Node]) -> Incident | None:
         """The incident that says of the first of these nodes that nothing comes, or that it refuses to answer."""
@@ -54,7 +59,8 @@ class Outages(Lives):
         return None
 
     def absorb(self, parent: Incident, moment: Moment, children: Iterable[str] = ()) -> None:
-        """Let a silent parent explain what its children's incidents say: they end in it."""
+        """Let a parent explain its children's silence, and what else lasts there as it does here: they end in it."""
+        explained = SILENT | (parent.seen.keys() & LASTS)
         below = {
             root
             for slot in self.tree.below(parent.root).tolist()
@@ -69,7 +75,7 @@ class Outages(Lives):
             if (
                 child is None
                 or not child.active
-                or not child.seen.keys() & SILENT
+                or not child.seen.keys() & explained
                 or child.root.kind == "collector"
             ):
                 continue
@@ -80,19 +86,21 @@ class Outages(Lives):
             self.close(child, moment, "")
 
     def fall_down(self, root: Node, seen: list[Sighting], moment: Moment) -> None:
-        """A meter is down: it waits a little, unless its incident goes on."""
+        """A meter is down or damaged: it waits a little, unless its incident goes on."""
         incident = self.standing(root, LINK)
         if incident is not None:
             self.see(root, LINK, seen, moment, [token_of(LINK, root)])
-        elif root not in self.down:
+        elif root in self.down:
+            self.down[root] += seen
+        else:
             self.down[root] = seen
             self.set_timer(root.enterprise, moment.clock_s + self.settings.down_patience_s, "down", root)
 
     def rise(self, root: Node, moment: Moment) -> None:
         """Something is up again: what was down there only for a moment becomes an incident that ends at once."""
-        seen = self.down.pop(root, None)
-        if seen:
-            self.see(root, LINK, seen, moment, [token_of(LINK, root)])
+        if self.down.get(root):
+            self._on_down(moment, root)
+        self.down.pop(root, None)
 
     def retire(self, slot: int, moment: Moment) -> None:
         """A point is due no more: its silence is no incident."""
@@ -137,7 +145,7 @@ class Outages(Lives):
         self.absorb(incident, moment)
 
     def _on_down(self, moment: Moment, root: Node) -> None:
-        """Its patience is over: the line is down if most of its meters are."""
+        """Its patience is over: the line is down, or damages, if most of its meters say so."""
         if root not in self.down:
             return
         line = Node("line", root.enterprise, root.source, root.line)
@@ -146,20 +154,23 @@ class Outages(Lives):
         if parent is not None:
             self.see(parent.root, LINK, seen, moment)
             return
-        mates = {node for node in self.down if self._under(node, line)}
-        mates |= {node for node, track in self.by_root if self._is_down(node, track, line)}
+        evidence = _last(seen)
+        mates = {node for node in self.down if _last(self.down[node]) is evidence and self._under(node, line)}
+        mates |= {node for node, track in self.by_root if self._shows(evidence, node, track, line)}
         most = math.ceil(self.settings.share_of_parent * self.tree.leaves(line))
         if len(mates) + 1 < max(2, most) or not most:
             self.see(root, LINK, seen, moment, [token_of(LINK, root)])
             return
-        points = {"points": str(sum(len(self.tree.below(node)) for node in (*mates, root)))}
-        seen = [one._replace(evidence=Evidence.LINE_QUIET, parameters=points) for one in seen]
+        if evidence is Evidence.METER_DOWN:
+            points = {"points": str(sum(len(self.tree.below(node)) for node in (*mates, root)))}
+            seen = [one._replace(evidence=Evidence.LINE_QUIET, parameters=points) for one in seen]
         self.see(line, LINK, seen, moment, [token_of(LINK, node) for node in sorted({*mates, root})])
         self.take_down(line, moment)
 
-    def _is_down(self, node: Node, track: str, line: Node) -> bool:
+    def _shows(self, evidence: Evidence, node: Node, track: str, line: Node) -> bool:
+        """Whether a meter of a line is an incident already that shows the evidence."""
         incident = self.standing(node, track)
-        told = incident is not None and incident.active and Evidence.METER_DOWN in incident.seen
+        told = incident is not None and incident.active and evidence in incident.seen
         return told and track == LINK and self._under(node, line)
 
     def _under(self, node: Node, root: Node) -> bool:

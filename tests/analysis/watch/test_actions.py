@@ -76,6 +76,7 @@ def test_a_closed_incident_stays_closed() -> None:
     scene = silent()
     act(scene, "close", 14, reason="known")
     assert (scene.only["state"], scene.only["closed_by"]) == ("closed", "li")
+    assert scene.journal[-1]["parameters"] == '{"reason": "known"}'
     scene.run(20, 22)
     assert scene.said == ["opened", "closed"]
     scene.tick(26)

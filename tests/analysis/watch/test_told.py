@@ -32,7 +32,7 @@ def test_refusals_speak_of_what_they_name(point: str, reason: Reason, cause: Cau
     assert scene.causes == [(cause, root, (point,) if point else ())]
 
 
-DOWN, UP = LinkKind.METER_DOWN, LinkKind.METER_UP
+DOWN, UP, DAMAGED = LinkKind.METER_DOWN, LinkKind.METER_UP, LinkKind.ANSWER_DAMAGED
 A, B = {"line": "l1", "meter": "a"}, {"line": "l1", "meter": "b"}
 TOLD: dict[str, tuple[list[tuple[float, LinkKind, dict[str, str]]], list[tuple[Cause, str, str]]]] = {
     "a meter is down for good": ([(4, DOWN, A)], [(Cause.METER_SILENT, "meter", "active_unack")]),
@@ -60,6 +60,23 @@ TOLD: dict[str, tuple[list[tuple[float, LinkKind, dict[str, str]]], list[tuple[C
     "up again but for one": (
         [(4, DOWN, A), (4.1, DOWN, B), (8, UP, A)],
         [(Cause.LINE_DOWN, "line", "cleared_unack"), (Cause.METER_SILENT, "meter", "active_unack")],
+    ),
+    "answers of one meter are damaged": ([(4, DAMAGED, A)], [(Cause.DAMAGED, "meter", "active_unack")]),
+    "a line that damages": (
+        [(4, DAMAGED, A), (4.1, DAMAGED, B)],
+        [(Cause.DAMAGED, "line", "active_unack")],
+    ),
+    "a line that damages for a moment": (
+        [(4, DAMAGED, A), (4.02, DAMAGED, B), (4.04, UP, A), (4.06, UP, B)],
+        [(Cause.DAMAGED, "line", "cleared_unack")],
+    ),
+    "one is down and then damaged": (
+        [(4, DOWN, A), (4.05, DAMAGED, A)],
+        [(Cause.DAMAGED, "meter", "active_unack")],
+    ),
+    "one is down, another damaged": (
+        [(4, DOWN, A), (4.05, DAMAGED, B)],
+        [(Cause.METER_SILENT, "meter", "active_unack"), (Cause.DAMAGED, "meter", "active_unack")],
     ),
     "a line is up again": (
         [(4, LinkKind.LINE_DOWN, {"line": "l1"}), (5, LinkKind.LINE_UP, {"line": "l1"})],
