@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import threading
 from collections import Counter
@@ -336,7 +337,27 @@ def test_view_of_an_empty_store_is_not_made_ready(monkeypatch: pytest.MonkeyPatc
     )
     monkeypatch.setattr(ready, "places", lambda asker: empty)
     monkeypatch.setattr(ready, "prepare", lambda context: pytest.fail("there is nothing to prepare"))
-    ready.look(NORTH)
+    assert ready.look(NORTH) == ("", 0.0)
+
+
+def test_view_is_looked_at_again_when_it_is_another_or_old(
+    spy: Spy, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new month makes another view of it, at once; the same one is looked at again after its time."""
+    months: list[date] = []
+    monkeypatch.setattr(ready, "prepare", lambda context: months.append(context.filters.month))
+    scope = Scope("analyst", region="99")
+    seen = ready.look(scope)
+    seen = ready.look(scope, *seen)
+    clock.now_s += ready.EVERY_S
+    seen = ready.look(scope, *seen)
+    assert len(months) == 2
+    before = places_of.places(Asker(scope))
+    fewer = before.coverage.assign(last_at=before.coverage["last_at"] - pd.Timedelta(days=62))
+    monkeypatch.setattr(ready, "places", lambda asker: dataclasses.replace(before, coverage=fewer))
+    ready.look(scope, *seen)
+    assert len(months) == 3
+    assert months[2] < months[1]
 
 
 def test_scopes_kept_ready_are_of_those_who_begin_with_the_overview(tmp_path: Path) -> None:
@@ -368,7 +389,7 @@ def test_server_goes_on_looking_while_the_store_is_away(
     """An error is not the end: the next round looks again."""
     accounts, over, looks = Accounts(Settings(home=tmp_path)), threading.Event(), []
 
-    def look(scope: Scope) -> None:
+    def look(scope: Scope, *_: object) -> None:
         looks.append(scope)
         if len(looks) > 2:
             over.set()
@@ -376,7 +397,7 @@ def test_server_goes_on_looking_while_the_store_is_away(
 
     accounts.add(Account("north", "N", Role.ANALYST, region="990100"), "Trial-Barometer-77")
     monkeypatch.setattr(ready, "look", look)
-    monkeypatch.setattr(ready, "EVERY_S", 0.01)
+    monkeypatch.setattr(ready, "GLANCE_S", 0.01)
     ready.attend(accounts, over)
     assert looks == [NORTH] * 3
     accounts.close()
