@@ -20,6 +20,7 @@ from dashboards.charts.base import (
 from dashboards.ui.theme import Theme
 
 ROW = 25  # height of one bar with its gap [px]
+LEVEL = 10  # names that stand side by side; more are slanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ def pareto(names: list[str], shares: list[float], words: tuple[str, str], ink: I
     """
     theme, sums = ink.theme, list(accumulate(shares))
     axis = category_axis(theme, names, gap=True)
-    axis["axisLabel"] |= {"interval": 0, "rotate": 32, "width": 84, "overflow": "truncate", "fontSize": 10}
+    slant = 32 if len(names) > LEVEL else 0
+    axis["axisLabel"] |= {"interval": 0, "rotate": slant, "width": 84, "overflow": "truncate", "fontSize": 10}
     value = value_axis(theme)
     value["axisLabel"]["formatter"] = "{value}%"
     whole = {**value, "max": 100, "interval": 25, "splitLine": {"show": False}}

@@ -105,7 +105,13 @@ QUALITY_DARK = {
 QUIET = ("#6C8EBF", "#82A67D", "#B98E6F", "#9A7FB5", "#5FA3A6", "#C07A8C", "#8A94A6", "#A9A159")
 OTHER = "#8C8C8C"
 # On a dark card these colours of the code list would vanish; same hue, lighter.
-_LIFTED = {"#0B5CAD": "#4A9BE8", "#5B4636": "#A1836A", "#7A5195": "#A67CC4"}
+_LIFTED = {
+    "#0B5CAD": "#4A9BE8",
+    "#5B4636": "#8C6E58",
+    "#A67C52": "#CFA77A",
+    "#7A5195": "#A67CC4",
+    "#3D8C84": "#62B5AC",
+}
 
 
 def theme(dark: bool) -> Theme:
