@@ -76,6 +76,11 @@ def to_date(frame: pd.DataFrame) -> pd.DataFrame:
     return known.set_index("node")
 
 
+def unjudged(frame: pd.DataFrame) -> str:
+    """Say why rows of `budget` carry no deviation: there is no target, or the data do not reach back to New Year."""
+    return "not_whole" if frame["target_tce"].notna().any() else "no_target"
+
+
 def with_grades(frame: pd.DataFrame, on: date) -> pd.DataFrame:
     """Put beside each deviation its grade, 0 where there is none."""
     grades = [grade(None if pd.isna(d) else float(d), on) or 0 for d in frame["deviation"]]

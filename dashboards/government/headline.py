@@ -195,12 +195,12 @@ def _intensity(context: Context) -> Indicator:
 
 def _budget(context: Context) -> Indicator:
     text = context.text
-    graded = figures.with_grades(figures.to_date(figures.budget(context)), figures.last_day(context))
-    row = _first(graded)
+    path = figures.budget(context)
+    row = _first(figures.with_grades(figures.to_date(path), figures.last_day(context)))
     target, used, due = (_float(row, name) for name in ("target_tce", "used_kgce", "budget_kgce"))
     label = text("overview.budget", year=figures.last_day(context).year)
     if not target or used is None or due is None:
-        return Indicator(label, (DASH, ""), "", text("overview.no_target"), "")
+        return Indicator(label, (DASH, ""), "", text(f"overview.{figures.unjudged(path)}"), "")
     kind, mark = MARKS[int(row["grade"])]  # type: ignore[call-overload]
     whole, unit = amount(text, target * 1000, "kgce")
     bar = bullet(used / 1000 / target, due / 1000 / target, kind)

@@ -24,6 +24,7 @@ from nengliu import __version__
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.intake import IngestShard
 from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.watch.shard import WatchShard
 from nengliu.bus import Log, Record
 from nengliu.bus.open import open_log
 from nengliu.cli.bench_watch import measure_watch
@@ -33,6 +34,7 @@ from nengliu.errors import InputError
 from nengliu.settings import Settings
 from nengliu.settings import load as load_settings
 from nengliu.storage import await_store, connect, disconnect, migrate
+from schemas.block import Block
 from schemas.messages import EnterpriseNotice, Frame, Message, PointNotice, SchemaNotice, encode
 from schemas.topics import RAW, TOPICS
 
@@ -230,34 +232,38 @@ def check(client: Any, load: Load, first: int, last: int) -> None:
             raise click.ClickException(f"{load.name}: {level} adds up to {found}, expected {last - first}")
 
 
+def _spend(parts: dict[str, float], name: str, began_s: float) -> float:
+    now_s = time.process_time()
+    parts[name] += now_s - began_s
+    return now_s
+
+
 def shares(load: Load, flow_s: float, store_s: float) -> dict[str, float]:
-    """Share of each step in all CPU: ingest and windows alone in this process, transport is the rest of the flow."""
+    """Share of each step in all CPU: the shards alone in this process, transport is the rest of the flow."""
     name, small = "bench", replace(load, days=load.days / 2, enterprises=1)
-    ingest, windows = (
+    ingest, windows, watch = (
         IngestShard(Catalogue(), lambda *_: None),
         WindowShard(Catalogue(), lambda *_: None, lambda *_: None),
+        WatchShard(Catalogue()),
     )
     records = [
         Record(RAW, 0, 1, offset, name, encode(message), int(time.time()))
         for offset, message in enumerate(messages_of(small, name, 0))
     ]
-    ingest_s = windows_s = 0.0
+    parts = dict.fromkeys(("ingest", "windows", "watch"), 0.0)
     for start in range(0, len(records), 16):
         began = time.process_time()
         outcome = ingest.add(records[start : start + 16])
         ingest.seal()
-        between = time.process_time()
+        began = _spend(parts, "ingest", began)
         windows.run(outcome.onward)
         windows.seal()
-        ingest_s, windows_s = ingest_s + between - began, windows_s + time.process_time() - between
-    factor = load.readings / small.readings
-    rest = max(flow_s - (ingest_s + windows_s) * factor, 0.0)
-    parts = {
-        "ingest": ingest_s * factor,
-        "windows": windows_s * factor,
-        "log, stream, insert": rest,
-        "store": store_s,
-    }
+        began = _spend(parts, "windows", began)
+        for position, message in outcome.onward:
+            watch.add(message) if isinstance(message, Block) else watch.take(message, position)
+        _spend(parts, "watch", began)
+    parts = {name: spent_s * load.readings / small.readings for name, spent_s in parts.items()}
+    parts |= {"log, stream, insert": max(flow_s - sum(parts.values()), 0.0), "store": store_s}
     return {name: value / sum(parts.values()) for name, value in parts.items()}
 
 

@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboards import data
+from dashboards import cache, data
 from dashboards.data import Asker, Questions, Value
 from dashboards.government import cities, figures
 from dashboards.government.context import Context
@@ -21,10 +22,13 @@ from dashboards.government.filters import Filters
 from dashboards.government.places import places
 from dashboards.i18n import Text
 from dashboards.identity import Reader
+from dashboards.store import StoreQuestions
 from dashboards.ui.frame import Frame
 from dashboards.ui.theme import LIGHT
 from nengliu.domain.scope import Scope
-from tests.dashboards.province import EAST, GLASS, NEW, NORTH, SOUTH, STEEL, TARGET_TCE, daily
+from nengliu.settings import Settings
+from nengliu.storage import connect
+from tests.dashboards.province import EAST, GLASS, NEW, NORTH, POWER, SOUTH, STEEL, TARGET_TCE, daily, settle
 from tests.dashboards.test_page import html, run, words
 
 PAGES = Path(data.__file__).parent / "pages"
@@ -127,6 +131,34 @@ def test_budget_of_a_silent_enterprise_is_no_zero(context: Context) -> None:
     assert len(new) == 12
     assert new["used_kgce"].isna().all()
     assert new["deviation"].isna().all()
+
+
+def test_year_that_was_not_heard_from_its_start_is_not_judged(
+    province_settings: Settings, answering: pytest.MonkeyPatch, context: Context, overview: AppTest
+) -> None:
+    """Where the data of most begin after New Year, what nobody measured would pass for saved: no deviation."""
+    late = replace(province_settings, database="late")
+    settle(late)
+    client = connect(late)
+    begun = {NORTH: (STEEL, GLASS), SOUTH: (), EAST: (POWER,)}  # two of two, none, one of two
+    for enterprise in (one for some in begun.values() for one in some):
+        client.command(
+            f"DELETE FROM window_month WHERE enterprise = '{enterprise}' AND period_start = '2026-01-01'"
+        )
+    client.close()
+    questions = StoreQuestions(late)
+    answering.setattr(data, "open_store", lambda settings: questions)
+    cache.forget()
+    data.source.cache_clear()
+    rows = figures.budget(context, "region")
+    assert {node: bool(rows[rows["node"] == node]["deviation"].notna().any()) for node in begun} == {
+        NORTH: False,
+        SOUTH: True,
+        EAST: False,
+    }
+    shown = words(run(overview))
+    assert shown.count("缺少年初以来的数据") == 2  # the indicator and the card of the path
+    assert "没有本年度目标" not in shown
 
 
 def test_intensity_compares_the_same_enterprises_and_months(context: Context) -> None:
