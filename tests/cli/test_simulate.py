@@ -12,7 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -26,14 +27,16 @@ from nengliu.cli.telling import SEED, Told, write_told
 from nengliu.errors import InputError
 
 
-def free_port() -> int:
-    """A port with a free one after it."""
+def free_port(lines: int = 2) -> int:
+    """The first of so many free ports in a row."""
     while True:
-        with socket.socket() as one, socket.socket() as next_one:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
+        with ExitStack() as open_ones:
+            first = open_ones.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
             try:
-                next_one.bind(("127.0.0.1", port + 1))
+                for n in range(1, lines):
+                    open_ones.enter_context(socket.socket()).bind(("127.0.0.1", port + n))
             except (OSError, OverflowError):
                 continue
             return port
@@ -57,7 +60,8 @@ def simulating(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[s
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=home) as process:
         assert process.stdout is not None
         try:
-            said = list(iter(process.stdout.readline, "(Ctrl-C stops)\n"))
+            said = list(takewhile(lambda line: line != "(Ctrl-C stops)\n", process.stdout))
+            assert process.poll() is None, said
             yield process, said
         finally:
             process.kill()
@@ -117,7 +121,7 @@ def test_simulated_province_writes_a_configuration_for_each_collector(tmp_path: 
     """Of several plants each has a file of its own, and the next command names them all."""
     plant = plant_until(SEED, time.time_ns() // 1_000_000 - 3_600_000, 3)
     write_told(tmp_path / "demo.json", Told(SEED, plant.start_ms, 3, 2, complete=True))
-    with simulating(tmp_path, "--port", str(free_port()), "--write-config", "c.toml") as (_, said):
+    with simulating(tmp_path, "--port", str(free_port(4)), "--write-config", "c.toml") as (_, said):
         pass
     configs = [load_config(tmp_path / f"c-{slug}.toml") for slug in ("qinglan", "chiqiao-steel")]
 
