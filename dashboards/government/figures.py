@@ -76,9 +76,11 @@ def to_date(frame: pd.DataFrame) -> pd.DataFrame:
     return known.set_index("node")
 
 
-def unjudged(frame: pd.DataFrame) -> str:
-    """Say why rows of `budget` carry no deviation: there is no target, or the data do not reach back to New Year."""
-    return "not_whole" if frame["target_tce"].notna().any() else "no_target"
+def unjudged(frame: pd.DataFrame) -> tuple[str, str]:
+    """Give sentence and hint (keys) why rows of `budget` carry no deviation: no target, or no data since New Year."""
+    if frame["target_tce"].notna().any():
+        return "overview.not_whole", "overview.not_whole_hint"
+    return "overview.no_target", "overview.no_target_hint"
 
 
 def with_grades(frame: pd.DataFrame, on: date) -> pd.DataFrame:

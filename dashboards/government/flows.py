@@ -37,8 +37,8 @@ def deviation_card(context: Context) -> None:
     with st.container(key="card_path", height="stretch"):
         st.html(parts.title(text("overview.path_title", year=year), text("overview.path_note", unit=unit)))
         if spec is None:
-            why = figures.unjudged(figures.budget(context))
-            parts.nothing(text(f"overview.{why}"), text(f"overview.{why}_hint"), HEIGHT)
+            why, hint = figures.unjudged(figures.budget(context))
+            parts.nothing(text(why), text(hint), HEIGHT)
         else:
             alt = text("overview.path_alt", year=year, unit=unit)
             parts.chart(spec, height=HEIGHT, alt=alt, key="chart_path")

@@ -200,7 +200,7 @@ def _budget(context: Context) -> Indicator:
     target, used, due = (_float(row, name) for name in ("target_tce", "used_kgce", "budget_kgce"))
     label = text("overview.budget", year=figures.last_day(context).year)
     if not target or used is None or due is None:
-        return Indicator(label, (DASH, ""), "", text(f"overview.{figures.unjudged(path)}"), "")
+        return Indicator(label, (DASH, ""), "", text(figures.unjudged(path)[0]), "")
     kind, mark = MARKS[int(row["grade"])]  # type: ignore[call-overload]
     whole, unit = amount(text, target * 1000, "kgce")
     bar = bullet(used / 1000 / target, due / 1000 / target, kind)
