@@ -213,10 +213,13 @@ class StandstillLogic:
         walk = sweep.walk
         counter = sweep.slots.facts["kind"][walk.slot] == COUNTER
         counts = walk.stays & (stand.limit > 0) & (counter | (walk.ticks != 0))
-        rows = np.flatnonzero(counts & (stand.due >= stand.limit // 2))
+        # what comes out of order may count as due for longer than it stood
+        lasts = walk.at_ms - walk.since_ms >= stand.limit // 2
+        rows = np.flatnonzero(counts & lasts & (stand.due >= stand.limit // 2))
         rest = self.settings.rest_factor * self._left(stand.rest[rows], walk.at_ms[rows])
         unusual = np.maximum(stand.limit[rows] // 2, rest)
-        long = (stand.due[rows] >= stand.limit[rows]) & (stand.due[rows] > rest)
+        stood_ms = (walk.at_ms - walk.since_ms)[rows]
+        long = (np.minimum(stand.due[rows], stood_ms) >= stand.limit[rows]) & (stand.due[rows] > rest)
         hints = ~long & (stand.due[rows] >= unusual) & (stand.before[rows] < unusual) & stand.now[rows]
         opens = long & stand.now[rows]
         found = []
