@@ -83,6 +83,12 @@ def value_axis(theme: Theme, from_zero: bool = True) -> Spec:
     }
 
 
+def share_axis(theme: Theme) -> Spec:
+    """Give an axis of shares of a whole, 0 to 100 %."""
+    axis = value_axis(theme)
+    return axis | {"max": 100, "interval": 25, "axisLabel": {**axis["axisLabel"], "formatter": "{value}%"}}
+
+
 def tooltip(theme: Theme, trigger: str = "axis", digits: int = 2, unit: str = "") -> Spec:
     """Give a tooltip that writes numbers with thousands separators and their unit."""
     ending = f" {unit.replace('%', '%%')}" if unit else ""

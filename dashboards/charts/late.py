@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from dashboards.charts.base import Ink, Labels, Spec
-from dashboards.charts.quality import heat
+from dashboards.charts.quality import heat, steps
 
 # Steps of lateness [%] from the top: (from, light colour, dark colour); a backfill after an outage is not a fault,
 # so the scale runs from grey to blue and never to red.
@@ -27,26 +27,4 @@ def late_heat(frame: pd.DataFrame, names: dict[str, str], labels: Labels, ink: I
         Columns `point` (the unit), `period_start`, `received`, `late`.
     """
     shares = frame.assign(due=frame["received"], received=frame["late"])
-    return heat(shares, names, labels, ink) | {"visualMap": _steps(ink)}
-
-
-def _steps(ink: Ink) -> Spec:
-    pieces: list[Spec] = []
-    upper = 100.01
-    for index, (floor, light, dark) in enumerate(STEPS):
-        colour = dark if ink.theme.dark else light
-        label = ink.text(f"trust.late_step{index}")
-        pieces.append({"gte": floor, "lt": upper, "label": label, "color": colour})
-        upper = floor
-    return {
-        "type": "piecewise",
-        "pieces": pieces,
-        "orient": "horizontal",
-        "left": "center",
-        "bottom": 0,
-        "itemWidth": 12,
-        "itemHeight": 10,
-        "itemGap": 8,
-        "textGap": 4,
-        "textStyle": {"color": ink.theme.muted, "fontSize": 10},
-    }
+    return heat(shares, names, labels, ink) | {"visualMap": steps(STEPS, "trust.late_step", ink)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from dashboards.charts.base import (
@@ -15,8 +17,8 @@ from dashboards.charts.base import (
     legend,
     narrow,
     option,
+    share_axis,
     tooltip,
-    value_axis,
 )
 from dashboards.data import QUALITIES
 from dashboards.ui.theme import Theme, quality_colour
@@ -66,7 +68,7 @@ def heat(frame: pd.DataFrame, names: dict[str, str], labels: Labels, ink: Ink) -
         tooltip=tooltip(theme, trigger="item", digits=1, unit="%"),
         xAxis=category_axis(theme, axis, gap=True),
         yAxis=_names_axis(theme, order),
-        visualMap=_steps(ink),
+        visualMap=steps(STEPS, "heat.step", ink),
         series=[series],
     )
 
@@ -85,13 +87,20 @@ def _names_axis(theme: Theme, names: list[str]) -> Spec:
     return axis
 
 
-def _steps(ink: Ink) -> Spec:
+def steps(scale: Sequence[tuple[float, str, str]], key: str, ink: Ink) -> Spec:
+    """Give the colours of a scale of steps [%] and their legend; names are the texts `key` with the step's number.
+
+    Parameters
+    ----------
+    scale
+        Steps from the top: from [%], light colour, dark colour.
+    """
     text, theme = ink.text, ink.theme
     pieces: list[Spec] = []
     upper = 100.01
-    for index, (floor, light, dark) in enumerate(STEPS):
+    for index, (floor, light, dark) in enumerate(scale):
         colour = dark if theme.dark else light
-        pieces.append({"gte": floor, "lt": upper, "label": text(f"heat.step{index}"), "color": colour})
+        pieces.append({"gte": floor, "lt": upper, "label": text(f"{key}{index}"), "color": colour})
         upper = floor
     return {
         "type": "piecewise",
@@ -136,15 +145,13 @@ def mix(frame: pd.DataFrame, names: dict[str, str], ink: Ink) -> Spec:
                 }
             )
     entries: list[Spec | str] = [{"name": s["name"], "icon": "roundRect"} for s in series]
-    value = value_axis(theme)
-    value |= {"max": 100, "interval": 25, "axisLabel": {**value["axisLabel"], "formatter": "{value}%"}}
     return option(
         theme,
         grid=grid(top=30, right=18),
         legend=legend(theme, entries),
         media=narrow(entries),
         tooltip=tooltip(theme, digits=1, unit="%"),
-        xAxis=value,
+        xAxis=share_axis(theme),
         yAxis=_names_axis(theme, list(names.values())),
         series=series,
     )

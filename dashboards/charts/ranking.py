@@ -14,6 +14,7 @@ from dashboards.charts.base import (
     legend,
     narrow,
     option,
+    share_axis,
     tooltip,
     value_axis,
 )
@@ -84,15 +85,13 @@ def structure(
         for item, values in shares.items()
     ]
     entries: list[Spec | str] = [{"name": item, "icon": "roundRect"} for item in shares]
-    value = value_axis(theme)
-    value |= {"max": 100, "interval": 25, "axisLabel": {**value["axisLabel"], "formatter": "{value}%"}}
     return option(
         theme,
         grid=grid(top=30, right=18),
         legend=legend(theme, entries),
         media=narrow(entries),
         tooltip=tooltip(theme, digits=1, unit="%"),
-        xAxis=value,
+        xAxis=share_axis(theme),
         yAxis=_names(theme, names),
         series=series,
     )

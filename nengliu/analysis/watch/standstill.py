@@ -213,21 +213,21 @@ class StandstillLogic:
         walk = sweep.walk
         counter = sweep.slots.facts["kind"][walk.slot] == COUNTER
         counts = walk.stays & (stand.limit > 0) & (counter | (walk.ticks != 0))
-        # what comes out of order may count as due for longer than it stood
-        lasts = walk.at_ms - walk.since_ms >= stand.limit // 2
-        rows = np.flatnonzero(counts & lasts & (stand.due >= stand.limit // 2))
+        stood = walk.at_ms - walk.since_ms
+        due = np.minimum(
+            stand.due, stood
+        )  # what comes out of order may count as due for longer than it stood
+        rows = np.flatnonzero(counts & (due >= stand.limit // 2))
         rest = self.settings.rest_factor * self._left(stand.rest[rows], walk.at_ms[rows])
         unusual = np.maximum(stand.limit[rows] // 2, rest)
-        stood_ms = (walk.at_ms - walk.since_ms)[rows]
-        long = (np.minimum(stand.due[rows], stood_ms) >= stand.limit[rows]) & (stand.due[rows] > rest)
+        long = (due[rows] >= stand.limit[rows]) & (stand.due[rows] > rest)
         hints = ~long & (stand.due[rows] >= unusual) & (stand.before[rows] < unusual) & stand.now[rows]
         opens = long & stand.now[rows]
         found = []
         for word, said in ((Word.HINTS, hints), (Word.OPENS, opens), (Word.GOES_ON, long & ~opens)):
             for evidence, kind in ((Evidence.STOOD_STILL, counter), (Evidence.VALUE_CONSTANT, ~counter)):
                 some = rows[said & kind[rows]]
-                stood = (walk.at_ms - walk.since_ms)[some]
-                values = {"seconds": stood // 1000, "value": walk.ticks[some]}
+                values = {"seconds": stood[some] // 1000, "value": walk.ticks[some]}
                 found.append(_findings(evidence, walk, some, walk.since_ms[some], values, word))
         return found
 

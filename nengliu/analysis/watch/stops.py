@@ -10,6 +10,7 @@ Source: domain.md 6.2, M3; TC 4.5.12 with its comment (one cause, one alarm).
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from nengliu.analysis.watch.detector import Word
 from nengliu.analysis.watch.incident import Moment
@@ -54,27 +55,22 @@ class Stops(Lives):
             self.stops.get((leaf.enterprise, evidence), {}).pop(leaf, None)
 
     def _settle(self, enterprise: str, evidence: Evidence, moment: Moment) -> None:
-        """Look again when nothing has changed for a while, or when the first has waited long enough."""
-        stops = self.stops[enterprise, evidence].values()
+        """Look again when it has settled."""
+        settled_s = self._settled_s(self.stops[enterprise, evidence].values(), moment)
+        self.set_timer(enterprise, max(settled_s, moment.clock_s + 1), "settled", enterprise, evidence)
+
+    def _settled_s(self, stops: Collection[Stop], moment: Moment) -> int:
+        """When nothing will have changed for a while, or the first will have waited long enough."""
         interval = max(self._interval(stop) for stop in stops)
         changed = max(stop.known_s if self._stands(stop, moment) else self._left_s(stop) for stop in stops)
-        quiet_s = changed + round(self.settings.settle_intervals * interval)
         latest_s = min(stop.known_s for stop in stops) + self.settings.settle_most_intervals * interval
-        self.set_timer(
-            enterprise, max(min(quiet_s, latest_s), moment.clock_s + 1), "settled", enterprise, evidence
-        )
+        return min(changed + round(self.settings.settle_intervals * interval), latest_s)
 
     def _on_settled(self, moment: Moment, enterprise: str, evidence: Evidence) -> None:
         stops = self.stops.get((enterprise, evidence), {})
         if not stops:
             return
-        interval = max(self._interval(stop) for stop in stops.values())
-        oldest = min(stop.known_s for stop in stops.values())
-        changed = max(
-            stop.known_s if self._stands(stop, moment) else self._left_s(stop) for stop in stops.values()
-        )
-        patient = moment.clock_s < changed + round(self.settings.settle_intervals * interval)
-        if patient and moment.clock_s < oldest + self.settings.settle_most_intervals * interval:
+        if moment.clock_s < self._settled_s(stops.values(), moment):
             self._settle(enterprise, evidence, moment)
             return
         del self.stops[enterprise, evidence]
@@ -91,11 +87,8 @@ class Stops(Lives):
         left = {self.tree.leaf(stop.sighting.slot): stop.sighting for stop in stops}
         left = {leaf: one for leaf, one in left.items() if not self.without_power(one.slot)}
         most, many = self.settings.share_of_parent, self.settings.share_of_crowd
-        for above, share in (
-            (0, most),
-            (1, most),
-            (0, many),
-        ):  # most of a collector, of a line, many of a collector
+        # most of a collector, of a line, many of a collector
+        for above, share in ((0, most), (1, most), (0, many)):
             chains = [self.tree.chain(one.slot) for one in left.values()]
             for node in sorted({chain[above] for chain in chains if len(chain) > above}):
                 mine = [leaf for leaf, one in sorted(left.items()) if node in self.tree.chain(one.slot)]
