@@ -28,11 +28,11 @@ from nengliu.analysis.watch.shard import WatchShard
 from nengliu.bus.open import open_log
 from nengliu.settings import Settings
 from nengliu.storage import Asker, Writer
-from schemas.block import Block, Rows
+from schemas.block import Block, Rows, Sheaf, join
 from schemas.topics import VALID
 
-State: TypeAlias = tuple[int, object]
-"""Newest position taken, and the snapshot of the shard after it.  Stored data."""
+State: TypeAlias = tuple[int, object, tuple[Block, ...]]
+"""Newest position taken, the snapshot of the shard after it, and what is held.  Stored data; before 0023 a pair."""
 ShardFactory: TypeAlias = Callable[[int, object | None], WatchShard]
 
 
@@ -42,29 +42,63 @@ class WatchLogic(StatefulBatchLogic[Passed, Rows, State]):
     def __init__(self, make: ShardFactory, resume: State | None) -> None:
         """Wait for the first item: it says which shard this is."""
         self._make = make
-        self._newest, self._state = resume or (0, None)
+        self._newest, self._state = resume[:2] if resume else (0, None)
+        self._held: list[Block] = list(resume[2]) if resume and len(resume) > 2 else []
         self._shard: WatchShard | None = None
 
     def on_batch(self, values: list[Passed]) -> tuple[Iterable[Rows], bool]:
-        """Take blocks and notices in: `Passed` -> `Rows` of incidents."""
+        """Take blocks, sheaves and notices in: `Passed` -> `Rows` of incidents."""
         self._shard = self._shard or self._make(values[0].partition, self._state)
         found = [rows for item in values for rows in self._take(self._shard, item)]
         return found, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> State:
         """Give what a resume goes on from."""
-        return self._newest, self._state if self._shard is None else self._shard.snapshot()
+        state = self._state if self._shard is None else self._shard.snapshot()
+        return self._newest, state, tuple(self._held)
 
     def _take(self, shard: WatchShard, item: Passed) -> list[Rows]:
-        """Take what is new of an item: ingest says some of it again after a crash."""
-        message, before = item.message, self._newest
-        if item.position <= before:
+        """Take what is new of an item: ingest says some of it again after a crash.
+
+        Readings whose item does not reach their own position are held: others that lie among them are still to come.
+        """
+        message = item.message.block() if isinstance(item.message, Sheaf) else item.message
+        if isinstance(message, Block):
+            self._held = [*(_without(block, message) for block in self._held), message]
+            return self._take_held(shard, item.position) if message.position[-1] <= item.position else []
+        if item.position <= self._newest:
+            self._held.clear()
             return []
+        found = self._take_held(shard, item.position)
         self._newest = item.position
-        if not isinstance(message, Block):
-            return shard.take(message, item.position)
-        fresh = message.position > np.uint64(before)
-        return shard.add(message if fresh.all() else message.take(fresh))
+        return [*found, *shard.take(message, item.position)]
+
+    def _take_held(self, shard: WatchShard, until: int) -> list[Rows]:
+        """Take the new readings of what is held, in order of the log."""
+        if not self._held:
+            return []
+        block = join(self._held)
+        block = block.take(np.argsort(block.position, kind="stable"))
+        self._held, before, self._newest = [], self._newest, max(self._newest, until)
+        fresh = block.position > np.uint64(before)
+        if not fresh.any():
+            return []
+        return shard.add(block if fresh.all() else block.take(fresh))
+
+
+def _without(block: Block, again: Block) -> Block:
+    """What of a held block is not said again: after a crash ingest may cut it in another way."""
+    if not np.isin(block.position, again.position).any():
+        return block
+    said = set(_rows(again))
+    return block.take(np.array([row not in said for row in _rows(block)], bool))
+
+
+def _rows(block: Block) -> Iterable[tuple[object, ...]]:
+    """Readings of a block, to be compared."""
+    points = [block.points[slot] for slot in block.slot.tolist()]
+    names = ("position", "read_at_ms", "origin", "ticks", "received_at_s", "sequence", "verdict")
+    return zip(points, *(getattr(block, name).tolist() for name in names), strict=True)
 
 
 def shard_of(settings: Settings, partition: int, state: object | None) -> WatchShard:

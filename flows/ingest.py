@@ -1,6 +1,6 @@
 """Ingest: raw messages become accepted readings; nothing vanishes.
 
-Topics in/out   `readings.raw` -> `readings.valid` (accepted readings, evidence and notices, in order of raw position)
+Topics in/out   `readings.raw` -> `readings.valid` (sheaves, blocks and notices, in order of raw position)
 Key             shard = partition of the raw topic; all readings of an enterprise share one
 State kept      recent readings of the shard for deduplication, bounded; asked of the store when it resumes
 Delivery        at least once; rows are keyed and carry the raw position, so a replay writes them again
@@ -21,19 +21,20 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from flows.connectors import LogSource, Message, StoreThenLogSink
-from flows.loaders import catalogue_of, reading_loader
+from flows.loaders import catalogue_of, reading_loader, waiting_loader
 from flows.runner import run_flow
 from nengliu import telemetry
 from nengliu.analysis.intake import IngestShard
 from nengliu.analysis.intake_rows import Tally
 from nengliu.analysis.validate import Limits
+from nengliu.analysis.waiting import WaitingRoom
 from nengliu.bus import Record
 from nengliu.bus.open import open_log, publish_book
 from nengliu.domain.books import shipped_factors
 from nengliu.domain.scope import SYSTEM
 from nengliu.settings import Settings
 from nengliu.storage import Asker, Writer
-from schemas.block import Block, Rows
+from schemas.block import Block, Rows, Sheaf
 from schemas.messages import Notice
 from schemas.passed import pack, unpack
 from schemas.topics import RAW, VALID
@@ -41,12 +42,15 @@ from schemas.topics import RAW, VALID
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A block of accepted readings and evidence, or a notice, on its way to the other flows."""
+    """A sheaf of plain readings, a block of readings and evidence, or a notice, on its way to the other flows.
+
+    `position`: up to there everything has been said once this is taken (see `nengliu.analysis.evidence.in_order`).
+    """
 
     partition: int
     position: int
     key: str
-    message: Block | Notice
+    message: Block | Sheaf | Notice
 
 
 ShardFactory: TypeAlias = Callable[[int], IngestShard]
@@ -90,7 +94,8 @@ def shard_of(settings: Settings, partition: int) -> IngestShard:
     """Make a shard that resumes from the store."""
     asker = Asker(settings)
     limits = Limits(settings.future_s, settings.lateness_s)
-    return IngestShard(catalogue_of(asker, partition), reading_loader(asker), limits)
+    waiting = WaitingRoom(waiting_loader(asker, partition))
+    return IngestShard(catalogue_of(asker, partition), reading_loader(asker), limits, waiting)
 
 
 def ingest(step_id: str, up: KeyedStream[list[Record]], make: ShardFactory) -> Ingested:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,9 +16,13 @@ from nengliu.analysis.catalogue import Loader as CatalogueLoader
 from nengliu.analysis.days import DayLoader
 from nengliu.analysis.ledger import Loader
 from nengliu.analysis.sorted import Columns
+from nengliu.analysis.waiting import Loader as WaitingLoader
+from nengliu.analysis.waiting import Waiting
+from nengliu.bus import OFFSET_BITS, Record
 from nengliu.domain.points import Enterprise, Point, Schema
 from nengliu.domain.scope import SYSTEM
 from nengliu.storage import Asker
+from nengliu.storage.since import readings_since
 from schemas.block import Block
 from schemas.messages import (
     BookNotice,
@@ -27,6 +32,7 @@ from schemas.messages import (
     SchemaNotice,
     WiringNotice,
 )
+from schemas.topics import RAW
 
 Ints = npt.NDArray[np.int64]
 
@@ -66,10 +72,34 @@ def reading_loader(asker: Asker) -> Loader:
     """Loader of stored readings, losers included, as a block."""
 
     def load(points: list[tuple[str, str]], from_ms: Ints, before: int) -> Block | None:
-        table = asker.ask("state_readings", SYSTEM, points=points, from_ms=from_ms, position=before)
+        table = readings_since(asker, points, from_ms, before)
         return _block(table) if table.num_rows else None
 
     return load
+
+
+def waiting_loader(asker: Asker, partition: int) -> WaitingLoader:
+    """Loader of the messages of a partition that waited for their column list."""
+
+    def load(before: int) -> list[Waiting]:
+        table = asker.ask("state_waiting", SYSTEM, partition=partition, position=before)
+        return [_waiting(row) for row in table.to_pylist()]
+
+    return load
+
+
+def _waiting(row: dict[str, Any]) -> Waiting:
+    position, said = row["position"], msgspec.json.decode(row["parameters"], type=dict[str, str])
+    record = Record(
+        topic=RAW,
+        partition=row["partition"],
+        generation=position >> OFFSET_BITS,
+        offset=position & (1 << OFFSET_BITS) - 1,
+        key=row["enterprise"],
+        value=base64.b64decode(row["payload"]),
+        appended_at_s=int(said["appended_at_s"]),
+    )
+    return Waiting(record, int(said["got"]))
 
 
 def day_loader(asker: Asker) -> DayLoader:

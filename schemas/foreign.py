@@ -8,15 +8,14 @@ and its neighbours in the same message are kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
 from nengliu.domain.quality import Origin, Quality
-from nengliu.domain.times import to_ms
 from nengliu.errors import ContractError
+from schemas.instants import instant_ms
 
 VERSION = 1
 MAX_DIGITS = 18
@@ -152,7 +151,7 @@ def _single(entry: dict[str, object]) -> ForeignReading:
         unit=_string(entry, "unit"),
         schema=0,
         column=-1,
-        read_at_ms=_instant_ms(_need(entry, "read_at")),
+        read_at_ms=instant_ms(_need(entry, "read_at")),
         value=number,
         decimals=decimals,
         **_common(entry),
@@ -171,7 +170,7 @@ def _matrix(entry: dict[str, object]) -> list[ForeignReading]:
     common = _common(entry)
     found = []
     for time, row in zip(times, values, strict=True):
-        at = _instant_ms(time)
+        at = instant_ms(time)
         for column, value in enumerate(row if isinstance(row, list) else [row]):
             if value is not None:
                 found.append(_cell(schema, column, at, value, common))
@@ -200,7 +199,7 @@ def _common(entry: dict[str, object]) -> dict[str, Any]:
         "enterprise": _string(entry, "enterprise"),
         "source": _string(entry, "source") if entry.get("source", "") != "" else "",
         "sequence": sequence,
-        "received_at_s": None if received is None else _instant_ms(received) // 1000,
+        "received_at_s": None if received is None else instant_ms(received) // 1000,
         "origin": _member(Origin, entry.get("origin", "timed")),
         "quality": _member(Quality, entry.get("quality", "good")),
     }
@@ -222,15 +221,6 @@ def _string(entry: dict[str, object], name: str) -> str:
     if not isinstance(found, str) or not found:
         raise ContractError("BAD_FIELD", f"{name}: expected text, got {found!r}", field=name, got=found)
     return found
-
-
-def _instant_ms(value: object) -> int:
-    try:
-        return to_ms(datetime.fromisoformat(str(value)))
-    except ValueError as error:
-        raise ContractError(
-            "NOT_A_TIME", f"expected an ISO 8601 time with offset, got {value!r}", got=value
-        ) from error
 
 
 def _member(kind: type[Origin] | type[Quality], value: object) -> Origin | Quality:

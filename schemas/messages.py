@@ -1,33 +1,39 @@
 """Messages of the log, as bytes; `schemas/messages.md` is the same for people.
 
-Every message starts with an envelope of 16 bytes, little-endian::
-
-    0      2    3     4      5      6        8           12          16
-    | NL   | v  | kind| codec| marks| zero   | crc32     | body size | body ...
-    magic   u8   u8    u8     u8     u16      u32 packed   u32, unpacked
-
-`codec` is 0 (raw) or 1 (lz4 frame).  A value that begins with ``{`` or ``[`` is the
-JSON form for foreign senders and is read by `schemas.foreign`.  Bounds stand on every
-length; whatever breaks them raises `ContractError` with a closed reason.
+An envelope (`schemas.envelope`) and a body that its kind names: frames and rows here, blocks and sheaves in
+`schemas.passed_bodies`, notices as JSON.  A value that begins with ``{`` or ``[`` is the JSON form for foreign senders
+and is read by `schemas.foreign`.  Bounds stand on every length; whatever breaks them raises `ContractError` with a
+closed reason.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from functools import lru_cache
+from typing import TypeAlias
 
-import lz4.frame
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.errors import ContractError
-from schemas.block import Block, Verdict
+from schemas.arrays import I8, U1, Reader, check_codes, matrix_bytes, take_matrix
+from schemas.block import Block, Sheaf
+from schemas.envelope import (
+    ENVELOPE,
+    MAGIC,
+    MAX_BODY,
+    VERSION,
+    Codec,
+    is_backfilled,
+    mark_backfilled,
+    seal,
+    unseal,
+)
 from schemas.notices import (
     ActionNotice,
     Activity,
@@ -46,11 +52,13 @@ from schemas.notices import (
     SchemaNotice,
     Target,
     TargetNotice,
+    TariffNotice,
     TickNotice,
     WiredLine,
     WiredMeter,
     WiringNotice,
 )
+from schemas.passed_bodies import block_bytes, read_passed, read_sheaf, read_valid, sheaf_bytes
 
 __all__ = [
     "ENVELOPE",
@@ -79,6 +87,7 @@ __all__ = [
     "SchemaNotice",
     "Target",
     "TargetNotice",
+    "TariffNotice",
     "TickNotice",
     "WiredLine",
     "WiredMeter",
@@ -88,15 +97,12 @@ __all__ = [
     "mark_backfilled",
 ]
 
-MAGIC = b"NL"
-VERSION = 1
-ENVELOPE = struct.Struct("<2sBBBBHII")
-_MARKS, _BACKFILLED = 5, 1
-"""Offset of the marks in the envelope, and the one: sent after a break.  Outside of the checksum: senders set it."""
-MAX_BODY = 64 * 2**20
-"""A body beyond 64 MiB is refused: a damaged size field must not take the memory."""
 MISSING = -(2**63)
 """Value of a cell of a matrix frame that holds no reading."""
+DIFFERENCES_FROM = 4, 512
+"""From so many times, and readings, on differences along time pay: below, undoing them costs more than it saves."""
+ZSTD_FROM = 8192
+"""Differences shorter than this are packed with lz4: opening zstd costs 20 us however short it is (measured)."""
 
 
 class MessageKind(IntEnum):
@@ -107,10 +113,10 @@ class MessageKind(IntEnum):
     NOTICE = 3
     VALID = 4  # read for the sake of an older log; written no more
     PASSED = 5
+    SHEAF = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """A matrix of values: every column of a schema at `n` times.
 
     Parameters
@@ -169,19 +175,42 @@ class RowsFrame:
     origin: Origin = Origin.FILE
 
 
-Message = Frame | RowsFrame | Notice | Block
+Message = Frame | RowsFrame | Notice | Block | Sheaf
+_Ints: TypeAlias = npt.NDArray[np.int64]
+_Reads: TypeAlias = Callable[[bytes], Message]
 
 _HEAD = struct.Struct("<IQqBBHHII")
 """Schema, sequence, receipt, origin, flags, bytes of enterprise and of source, times, columns."""
-_HAS_QUALITY = 1
+_HAS_QUALITY, _DIFFERENCES = 1, 2
+"""Flags: a quality matrix follows; values are differences along time (from version 2 on)."""
+_ORIGINS = {int(origin): origin for origin in Origin}
+_QUALITIES = np.array([quality for quality in Quality if quality is not Quality.MISSING])
+_REASONS = np.array(list(Reason))
+_ROW_CODES = np.dtype("<u4"), np.dtype("<u2"), np.dtype("u1")
+"""Column, reason and quality of loose readings."""
 _notice_decoder = msgspec.json.Decoder(Notice)
 
 
 def encode(message: Message, *, compress: bool = True) -> bytes:
-    """Turn a message into bytes for the log."""
-    kind, body = _body(message)
-    packed = lz4.frame.compress(body) if compress else body
-    return ENVELOPE.pack(MAGIC, VERSION, kind, int(compress), 0, 0, zlib.crc32(packed), len(body)) + packed
+    """Turn a message into bytes for the log, packed as its kind and size want it (ADR 0024).
+
+    Raises
+    ------
+    ContractError
+        TOO_LARGE: its body is beyond 64 MiB.
+    """
+    if isinstance(message, Frame):
+        differences = compress and _rises(message.values, 1)
+        return _seal(MessageKind.FRAME, _frame_bytes(message, differences), compress, differences)
+    if isinstance(message, Sheaf):
+        differences = compress and _rises(message.ticks, len(message.lists))
+        body = sheaf_bytes(message, differences)
+        return seal(MessageKind.SHEAF, body, VERSION, _codec(body, compress, differences))
+    if isinstance(message, RowsFrame):
+        return _seal(MessageKind.ROWS, _rows_bytes(message), compress)
+    if isinstance(message, Block):
+        return _seal(MessageKind.PASSED, block_bytes(message), compress)
+    return _seal(MessageKind.NOTICE, msgspec.json.encode(message), compress)
 
 
 def decode(value: bytes) -> Message:
@@ -195,71 +224,33 @@ def decode(value: bytes) -> Message:
     >>> decode(encode(TickNotice(1771050600))) == TickNotice(1771050600)
     True
     """
-    kind, body = _open(value)
+    version, kind, body = unseal(value, _READERS)
     try:
-        message = _READERS[kind](body)
-        if isinstance(message, Frame) and value[_MARKS] & _BACKFILLED:
-            return replace(message, backfilled=True)
-        return message
-    except (struct.error, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        message = _READERS[version][kind](body)
+    except (struct.error, ValueError, KeyError, RecursionError, msgspec.MsgspecError) as error:
+        name = MessageKind(kind).name
         raise ContractError(
-            "BAD_FIELD", f"body of a {kind.name} message: {error}", field=kind.name, got=error
+            "BAD_FIELD", f"body of a {name} message: {error}", field=name, got=error
         ) from error
+    if is_backfilled(value) and isinstance(message, Frame):
+        return msgspec.structs.replace(message, backfilled=True)
+    return message
 
 
-def mark_backfilled(value: bytes) -> bytes:
-    """Mark an encoded message as sent after a break of the uplink, without opening it.
-
-    >>> tick = TickNotice(1771050600)
-    >>> decode(mark_backfilled(encode(tick))) == tick  # only readings show the mark
-    True
-    """
-    return value[:_MARKS] + bytes([value[_MARKS] | _BACKFILLED]) + value[_MARKS + 1 :]
+def _rises(values: _Ints, lists: int) -> bool:
+    """Whether there are enough rows, of so many lists in turn, for differences to be worth their while."""
+    return len(values) >= DIFFERENCES_FROM[0] * lists and values.size >= DIFFERENCES_FROM[1]
 
 
-def _wrong(reason: str, expected: object, got: object) -> ContractError:
-    return ContractError(reason, f"{reason}: expected {expected!r}, got {got!r}", expected=expected, got=got)
+def _seal(kind: MessageKind, body: bytes, compress: bool, differences: bool = False) -> bytes:
+    return seal(kind, body, 2 if differences else 1, _codec(body, compress, differences))
 
 
-def _open(value: bytes) -> tuple[MessageKind, bytes]:
-    if len(value) < ENVELOPE.size:
-        raise _wrong("TRUNCATED", ENVELOPE.size, len(value))
-    magic, version, kind, codec, _, _, crc, size = ENVELOPE.unpack_from(value)
-    if magic != MAGIC:
-        raise _wrong("NOT_A_MESSAGE", MAGIC, magic)
-    if version != VERSION:
-        raise _wrong("WRONG_VERSION", VERSION, version)
-    if size > MAX_BODY:
-        raise ContractError(
-            "TOO_LARGE", f"expected at most {MAX_BODY} bytes, got {size}", limit=MAX_BODY, got=size
-        )
-    packed = value[ENVELOPE.size :]
-    if zlib.crc32(packed) != crc:
-        raise ContractError("CORRUPT", "checksum differs: the message was cut or damaged")
-    if kind not in _READERS or codec not in (0, 1):
-        raise _wrong("NOT_A_MESSAGE", "a known kind and codec", f"kind {kind}, codec {codec}")
-    body = _unpack(packed, size) if codec else packed
-    if len(body) != size:
-        raise _wrong("TRUNCATED", size, len(body))
-    return MessageKind(kind), body
-
-
-def _unpack(packed: bytes, size: int) -> bytes:
-    unpacker = lz4.frame.LZ4FrameDecompressor()
-    try:
-        return bytes(unpacker.decompress(packed, max_length=size + 1))
-    except RuntimeError as error:
-        raise ContractError("CORRUPT", f"lz4: {error}") from error
-
-
-def _body(message: Message) -> tuple[MessageKind, bytes]:
-    if isinstance(message, Frame):
-        return MessageKind.FRAME, _write_frame(message)
-    if isinstance(message, RowsFrame):
-        return MessageKind.ROWS, _write_rows(message)
-    if isinstance(message, Block):
-        return MessageKind.PASSED, _write_block(message)
-    return MessageKind.NOTICE, msgspec.json.encode(message)
+def _codec(body: bytes, compress: bool, differences: bool) -> Codec:
+    """Codec of a body: what it saves must be worth the opening."""
+    if not compress:
+        return Codec.RAW
+    return Codec.ZSTD if differences and len(body) >= ZSTD_FROM else Codec.LZ4
 
 
 def _write_head(message: Frame | RowsFrame, received: int, flags: int, n: int, columns: int) -> bytes:
@@ -269,17 +260,20 @@ def _write_head(message: Frame | RowsFrame, received: int, flags: int, n: int, c
     return head + enterprise + source
 
 
-def _write_frame(frame: Frame) -> bytes:
+def _frame_bytes(frame: Frame, differences: bool) -> bytes:
     n, columns = frame.values.shape
-    flags = 0 if frame.quality is None else _HAS_QUALITY
+    flags = (0 if frame.quality is None else _HAS_QUALITY) | (_DIFFERENCES if differences else 0)
     parts = [_write_head(frame, frame.received_at_s, flags, n, columns)]
-    parts += [frame.read_at_ms.astype("<i8").tobytes(), frame.values.astype("<i8").tobytes()]
+    parts += [
+        matrix_bytes(frame.read_at_ms.reshape(n, 1), differences),
+        matrix_bytes(frame.values, differences),
+    ]
     if frame.quality is not None:
         parts.append(frame.quality.astype("u1").tobytes())
     return b"".join(parts)
 
 
-def _write_rows(rows: RowsFrame) -> bytes:
+def _rows_bytes(rows: RowsFrame) -> bytes:
     n = len(rows.column)
     columns = (
         rows.read_at_ms.astype("<i8"),
@@ -292,124 +286,71 @@ def _write_rows(rows: RowsFrame) -> bytes:
     return _write_head(rows, 0, 0, n, 0) + b"".join(column.tobytes() for column in columns)
 
 
-class _Reader:
-    """Takes arrays off a body, refusing to read past its end."""
-
-    def __init__(self, body: bytes) -> None:
-        self.body, self.at = body, 0
-
-    def array(self, dtype: str, n: int) -> npt.NDArray[Any]:
-        if n < 0:
-            raise ValueError(f"expected a count, got {n}")
-        end = self.at + np.dtype(dtype).itemsize * n
-        if end > len(self.body):
-            raise ValueError(f"expected {end} bytes, got {len(self.body)}")
-        found = np.frombuffer(self.body, dtype, n, self.at)
-        self.at = end
-        return found
-
-    def text(self, n: int) -> str:
-        return self.array("u1", n).tobytes().decode()
-
-    def end(self) -> None:
-        if self.at != len(self.body):
-            raise ValueError(f"expected {self.at} bytes, got {len(self.body)}")
-
-
 def _read_frame(body: bytes) -> Frame:
-    schema, sequence, received, origin, flags, n_e, n_s, n, columns = _HEAD.unpack_from(body)
-    reader = _Reader(body)
-    reader.at = _HEAD.size
-    enterprise, source = reader.text(n_e), reader.text(n_s)
-    times = reader.array("<i8", n)
-    values = reader.array("<i8", n * columns).reshape(n, columns)
-    quality = reader.array("u1", n * columns).reshape(n, columns) if flags & _HAS_QUALITY else None
+    """Read a frame of version 1: times and values as they are, in one piece."""
+    head, reader = _HEAD.unpack_from(body), Reader(body, _HEAD.size)
+    names = _read_names(reader, head)
+    n, columns = head[7:]
+    numbers = reader.array(I8, n * (1 + columns))
+    return _frame(head, names, reader, numbers[:n], numbers[n:].reshape(n, columns))
+
+
+def _read_frame_2(body: bytes) -> Frame:
+    """Read a frame of version 2: as they are, or as differences along time."""
+    head, reader = _HEAD.unpack_from(body), Reader(body, _HEAD.size)
+    names = _read_names(reader, head)
+    n, columns = head[7:]
+    differences = bool(head[4] & _DIFFERENCES)
+    times = take_matrix(reader, n, 1, differences).ravel()
+    return _frame(head, names, reader, times, take_matrix(reader, n, columns, differences))
+
+
+def _read_names(reader: Reader, head: tuple[int, ...]) -> tuple[str, str]:
+    return _names(reader.bytes(head[5] + head[6]), head[5])
+
+
+@lru_cache(maxsize=65_536)
+def _names(both: bytes, n: int) -> tuple[str, str]:
+    """Enterprise, of `n` bytes, and source: the same few again and again."""
+    return both[:n].decode(), both[n:].decode()
+
+
+def _frame(
+    head: tuple[int, ...], names: tuple[str, str], reader: Reader, times: _Ints, values: _Ints
+) -> Frame:
+    quality = None
+    if head[4] & _HAS_QUALITY:
+        quality = reader.array(U1, values.size).reshape(values.shape)
+        check_codes(quality, _QUALITIES, "quality")
     reader.end()
-    if quality is not None:
-        _check_codes(quality, _QUALITIES, "quality")
-    return Frame(enterprise, schema, source, sequence, received, times, values, quality, Origin(origin))
+    schema, sequence, received, origin = head[:4]
+    return Frame(names[0], schema, names[1], sequence, received, times, values, quality, _ORIGINS[origin])
 
 
 def _read_rows(body: bytes) -> RowsFrame:
-    schema, sequence, _, origin, _, n_e, n_s, n, _ = _HEAD.unpack_from(body)
-    reader = _Reader(body)
-    reader.at = _HEAD.size
-    enterprise, source = reader.text(n_e), reader.text(n_s)
-    times, values, received = (reader.array("<i8", n) for _ in range(3))
-    column, reason, quality = reader.array("<u4", n), reader.array("<u2", n), reader.array("u1", n)
+    head, reader = _HEAD.unpack_from(body), Reader(body, _HEAD.size)
+    enterprise, source = _read_names(reader, head)
+    schema, sequence, _, origin, *_, n, _ = head
+    times, values, received = (reader.array(I8, n) for _ in range(3))
+    column, reason, quality = (reader.array(dtype, n) for dtype in _ROW_CODES)
     reader.end()
-    _check_codes(quality, _QUALITIES, "quality")
-    _check_codes(reason, _REASONS, "reason")
-    return RowsFrame(
-        enterprise, schema, source, sequence, column, times, values, received, quality, reason, Origin(origin)
-    )
+    check_codes(quality, _QUALITIES, "quality")
+    check_codes(reason, _REASONS, "reason")
+    codes = received, quality, reason
+    return RowsFrame(enterprise, schema, source, sequence, column, times, values, *codes, _ORIGINS[origin])
 
 
-_QUALITIES = np.array([quality for quality in Quality if quality is not Quality.MISSING])
-_REASONS = np.array(list(Reason))
-
-
-def _check_codes(found: npt.NDArray[Any], known: npt.NDArray[Any], what: str) -> None:
-    strange = found[~np.isin(found, known)]
-    if len(strange):
-        raise ValueError(f"{what}: unknown code {strange[0]}")
-
-
-_VALID_ARRAYS = {
-    "slot": "<i4",
-    "read_at_ms": "<i8",
-    "ticks": "<i8",
-    "quality": "u1",
-    "reason": "<u2",
-    "origin": "u1",
-    "received_at_s": "<i8",
-    "sequence": "<u8",
-    "position": "<u8",
-    "sent": "<i8",
-    "sent_unit": "<u2",
+_READERS: dict[int, Mapping[int, _Reads]] = {
+    1: {
+        MessageKind.FRAME: _read_frame,
+        MessageKind.ROWS: _read_rows,
+        MessageKind.NOTICE: _notice_decoder.decode,
+        MessageKind.VALID: read_valid,
+        MessageKind.PASSED: read_passed,
+    },
+    2: {
+        MessageKind.FRAME: _read_frame_2,
+        MessageKind.SHEAF: read_sheaf,
+    },
 }
-_PASSED_ARRAYS = _VALID_ARRAYS | {"verdict": "u1"}
-_VERDICTS = np.array(list(Verdict))
-
-
-class _BlockHead(msgspec.Struct):
-    n: int
-    points: tuple[tuple[str, str], ...]
-    units: tuple[tuple[str, int], ...]
-
-
-def _write_block(block: Block) -> bytes:
-    head = msgspec.json.encode(_BlockHead(len(block), block.points, block.units))
-    arrays = (getattr(block, name).astype(dtype, copy=False) for name, dtype in _PASSED_ARRAYS.items())
-    return struct.pack("<I", len(head)) + head + b"".join(array.tobytes() for array in arrays)
-
-
-def _read_valid(body: bytes) -> Block:
-    """Read a block of before verdicts travelled: all of it was accepted."""
-    head, arrays = _read_arrays(body, _VALID_ARRAYS)
-    return Block(points=head.points, units=head.units, verdict=np.zeros(head.n, np.uint8), **arrays)
-
-
-def _read_passed(body: bytes) -> Block:
-    head, arrays = _read_arrays(body, _PASSED_ARRAYS)
-    _check_codes(arrays["verdict"], _VERDICTS, "verdict")
-    return Block(points=head.points, units=head.units, **arrays)
-
-
-def _read_arrays(body: bytes, layout: dict[str, str]) -> tuple[_BlockHead, dict[str, npt.NDArray[Any]]]:
-    (size,) = struct.unpack_from("<I", body)
-    reader = _Reader(body)
-    reader.at = 4
-    head = msgspec.json.decode(reader.array("u1", size).tobytes(), type=_BlockHead)
-    arrays = {name: reader.array(dtype, head.n) for name, dtype in layout.items()}
-    reader.end()
-    return head, arrays
-
-
-_READERS: dict[MessageKind, Callable[[bytes], Message]] = {
-    MessageKind.FRAME: _read_frame,
-    MessageKind.ROWS: _read_rows,
-    MessageKind.NOTICE: _notice_decoder.decode,
-    MessageKind.VALID: _read_valid,
-    MessageKind.PASSED: _read_passed,
-}
+"""What each version says; of version 2 is only what version 1 cannot say."""

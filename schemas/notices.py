@@ -30,10 +30,21 @@ class SchemaNotice(msgspec.Struct, tag="schema", tag_field="notice", frozen=True
 
 
 class BookNotice(msgspec.Struct, tag="book", tag_field="notice", frozen=True):
-    """The books of factors in force, whole; `digest` names the edition."""
+    """The books of factors in force, whole; `digest` names the edition, `at_s` when it was told [s, UTC]."""
 
     digest: str
     factors: tuple[dict[str, str], ...]
+    at_s: int = 0
+
+
+class TariffNotice(msgspec.Struct, tag="tariff", tag_field="notice", frozen=True):
+    """The tariffs in force, whole: hours by band, prices by band, and the calendar of the days."""
+
+    digest: str
+    hours: tuple[dict[str, str], ...]
+    prices: tuple[dict[str, str], ...]
+    days: tuple[dict[str, str], ...]
+    at_s: int = 0
 
 
 class RejectedRow(msgspec.Struct, frozen=True):
@@ -220,6 +231,7 @@ Notice = (
     | PointNotice
     | SchemaNotice
     | BookNotice
+    | TariffNotice
     | RejectedNotice
     | ImportNotice
     | LinkNotice

@@ -13,18 +13,18 @@ from __future__ import annotations
 import struct
 
 from nengliu.errors import ContractError
-from schemas.block import Block
+from schemas.block import Block, Sheaf
 from schemas.messages import Frame, Notice, RowsFrame, decode, encode
 
 _POSITION = struct.Struct("<Q")
 
 
-def pack(position: int, message: Block | Notice) -> bytes:
-    """Bytes of an accepted block or a notice with its position."""
+def pack(position: int, message: Block | Sheaf | Notice) -> bytes:
+    """Bytes of judged readings or a notice with their position."""
     return _POSITION.pack(position) + encode(message)
 
 
-def unpack(value: bytes) -> tuple[int, Block | Notice]:
+def unpack(value: bytes) -> tuple[int, Block | Sheaf | Notice]:
     """Position and message of a value of `readings.valid`.
 
     Raises

@@ -6,14 +6,18 @@ surely stored when the next one ends.
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from nengliu.analysis.waiting import WAIT_ITEM, Waiting
+from nengliu.bus import OFFSET_BITS, Record
 from nengliu.domain.points import Enterprise, Point, Schema
-from schemas.block import Block, Labels, Lists, Rows
+from schemas.block import Arrays, Block, Labels, Lists, Rows
 from schemas.messages import (
     BookNotice,
     EnterpriseNotice,
@@ -24,7 +28,7 @@ from schemas.messages import (
 )
 
 KEYS = {
-    "reading": ("enterprise", "point", "read_at", "origin"),
+    "reading_chunk": ("enterprise", "point", "period_start", "origin"),
     "reading_superseded": ("enterprise", "point", "read_at", "origin", "sequence", "ticks", "position"),
     "quarantine": ("enterprise", "partition", "position", "item"),
     "intake": ("enterprise", "source", "partition", "position"),
@@ -42,7 +46,7 @@ KEYS = {
     "activity": ("enterprise", "measure", "period"),
 }
 ARRAYS = ("read_at", "ticks", "quality", "reason", "origin", "received_at", "sequence", "position", "sent")
-VERSIONS = {"reading": "sequence", "missed": "sequence"} | dict.fromkeys(
+VERSIONS = {"reading_chunk": "revision", "missed": "sequence"} | dict.fromkeys(
     ("link_event", "wiring", "region", "target", "activity"), "position"
 )
 """Column of a table whose larger value stays; elsewhere the later row does."""
@@ -64,8 +68,23 @@ def _plain(column: Any) -> list[Any]:
     if isinstance(column, Labels):
         return [column.dictionary[code] for code in column.codes.tolist()]
     if isinstance(column, Lists):
-        return list(column.values)
+        return [list(texts) for texts in column.values]
+    if isinstance(column, Arrays):
+        return [part.tolist() for part in np.split(column.values, column.ends[:-1])]
     return list(np.asarray(column).tolist())
+
+
+def spelled(chunk: Row) -> list[Row]:
+    """Readings of a row of `reading_chunk`, as the view `reading` shows them."""
+    n = len(chunk["at"])
+    same = {name: chunk[name] for name in ("enterprise", "point", "origin", "period_start")}
+    lists = {name: chunk[name] for name in ("ticks", "received_at", "sequence", "position")}
+    lists["read_at"] = [chunk["period_start"] * 1000 + at for at in chunk["at"]]
+    lists |= {name: chunk[name] or [0] * n for name in ("quality", "reason")}
+    lists["sent"] = chunk["sent"] or chunk["ticks"]
+    lists["sent_unit"] = chunk["sent_unit_each"] or [chunk["sent_unit"]] * n
+    lists["sent_decimals"] = chunk["sent_decimals_each"] or [chunk["sent_decimals"]] * n
+    return [same | dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
 class IngestStore:
@@ -99,9 +118,13 @@ class IngestStore:
                 if key not in table or version is None or row[version] >= table[key][version]:
                     table[key] = row
 
+    def standing(self) -> list[Row]:
+        """Readings that stand."""
+        return [row for chunk in self.tables["reading_chunk"].values() for row in spelled(chunk)]
+
     def readings(self, points: list[tuple[str, str]], from_ms: Any, before: int) -> Block | None:
         """Serve `Ledger`: readings and losers of each point from its time on, and the last before it."""
-        every = [*self.tables["reading"].values(), *self.tables["reading_superseded"].values()]
+        every = [*self.standing(), *self.tables["reading_superseded"].values()]
         found: list[Row] = []
         for point, start in zip(points, np.asarray(from_ms).tolist(), strict=True):
             own = [r for r in every if (r["enterprise"], r["point"]) == point and r["position"] < before]
@@ -110,13 +133,29 @@ class IngestStore:
             found += [r for r in own if r["read_at"] >= since]
         return _block(found) if found else None
 
+    def waiting(self, before: int) -> list[Waiting]:
+        """Serve `WaitingRoom`: messages that waited as of a position."""
+        found = []
+        for row in sorted(self.tables["quarantine"].values(), key=lambda row: row["position"]):
+            said = json.loads(row["parameters"])
+            if row["item"] == WAIT_ITEM and row["position"] < before <= int(said.get("released", before)):
+                given = (
+                    row["position"] >> OFFSET_BITS,
+                    row["position"] & (2**OFFSET_BITS - 1),
+                    row["enterprise"],
+                )
+                value = base64.b64decode(row["payload"])
+                record = Record("readings.raw", row["partition"], *given, value, int(said["appended_at_s"]))
+                found.append(Waiting(record, int(said["got"])))
+        return found
+
     def notices(self, enterprise: str, before: int) -> list[tuple[int, Notice]]:
         """Serve `Catalogue`: what was told before a position, oldest first."""
         found: list[tuple[int, Notice]] = []
         for row in self._before("book", before):
             found.append((row["position"], msgspec.json.decode(row["definition"], type=BookNotice)))
         for row in self._before("enterprise", before, enterprise):
-            values = {name: value for name, value in row.items() if name != "position"}
+            values = {name: value for name, value in row.items() if name not in ("position", "known_at")}
             found.append((row["position"], EnterpriseNotice(Enterprise(**values))))
         for row in self._before("point", before, enterprise):
             found.append((row["position"], PointNotice(msgspec.json.decode(row["definition"], type=Point))))

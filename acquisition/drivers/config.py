@@ -25,9 +25,10 @@ from acquisition.drivers.register_maps import (
     merge,
 )
 from acquisition.drivers.tables import convert, need, once, read
+from nengliu.domain.formulas import parse
 from nengliu.domain.points import Column, Enterprise, Kind, Point, Schema
 from nengliu.domain.points import Meter as Service
-from nengliu.errors import InputError, nearest
+from nengliu.errors import ContractError, InputError, nearest
 from schemas.messages import WiredLine, WiredMeter, WiringNotice
 
 DAY_S = 86_400
@@ -199,6 +200,11 @@ def _point(table: dict[str, Any], code: str, where: str, n: int) -> Point:
     services = tuple(_plain({"from_ms": 0} | one, Service, f"{where} meters") for one in meters)
     found = _plain({"enterprise": code} | table | {"meters": ()}, Point, where)
     need(found.enterprise == code, where, "enterprise", code, found.enterprise)
+    for formula in found.formulas:
+        try:
+            parse(formula.text)
+        except ContractError as error:
+            raise InputError(f"{where}: {error}") from error
     return replace(found, meters=services)
 
 

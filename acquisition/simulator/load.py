@@ -6,16 +6,15 @@ a history, its continuation tomorrow and a test all see the same plant.  Figures
 
 from __future__ import annotations
 
-import csv
 import functools
 import zlib
 from dataclasses import dataclass
-from datetime import date, timedelta
-from importlib import resources
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 
+from nengliu.domain.calendars import days_of, shipped_rows
 from nengliu.domain.times import CHINA_OFFSET_MS, QUARTER_MS
 
 QUARTERS = 96
@@ -188,12 +187,5 @@ def normal(seed: int, number: Int64s) -> Floats:
 
 @functools.cache
 def days_off() -> Int64s:
-    """Day numbers (since 1970-01-01) on which the plant stands: `days_off.csv`, one row per stop."""
-    text = resources.files(__package__).joinpath("days_off.csv").read_text(encoding="utf-8")
-    found: set[int] = set()
-    for row in csv.DictReader(text.splitlines()):
-        starts = [row["on"].replace("*", str(year)) for year in YEARS] if "*" in row["on"] else [row["on"]]
-        for start in starts:
-            first = date.fromisoformat(start)
-            found.update((first + timedelta(days=n) - EPOCH).days for n in range(int(row["days"])))
-    return np.array(sorted(found), dtype=np.int64)
+    """Day numbers (since 1970-01-01) on which the plant stands: the calendar ``simulated_plant``."""
+    return days_of(shipped_rows("days")[1], "simulated_plant").holidays

@@ -41,6 +41,8 @@ def path_of(catalogue: Catalogue, enterprise: str, point: str, unit: str, decima
     if facts is None:
         return Path(enterprise, point, unit, decimals, "UNKNOWN_POINT", (("point", point),))
     known = facts.point
+    if known.formulas:
+        return Path(enterprise, point, unit, decimals, "COMPUTED_POINT", (("point", point),), facts)
     try:
         if known.kind is Kind.COUNTER:
             spans = tuple(

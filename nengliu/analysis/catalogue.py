@@ -6,13 +6,16 @@ before the shard's start is asked of a loader once per enterprise (docs/decision
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import NamedTuple
 
-from nengliu.analysis.checks import check_bounds
+from nengliu.analysis.checks import check, check_bounds
 from nengliu.domain.books import Book, book_of
-from nengliu.domain.points import Enterprise, Kind, Meter, Point, Schema
+from nengliu.domain.formulas import Computed, compute
+from nengliu.domain.points import FOREVER_MS, Enterprise, Formula, Kind, Meter, Point, Schema, Seat, Stay
+from nengliu.domain.space import affected, moved
 from nengliu.domain.units import factor
 from nengliu.errors import ContractError
 from schemas.messages import (
@@ -61,6 +64,18 @@ class Service:
     last_position: int = 0
 
 
+ALL_ITEMS = ""
+
+
+class Shaped(NamedTuple):
+    """A notice changed totals of an item, or of all of them, in a span of time [ms, UTC]."""
+
+    from_ms: int
+    to_ms: int
+    item: str
+    position: int
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """A point with the positions that told of it."""
@@ -68,6 +83,8 @@ class Facts:
     point: Point
     position: int
     services: tuple[Service, ...] = ()
+    computed: tuple[Computed, ...] = ()
+    shaped: tuple[Shaped, ...] = ()
 
 
 def step_worth(point: Point, meter: Meter) -> int:
@@ -96,6 +113,10 @@ class Catalogue:
         self.points: dict[tuple[str, str], Facts] = {}
         self.schemas: dict[tuple[str, int], Schema] = {}
         self.enterprises: dict[str, Enterprise] = {}
+        self.seated: dict[str, tuple[Shaped, ...]] = {}
+        """Where notices changed the region or the industry of an enterprise."""
+        self.names: dict[str, list[str]] = {}
+        """Ids of each enterprise's points, in the order they were told of."""
         self.wiring: dict[tuple[str, str], WiringNotice] = {}
         self.book = Book()
         self._loader = loader
@@ -122,8 +143,15 @@ class Catalogue:
         if isinstance(notice, SchemaNotice):
             return self._take_schema(notice.value)
         if isinstance(notice, EnterpriseNotice):
-            changed = self.enterprises.get(notice.value.enterprise) != notice.value
-            self.enterprises[notice.value.enterprise] = notice.value
+            value = notice.value
+            _check_stays("stays", value.stays, (value.region, value.industry))
+            old = self.enterprises.get(value.enterprise)
+            changed = old != value
+            if changed:
+                self.enterprises[value.enterprise] = value
+                span = moved(old, value)
+                shaped = (Shaped(*span, ALL_ITEMS, position),) if span else ()
+                self.seated[value.enterprise] = self.seated.get(value.enterprise, ()) + shaped
             return changed
         if isinstance(notice, WiringNotice):
             key = notice.enterprise, notice.source
@@ -145,14 +173,38 @@ class Catalogue:
 
     def _take_point(self, point: Point, position: int) -> bool:
         check_bounds(point, _POINT_BOUNDS)
+        _check_stays("places", point.places, point.place)
         key = point.enterprise, point.point
         old = self.points.get(key)
         if old is not None and old.point == point:
             return False
         if old is not None:
             _check_fixed(old.point, point)
-        self.points[key] = Facts(point, position, _services(point, old, position))
+        else:
+            self.names.setdefault(point.enterprise, []).append(point.point)
+        services = _services(point, old, position)
+        computed = self._computed(point, old, position)
+        self.points[key] = Facts(point, position, services, computed, _shaped(point, old, position))
         return True
+
+    def _computed(self, point: Point, old: Facts | None, position: int) -> tuple[Computed, ...]:
+        """Formulas of a computed point, each with the position since which it has held for all it holds for now."""
+        told = {} if old is None else _ends(old.point)
+        ends = _ends(point)
+
+        def find(name: str) -> Point | None:
+            facts = self.points.get((point.enterprise, name))
+            return None if facts is None else facts.point
+
+        def told_at(i: int) -> int:
+            formula = point.formulas[i]
+            if old is None or formula not in told or told[formula] < ends[formula]:
+                return position
+            return old.computed[old.point.formulas.index(formula)].position
+
+        for formula in point.formulas:
+            check_bounds(formula, {"from_ms": (-_LARGEST, _LARGEST)})
+        return compute(point, find, told_at)
 
     def _take_schema(self, schema: Schema) -> bool:
         check_bounds(schema, {"schema": (0, 2**32 - 1)})
@@ -166,12 +218,45 @@ class Catalogue:
         return fresh
 
 
+def _shaped(point: Point, old: Facts | None, position: int) -> tuple[Shaped, ...]:
+    """Where notices changed totals by this point, this one included; if its item changes, those of both items."""
+    before = () if old is None else old.shaped
+    span = affected(None if old is None else old.point, point)
+    items = {point.item} | (set() if old is None else {old.point.item})
+    return before if span is None else (*before, *(Shaped(*span, item, position) for item in sorted(items)))
+
+
+def _check_stays(field: str, stays: Sequence[Stay | Seat], last: str | tuple[str, str]) -> None:
+    """Refuse dated places that are in no order, or do not end where the point (the enterprise) is now."""
+    starts = [stay.from_ms for stay in stays]
+    check(field, "order", sound=starts == sorted(set(starts)))
+    for stay in stays:
+        check_bounds(stay, {"from_ms": (-_LARGEST, _LARGEST)})
+    if stays:
+        newest = stays[-1]
+        at = newest.place if isinstance(newest, Stay) else (newest.region, newest.industry)
+        check(field, at, sound=at == last)
+
+
 def _check_fixed(old: Point, new: Point) -> None:
     for name in ("kind", "unit", "decimals"):
         if getattr(old, name) != getattr(new, name):
             was, got = getattr(old, name), getattr(new, name)
             msg = f"point {new.point}: {name} is fixed as {was}, got {got}; make a new point"
             raise ContractError("BAD_FIELD", msg, field=name, got=got)
+    if bool(old.formulas) != bool(new.formulas):
+        was = "computed" if old.formulas else "measured"
+        msg = f"point {new.point} is {was} for its life; make a new point"
+        raise ContractError("BAD_FIELD", msg, field="formulas", got=was)
+    if new.formulas and new.formulas[0].from_ms > old.formulas[0].from_ms:
+        msg = f"point {new.point}: its first formula cannot begin later than it was told before"
+        raise ContractError("BAD_FIELD", msg, field="formulas", got=new.formulas[0].from_ms)
+
+
+def _ends(point: Point) -> dict[Formula, int]:
+    """Until when each formula of a point holds [ms, UTC]."""
+    starts = [formula.from_ms for formula in point.formulas[1:]]
+    return dict(zip(point.formulas, [*starts, FOREVER_MS], strict=False))
 
 
 def _services(point: Point, old: Facts | None, position: int) -> tuple[Service, ...]:

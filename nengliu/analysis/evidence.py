@@ -7,7 +7,7 @@ All in order of the log, so that neither the cuts of batches nor a replay change
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,12 +18,12 @@ from nengliu.analysis.intake_rows import Held, Tally
 from nengliu.analysis.ledger import TIME_BITS, Merge
 from nengliu.analysis.sorted import compact
 from nengliu.domain.quality import Origin, Quality, Reason
-from schemas.block import Block, Verdict, join
+from schemas.block import Block, Sheaf, Verdict, join
 from schemas.messages import Notice
 
 Bools = npt.NDArray[np.bool_]
-Passing = tuple[int, Block | Notice]
-"""Position and message."""
+Passing = tuple[int, Block | Sheaf | Notice]
+"""Position up to which everything has been said once this is taken, and message."""
 
 
 def block_of(
@@ -37,7 +37,7 @@ def block_of(
     units = {pair: i for i, pair in enumerate(dict.fromkeys((p.unit, p.decimals) for p in taken))}
     slot = np.array([points[p.enterprise, p.point] for p in taken], np.int32)
     unit = np.array([units[p.unit, p.decimals] for p in taken], np.uint16)
-    position = np.array([tally.record.position for tally in tallies], np.uint64)
+    position = np.array([tally.position for tally in tallies], np.uint64)
     return Block(
         points=tuple(points),
         slot=slot[path],
@@ -89,7 +89,7 @@ def held_block(held: list[Held]) -> Block:
         origin=np.full(n, Origin.TIMED, np.uint8),
         received_at_s=received,
         sequence=np.zeros(n, np.uint64),
-        position=np.array([h.tally.record.position for h in held], np.uint64),
+        position=np.array([h.tally.position for h in held], np.uint64),
         sent=np.zeros(n, np.int64),
         units=(("", 0),),
         sent_unit=np.zeros(n, np.uint16),
@@ -110,21 +110,48 @@ def merged_block(block: Block, merged: Merge) -> Block:
     return replace(block, verdict=verdict).take(said)
 
 
-def in_order(blocks: Iterable[Block], notices: list[tuple[int, Notice]]) -> Iterator[Passing]:
-    """Join blocks by position and cut them where a notice stands between; each piece bears its last position."""
+def in_order(
+    blocks: list[Block],
+    sheaves: list[Sheaf],
+    notices: list[tuple[int, Notice]],
+    closing: tuple[int, Notice] | None = None,
+) -> Iterator[Passing]:
+    """Join blocks by position, and cut them and the sheaves where a notice stands between.
+
+    Of what then lies between two notices, sheaves and a block whose positions may cross, only the last bears its
+    newest position: up to there everything has been said.  Those before it bear the position before the first of them.
+    A `closing` notice ends it all, even readings that bear its own position.
+    """
     joined = [block for block in blocks if len(block)]
-    if joined:
-        block = join(joined)
-        if len(joined) > 1:
-            block = block.take(np.argsort(block.position, kind="stable"))
-        ends = np.searchsorted(block.position, np.array([at for at, _ in notices], np.uint64)).tolist()
-    else:
-        block, ends = held_block([]), [0] * len(notices)
-    start = 0
-    for end, passing in zip([*ends, len(block)], [*notices, None], strict=True):
-        if end > start:
-            piece = block.take(slice(start, end)) if end - start < len(block) else block
-            yield int(piece.position[-1]), piece
-            start = end
+    block = join(joined) if joined else held_block([])
+    if len(joined) > 1:
+        block = block.take(np.argsort(block.position, kind="stable"))
+    pieces: list[Block | Sheaf] = [*sheaves, block]
+    starts = [0] * len(pieces)
+    for passing in [*notices, closing]:
+        stretch, ends = [], []
+        for start, piece in zip(starts, pieces, strict=True):
+            end = len(piece.position) if passing is closing else _end(piece, passing)
+            ends.append(end)
+            if end > start:
+                whole = end - start == len(piece.position)
+                stretch.append(piece if whole else piece.take(slice(start, end)))
+        yield from _stretch(stretch, closed=passing is not None and passing is closing)
+        starts = ends
         if passing is not None:
             yield passing
+
+
+def _end(piece: Block | Sheaf, passing: Passing | None) -> int:
+    return int(np.searchsorted(piece.position, np.uint64(passing[0] if passing else 0)))
+
+
+def _stretch(pieces: list[Block | Sheaf], *, closed: bool) -> Iterator[Passing]:
+    """What lies between two notices; if it is closed, the notice behind it bears the position of its end."""
+    if not pieces:
+        return
+    said = min(int(piece.position[0]) for piece in pieces) - 1
+    until = said if closed else max(int(piece.position[-1]) for piece in pieces)
+    for piece in pieces[:-1]:
+        yield said, piece
+    yield until, pieces[-1]

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from nengliu.analysis.candidates import Candidates, Judged, Path, join
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.checks import check_bounds
+from nengliu.analysis.chunks import Changes, hour_of, ledger_chunks, newest_of, rack_chunks
 from nengliu.analysis.evidence import (
     Passing,
     block_of,
@@ -37,12 +39,17 @@ from nengliu.analysis.intake_rows import (
     quarantine_rows,
     reading_rows,
 )
-from nengliu.analysis.ledger import TIME_BITS, Ledger, Loader, Merge, at_of, origin_of, slot_of
+from nengliu.analysis.ledger import TIME_BITS, Ledger, Loader, Merge, at_of, key_of, origin_of, slot_of
 from nengliu.analysis.links import check_links, link_rows
 from nengliu.analysis.notice_rows import notice_rows
 from nengliu.analysis.notices import check_notice
 from nengliu.analysis.opening import Opener, wrong_enterprise
+from nengliu.analysis.plain import listing_of
+from nengliu.analysis.rack import Rack, Swath
+from nengliu.analysis.racks import Racks
+from nengliu.analysis.reaping import Clock, Parts, Piles, Reaper
 from nengliu.analysis.validate import Limits, judge
+from nengliu.analysis.waiting import WAIT_LIMIT, WaitingRoom, waiting_row
 from nengliu.bus import Record
 from nengliu.domain.quality import Reason
 from nengliu.errors import ContractError
@@ -52,6 +59,7 @@ from schemas.messages import (
     ActivityNotice,
     BookNotice,
     EnterpriseNotice,
+    Frame,
     ImportNotice,
     LinkNotice,
     Notice,
@@ -60,6 +68,8 @@ from schemas.messages import (
     RejectedNotice,
     SchemaNotice,
     TargetNotice,
+    TariffNotice,
+    TariffNotice,
     TickNotice,
     WiringNotice,
 )
@@ -87,11 +97,14 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Batch:
-    """Candidates between two notices, and what was already refused."""
+    """Frames and candidates between two notices, and what was already refused."""
 
     tallies: list[Tally] = field(default_factory=list)
-    parts: list[Candidates] = field(default_factory=list)
+    piles: Piles = field(default_factory=Piles)
+    parts: Parts = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
+    released: list[Held] = field(default_factory=list)
+    """Messages that waited until now: rows that say so, beside the count."""
     beside: list[tuple[int, Notice]] = field(default_factory=list)
     """Notices that change nothing here; they go on between the readings around them."""
 
@@ -100,20 +113,27 @@ class IngestShard:
     """Decodes, validates, normalises and deduplicates one shard; plain Python, no stream."""
 
     def __init__(
-        self, catalogue: Catalogue | None = None, loader: Loader | None = None, limits: Limits | None = None
+        self,
+        catalogue: Catalogue | None = None,
+        loader: Loader | None = None,
+        limits: Limits | None = None,
+        waiting: WaitingRoom | None = None,
     ) -> None:
         """Start empty; the loaders tell what is stored from before this run."""
+        self.waiting = waiting or WaitingRoom()
         self.catalogue = catalogue or Catalogue()
         self.ledger = Ledger(loader)
         self.limits = limits or Limits()
+        self.racks = Racks(self.ledger)
         self._opener = Opener(self.catalogue)
+        self._reaper = Reaper(self.racks, self.ledger, self._opener.spread)
 
     def add(self, records: Sequence[Record]) -> Outcome:
         """Take records in log order; a notice takes effect between the readings around it."""
         outcome, batch = Outcome(), _Batch()
         for record in records:
             self.ledger.reach(record.position)
-            notice = self._open(record, batch)
+            notice = self._open(record, batch, record.position)
             if notice is not None:
                 if isinstance(notice, CatalogueNotice):
                     self._settle(batch, outcome)  # so that all goes on in log order
@@ -126,9 +146,9 @@ class IngestShard:
         """End an epoch (see `Ledger.seal`)."""
         self.ledger.seal()
 
-    def _open(self, record: Record, batch: _Batch) -> Notice | None:
-        """Add a record's readings to the batch; a notice is handed back."""
-        tally = Tally(record, "", record.appended_at_s)
+    def _open(self, record: Record, batch: _Batch, position: int) -> Notice | None:
+        """Add a record's readings to the batch, where they stand at `position`; a notice is handed back."""
+        tally = Tally(record, position, "", record.appended_at_s)
         try:
             opened = self._opener.open(record, self.ledger.stored)
         except ContractError as error:
@@ -141,14 +161,50 @@ class IngestShard:
         tally.source = opened.source
         if self._plausible(opened.received_at_s, record):
             tally.received_at_s = opened.received_at_s
+        if opened.frame is not None and self._lay(opened.frame, batch):
+            return None
+        if opened.unknown is not None:
+            self._wait(tally, opened.unknown, batch)
+            return None
         for item, refusal in enumerate(opened.refusals, REFUSAL_ITEM):
             batch.held.append(Held(tally, item, Reason[refusal.reason], "", refusal.evidence, refusal.text))
+        candidates = opened.candidates if opened.frame is None else self._opener.spread(opened.frame)
         tally.received = tally.quarantined = len(opened.refusals)
-        if opened.candidates is not None:
-            tally.received += len(opened.candidates.path)
-            opened.candidates.message[:] = len(batch.tallies) - 1
-            batch.parts.append(opened.candidates)
+        if candidates is not None:
+            batch.parts.append((len(batch.tallies) - 1, candidates))
         return None
+
+    def _wait(self, tally: Tally, schema: int, batch: _Batch) -> None:
+        """Hold a message until its column list is declared: until then it counts as one."""
+        if not self.waiting.admit(tally.record, schema, self.ledger.stored):
+            error = ContractError("TOO_MANY_WAIT", f"schema {schema}", got=schema, limit=WAIT_LIMIT)
+            _refuse_message(tally, error, batch)
+            return
+        batch.held.append(waiting_row(tally, schema))
+        tally.received += 1
+        tally.quarantined += 1
+
+    def _release(self, notice: CatalogueNotice, record: Record) -> _Batch:
+        """Open what waited for a column list: its readings stand where the list is declared."""
+        batch = _Batch()
+        if isinstance(notice, SchemaNotice):
+            schema = notice.value.schema
+            for waited in self.waiting.release(record.key, schema, self.ledger.stored):
+                self._open(waited, batch, record.position)
+                batch.released.append(waiting_row(batch.tallies[-1], schema, record.position))
+        return batch
+
+    def _lay(self, frame: Frame, batch: _Batch) -> bool:
+        """Put a frame by that may be plain; say whether it was."""
+        if frame.quality is not None or frame.backfilled or not len(frame.read_at_ms):
+            return False
+        known, place = self.racks.known(frame)
+        if not known:
+            place = self.racks.meet(frame, listing_of(self._opener.columns(frame)))
+        if place is None:
+            return False
+        batch.piles.add(place, frame, len(batch.tallies) - 1)
+        return True
 
     def _plausible(self, received_at_s: int, record: Record) -> bool:
         """Whether a message's receipt can date its tally; a wild one is refused reading by reading."""
@@ -163,7 +219,7 @@ class IngestShard:
             else:
                 self._keep(notice, record, batch, outcome)
         except ContractError as error:
-            batch.tallies.append(Tally(record, "", record.appended_at_s))
+            batch.tallies.append(Tally(record, record.position, "", record.appended_at_s))
             _refuse_message(batch.tallies[-1], error, batch)
 
     def _learn(self, notice: CatalogueNotice, record: Record, outcome: Outcome) -> None:
@@ -173,16 +229,17 @@ class IngestShard:
         if not self.catalogue.take(notice, record.position):
             return
         if isinstance(notice, PointNotice | SchemaNotice):
-            self._opener.forget()  # the batch before is settled: no path is in use
+            self._opener.forget(record.key)  # the batch before is settled: no path is in use
+            self.racks.forget(record.key)
         outcome.rows.append(notice_rows(notice, record))
-        outcome.onward.append((record.position, notice))
+        self._settle(self._release(notice, record), outcome, (record.position, notice))
 
     def _keep(self, notice: Notice, record: Record, batch: _Batch, outcome: Outcome) -> None:
         """Take a notice that changes nothing here: rows of its own, and on if other flows need it."""
         if isinstance(notice, RejectedNotice):
             plausible = self._plausible(notice.received_at_s, record)
             received = notice.received_at_s if plausible else record.appended_at_s
-            _hold_rejected(notice, Tally(record, notice.source, received), batch)
+            _hold_rejected(notice, Tally(record, record.position, notice.source, received), batch)
         elif isinstance(notice, LinkNotice):
             check_links(notice, record, self.limits.future_s)
             outcome.rows.extend(link_rows(notice, record))
@@ -190,31 +247,80 @@ class IngestShard:
             check_bounds(notice, _IMPORT_BOUNDS)
         else:
             check_notice(notice, record, self.limits.future_s)
-        if isinstance(notice, ImportNotice | RegionNotice | TargetNotice | ActivityNotice):
+        if isinstance(notice, ImportNotice | RegionNotice | TargetNotice | ActivityNotice | TariffNotice):
             outcome.rows.append(notice_rows(notice, record))
         elif isinstance(notice, LinkNotice | ActionNotice | TickNotice):
             batch.beside.append((record.position, notice))
 
-    def _settle(self, batch: _Batch, outcome: Outcome) -> None:
-        """Judge and merge the readings of a batch; make its rows and tallies, and what goes on in order."""
-        blocks = [held_block(batch.held)] if batch.held else []
-        if batch.parts:
-            candidates = join(batch.parts)
-            appended = np.array([tally.record.appended_at_s for tally in batch.tallies], np.int64)
-            judged = judge(candidates, self._opener.paths, self.limits, appended[candidates.message])
-            refused = self._hold_refused(candidates, judged, batch)
-            block = block_of(candidates, judged, ~refused, self._opener.paths, batch.tallies)
-            if refused.any():
-                blocks.insert(
-                    0, refused_block(candidates, judged, refused, self._opener.paths, batch.tallies)
-                )
-            if len(block):
-                blocks.insert(0, self._merge(block, candidates.message[~refused], batch, outcome))
-        for rows in (quarantine_rows(batch.held), intake_rows(batch.tallies)):
+    def _settle(self, batch: _Batch, outcome: Outcome, closing: tuple[int, Notice] | None = None) -> None:
+        """Take in the readings of a batch; make its rows and tallies, and what goes on in order."""
+        if not batch.tallies:
+            outcome.onward.extend([*batch.beside, closing] if closing else batch.beside)
+            return
+        clock = Clock(
+            np.array([tally.record.appended_at_s for tally in batch.tallies], np.int64),
+            np.array([tally.position for tally in batch.tallies], np.uint64),
+        )
+        swaths = self._reaper.reap(batch.piles, batch.parts, self._opener.paths, clock, self.limits)
+        for rack, swath in swaths:
+            for message, rows in enumerate(np.bincount(swath.message).tolist()):
+                batch.tallies[message].received += rows * rack.width
+        taken = [(rack, self.racks.put(rack, swath), swath) for rack, swath in swaths]
+        held = [held_block(batch.held)] if batch.held else []  # readings refused below bear their own block
+        blocks, changes = self._take_loose(batch, clock, outcome)
+        if taken or changes:
+            outcome.rows.extend(self._stored(taken, changes))
+        for rows in (quarantine_rows(batch.held + batch.released), intake_rows(batch.tallies)):
             if len(rows):
                 outcome.rows.append(rows)
         outcome.tallies.extend(batch.tallies)
-        outcome.onward.extend(in_order(blocks, batch.beside))
+        sheaves = [rack.sheaf(swath.rows, swath.ticks, swath.sent) for rack, swath in swaths]
+        outcome.onward.extend(in_order(blocks + held, sheaves, batch.beside, closing))
+        self.racks.trim()
+
+    def _take_loose(self, batch: _Batch, clock: Clock, outcome: Outcome) -> tuple[list[Block], list[Changes]]:
+        """Judge and merge what must be looked at reading by reading; say what goes on and what has changed."""
+        if not batch.parts:
+            return [], []
+        batch.parts.sort(key=itemgetter(0))
+        for message, part in batch.parts:
+            part.message[:] = message
+            batch.tallies[message].received += len(part.message)
+        candidates = join([part for _, part in batch.parts])
+        judged = judge(candidates, self._opener.paths, self.limits, clock.appended_at_s[candidates.message])
+        refused = self._hold_refused(candidates, judged, batch)
+        block = block_of(candidates, judged, ~refused, self._opener.paths, batch.tallies)
+        blocks, changes = [], []
+        if len(block):
+            merged = self._merge(block, candidates.message[~refused], batch, outcome)
+            changes.append(_changes(block, self.ledger.slots(block.points)[block.slot], merged.verdict))
+            blocks.append(merged_block(block, merged))
+            newest = newest_rows(blocks[0].accepted())
+            if len(newest):
+                outcome.rows.append(newest)
+        if refused.any():
+            blocks.append(refused_block(candidates, judged, refused, self._opener.paths, batch.tallies))
+        return blocks, changes
+
+    def _stored(self, taken: list[tuple[Rack, int, Swath]], changes: list[Changes]) -> Iterator[Rows]:
+        """Chunks of the hours that were touched: of those a rack holds whole from it, of others from the ledger."""
+        for rack, _, swath in taken:
+            lists, at = rack.lists["id"][swath.rows["number"]], swath.rows["read_at_ms"]
+            mixed = hour_of(at) < self.racks.mixed[lists]
+            if mixed.any():
+                self.racks.fetch(np.unique(lists[mixed]), int(at[mixed].min()))
+        words = self.racks.words()
+        for rack, first, swath in taken:
+            at = swath.rows["read_at_ms"]
+            whole = hour_of(at) >= self.racks.mixed[rack.lists["id"][swath.rows["number"]]]
+            if whole.any():
+                yield rack_chunks(rack, first + np.flatnonzero(whole), words)
+            if not whole.all():
+                changes = [*changes, _changed_rows(rack, swath.keep(~whole))]
+            yield newest_of(rack, swath.rows, words)
+        keys = np.concatenate([one.keys for one in changes]) if changes else np.empty(0, np.uint64)
+        if len(keys):
+            yield ledger_chunks(self.ledger, Changes(keys, np.concatenate([one.position for one in changes])))
 
     def _hold_refused(self, candidates: Candidates, judged: Judged, batch: _Batch) -> Bools:
         refused = np.zeros(len(candidates.path), bool)
@@ -234,9 +340,14 @@ class IngestShard:
                 )
         return refused
 
-    def _merge(self, block: Block, message: npt.NDArray[np.int64], batch: _Batch, outcome: Outcome) -> Block:
-        """Settle readings in the ledger, make their rows, and say what goes on."""
+    def _merge(self, block: Block, message: npt.NDArray[np.int64], batch: _Batch, outcome: Outcome) -> Merge:
+        """Settle readings in the ledger; make the rows of those that lost."""
+        slots = self.ledger.slots(block.points)
+        _, lists = self.racks.of_slots(slots)
+        if len(lists):
+            self.racks.lift(np.unique(lists))
         merged = self.ledger.merge(block)
+        self.racks.reached(slots[block.slot], block.read_at_ms)
         accepted = merged.verdict <= Verdict.REPLACED
         conflict = (merged.verdict == Verdict.REPLACED) | (merged.verdict == Verdict.LOST)
         n = len(batch.tallies)
@@ -248,20 +359,7 @@ class IngestShard:
         outcome.rows.extend(
             self._superseded(merged)
         )  # first: a crash must not leave a winner without its loser
-        outcome.rows += [
-            self._standing(keys) for keys in (merged.accepted_keys, merged.raised_keys) if len(keys)
-        ]
-        passed = merged_block(block, merged)
-        newest = newest_rows(passed.accepted())
-        if len(newest):
-            outcome.rows.append(newest)
-        return passed
-
-    def _standing(self, keys: npt.NDArray[np.uint64]) -> Rows:
-        """Rows of `reading` as the ledger now holds them."""
-        place = np.searchsorted(self.ledger.rows.keys, keys)
-        columns = {name: column[place] for name, column in self.ledger.rows.columns.items()}
-        return reading_rows("reading", self.ledger, slot_of(keys), columns | _times(keys))
+        return merged
 
     def _superseded(self, merged: Merge) -> list[Rows]:
         keys = merged.superseded_keys
@@ -270,6 +368,20 @@ class IngestShard:
         return [
             reading_rows("reading_superseded", self.ledger, slot_of(keys), merged.superseded | _times(keys))
         ]
+
+
+def _changes(block: Block, slot: npt.NDArray[np.int32], verdict: npt.NDArray[np.uint8]) -> Changes:
+    """What of a merged block changed its chunk: what stands now, and what raised a sequence."""
+    changed = (verdict <= Verdict.REPLACED) | (verdict == Verdict.RAISED)
+    keys = key_of(slot[changed], block.read_at_ms[changed], block.origin[changed])
+    return Changes(keys, block.position[changed])
+
+
+def _changed_rows(rack: Rack, swath: Swath) -> Changes:
+    """The readings of plain rows, spelled out."""
+    slots = rack.lists["slots"][swath.rows["number"]].ravel()
+    at, position = (np.repeat(swath.rows[name], rack.width) for name in ("read_at_ms", "position"))
+    return Changes(key_of(slots, at, int(rack.origin)), position)
 
 
 def _times(keys: npt.NDArray[np.uint64]) -> dict[str, npt.NDArray[Any]]:

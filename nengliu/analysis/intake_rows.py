@@ -20,9 +20,13 @@ Named = dict[str, npt.NDArray[Any] | Labels]
 
 @dataclass(slots=True)
 class Tally:
-    """Count of one message, to balance: received = valid + duplicate + quarantined (law 3)."""
+    """Count of one message, to balance: received = valid + duplicate + quarantined (law 3).
+
+    `position` is where its readings stand in the log: later than its record, if that had to wait.
+    """
 
     record: Record
+    position: int
     source: str = ""
     received_at_s: int = 0
     received: int = 0

@@ -10,7 +10,7 @@ Source: docs/decisions/0005; laws 2, 3 and 7.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,7 @@ COLUMNS = {
 AS_SENT = {"sent": "i8", "sent_unit": "u2"}
 ORIGIN_BITS = 3
 TIME_BITS = 42
+AT_SHIFT = ORIGIN_BITS
 MAX_SLOTS = 2 ** (64 - ORIGIN_BITS - TIME_BITS)
 ALL_KNOWN = -(2**62)
 UNKNOWN = 2**62
@@ -105,6 +106,7 @@ class Ledger:
         self.dtypes = COLUMNS | AS_SENT if as_sent else COLUMNS
         self.rows = Sorted(self.dtypes)
         self.known_from: Ints = np.empty(0, np.int64)
+        self._room: Ints = np.empty(64, np.int64)
         self._slots: dict[tuple[str, str], int] = {}
         self._units: dict[tuple[str, int], int] = {}
         self.stored = -1  # positions below are surely stored, and this shard's past: they may be loaded
@@ -122,13 +124,19 @@ class Ledger:
                 msg = f"expected at most {MAX_SLOTS} points in a shard; use more partitions"
                 raise OverflowError(msg)
             self.points.append(point)
-            fresh = UNKNOWN if self.loader else ALL_KNOWN
-            self.known_from = np.append(self.known_from, np.int64(fresh))
+            if found == len(self._room):
+                self._room = np.append(self._room, np.empty(found, np.int64))
+            self._room[found] = UNKNOWN if self.loader else ALL_KNOWN
+            self.known_from = self._room[: found + 1]
         return found
 
     def slots(self, points: tuple[tuple[str, str], ...]) -> Slots:
         """Numbers of several points."""
         return np.array([self.slot(point) for point in points], np.int32)
+
+    def find(self, points: Sequence[tuple[str, str]]) -> Slots:
+        """Numbers of points as far as they have one, else -1."""
+        return np.array([self._slots.get(point, -1) for point in points], np.int32)
 
     def merge(self, block: Block) -> Merge:
         """Take a block in, in log order; see `Merge` for what it says back."""
@@ -153,10 +161,33 @@ class Ledger:
             self._raised.append((self._open, raised))
         return replace(merged, verdict=verdict, repeated=repeated, accepted_keys=accepted, raised_keys=raised)
 
+    def absorb(self, block: Block) -> None:
+        """Take in readings, distinct and all of one's own, that were kept elsewhere until now."""
+        keys = key_of(self.slots(block.points)[block.slot], block.read_at_ms, block.origin)
+        order = np.argsort(keys, kind="stable")
+        self._settle(keys[order], {name: column[order] for name, column in self._columns_of(block).items()})
+
+    def newest(self, slots: Slots) -> Ints:
+        """Time [ms] of the newest reading held of each slot, or -1; all but older ones are held (see `know`)."""
+        if not len(self.rows.keys):
+            return np.full(len(slots), -1, np.int64)
+        last = key_of(slots, np.full(len(slots), 2**TIME_BITS - 1), 2**ORIGIN_BITS - 1)
+        place = np.searchsorted(self.rows.keys, last, side="right") - 1
+        key = self.rows.keys[np.maximum(place, 0)]
+        return np.where((place >= 0) & (slot_of(key) == slots), at_of(key), -1)
+
+    def forgot(self, slots: Slots, before_ms: int) -> None:
+        """Learn that readings of `slots` before an instant are held no more where they were kept beside."""
+        self.known_from[slots] = np.maximum(self.known_from[slots], before_ms)
+
     def reach(self, position: int) -> None:
         """Learn where this run of the shard begins; only the first call counts."""
         if self.stored < 0:
             self.stored = position
+
+    def passed(self, position: int) -> None:
+        """Learn that readings up to a position were taken in and are kept elsewhere."""
+        self._open = max(self._open, position)
 
     def know(self, slots: Slots, from_ms: Ints) -> None:
         """Make sure every reading of `slots` from `from_ms` on, and the one before, is held."""

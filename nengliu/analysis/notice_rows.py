@@ -21,6 +21,7 @@ from schemas.messages import (
     RegionNotice,
     SchemaNotice,
     TargetNotice,
+    TariffNotice,
     WiringNotice,
 )
 
@@ -31,10 +32,11 @@ Kept = dict[str, Any]
 def notice_rows(notice: Notice, record: Record) -> Rows:
     """Rows that keep a notice; none if it says nothing."""
     table, keep = _KEEPERS[type(notice)]
-    each = [row | {"position": record.position} for row in keep(notice)]
-    if isinstance(notice, BookNotice):
+    told = {"position": record.position, "known_at": record.appended_at_s}
+    each = [row | told for row in keep(notice)]
+    if isinstance(notice, BookNotice | TariffNotice):
         each[0]["partition"] = record.partition
-    names = each[0] if each else {"position": 0}
+    names = each[0] if each else told
     columns: Named = {name: _column([row[name] for row in each]) for name in names}
     return Rows(table, columns)
 
@@ -57,7 +59,7 @@ def _schema(notice: SchemaNotice) -> list[Kept]:
     return [{"enterprise": schema.enterprise, "schema": schema.schema, "definition": _json(schema)}]
 
 
-def _book(notice: BookNotice) -> list[Kept]:
+def _book(notice: BookNotice | TariffNotice) -> list[Kept]:
     return [{"digest": notice.digest, "definition": _json(notice)}]
 
 
@@ -89,6 +91,7 @@ _KEEPERS: dict[type[Any], tuple[str, Callable[[Any], list[Kept]]]] = {
     PointNotice: ("point", _point),
     SchemaNotice: ("frame_schema", _schema),
     BookNotice: ("book", _book),
+    TariffNotice: ("tariff", _book),
     ImportNotice: ("import_run", _import),
     WiringNotice: ("wiring", _wiring),
     RegionNotice: ("region", _region),

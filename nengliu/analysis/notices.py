@@ -12,14 +12,18 @@ from typing import Any
 
 from nengliu.analysis.checks import ENTRY_LIMIT, check, check_bounds, check_names, check_texts, check_time
 from nengliu.bus import Record
+from nengliu.domain.calendars import days_of
+from nengliu.domain.tariffs import tariffs_of
 from schemas.messages import (
     ActionNotice,
     Activity,
     ActivityNotice,
+    BookNotice,
     Notice,
     RegionNotice,
     Target,
     TargetNotice,
+    TariffNotice,
     TickNotice,
     WiringNotice,
 )
@@ -44,7 +48,7 @@ def check_notice(notice: Notice, record: Record, future_s: int) -> None:
         BAD_FIELD, NOT_A_TIME or STAMP_IN_FUTURE, naming the field.
     """
     limit_s = record.appended_at_s + future_s
-    if isinstance(notice, ActionNotice | TickNotice):
+    if isinstance(notice, ActionNotice | TickNotice | BookNotice | TariffNotice):
         check_time("at_s", notice.at_s * 1000, limit_s * 1000)
         check_bounds(notice, {"at_s": (0, _LATEST_S)})
     found = _CHECKS.get(type(notice))
@@ -100,6 +104,12 @@ def _check_activity(notice: ActivityNotice) -> None:
     _check_figures("measure", MEASURES, _MONTH, notice.activities)
 
 
+def _check_tariff(notice: TariffNotice) -> None:
+    rows = len(notice.hours) + len(notice.prices) + len(notice.days)
+    check("hours", f"{rows} entries", sound=rows <= ENTRY_LIMIT)
+    tariffs_of(notice.hours, notice.prices, days_of(notice.days))
+
+
 def _check_figures(
     field: str, units: dict[str, str], periods: str, figures: tuple[Target, ...] | tuple[Activity, ...]
 ) -> None:
@@ -136,4 +146,5 @@ _CHECKS: dict[type[Any], Callable[[Any], None]] = {
     RegionNotice: _check_region,
     TargetNotice: _check_target,
     ActivityNotice: _check_activity,
+    TariffNotice: _check_tariff,
 }

@@ -7,6 +7,7 @@ that cannot be read are refusals beside the readings that can.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,21 +18,27 @@ from nengliu.bus import Record
 from nengliu.domain.quality import Quality, Reason
 from nengliu.errors import ContractError
 from schemas import foreign
-from schemas.block import Block
+from schemas.block import Block, Sheaf
+from schemas.foreign_columns import ForeignRows, read_columns
 from schemas.messages import MISSING, Frame, Notice, RowsFrame, decode
 
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened:
-    """What a record held: candidates or a notice, and the parts of it that were refused."""
+    """What a record held: a whole frame, candidates or a notice, and the parts of it that were refused.
+
+    `unknown` is the column list that all of it speaks by and nobody has declared yet.
+    """
 
     source: str = ""
     received_at_s: int = 0
     candidates: Candidates | None = None
     notice: Notice | None = None
     refusals: list[foreign.Refusal] = field(default_factory=list)
+    frame: Frame | None = None
+    unknown: int | None = None
 
 
 class Opener:
@@ -41,14 +48,19 @@ class Opener:
         """Share the shard's catalogue."""
         self.catalogue = catalogue
         self.paths: list[Path] = []
-        self._numbers: dict[tuple[str, str, str, int], int] = {}
-        self._columns: dict[tuple[str, int], Ints] = {}
+        self._numbers: dict[str, dict[tuple[str, str, int], int]] = {}
+        self._columns: dict[str, dict[int, Ints]] = {}
+        self._stale = 0
 
-    def forget(self) -> None:
-        """Work every path out anew: the catalogue has changed; candidates opened before are void."""
-        self.paths.clear()
-        self._numbers.clear()
-        self._columns.clear()
+    def forget(self, enterprise: str) -> None:
+        """Work the paths of an enterprise out anew: the catalogue has changed; candidates opened before are void."""
+        self._stale += len(self._numbers.pop(enterprise, ()))
+        self._columns.pop(enterprise, None)
+        if 2 * self._stale > len(self.paths):
+            self.paths.clear()
+            self._numbers.clear()
+            self._columns.clear()
+            self._stale = 0
 
     def open(self, record: Record, before: int) -> Opened:
         """Open one record; catalogue entries before position `before` may be loaded.
@@ -62,22 +74,32 @@ class Opener:
             self.catalogue.know(record.key, before)
             return self._json(record)
         message = decode(record.value)
-        if isinstance(message, Block):
+        if isinstance(message, Block | Sheaf):
             raise ContractError("NOT_A_MESSAGE", "a block of valid readings in the raw topic", got="VALID")
         if not isinstance(message, Frame | RowsFrame):
             return Opened(notice=message, received_at_s=record.appended_at_s)
         if message.enterprise != record.key:
             raise wrong_enterprise(record, message.enterprise)
         self.catalogue.know(record.key, before)
+        if (message.enterprise, message.schema) not in self.catalogue.schemas:
+            return Opened(message.source, _receipt(message), unknown=message.schema)
         columns = self._schema(message.enterprise, message.schema)
         if isinstance(message, Frame):
-            return Opened(message.source, message.received_at_s, _from_frame(message, columns))
-        received = int(message.received_at_s.max(initial=0))
-        return Opened(message.source, received, _from_rows(message, columns))
+            _check_width(message, columns)
+            return Opened(message.source, message.received_at_s, frame=message)
+        return Opened(message.source, _receipt(message), _from_rows(message, columns))
+
+    def spread(self, frame: Frame) -> Candidates:
+        """Spell out an opened frame reading by reading, row by row, without its empty cells."""
+        return _from_frame(frame, self._schema(frame.enterprise, frame.schema))
+
+    def columns(self, frame: Frame) -> list[Path]:
+        """Paths of the columns of an opened frame."""
+        return [self.paths[path] for path in self._schema(frame.enterprise, frame.schema).tolist()]
 
     def _schema(self, enterprise: str, schema: int) -> Ints:
         """Path of each column of a declared schema."""
-        found = self._columns.get((enterprise, schema))
+        found = self._columns.setdefault(enterprise, {}).get(schema)
         if found is None:
             declared = self.catalogue.schemas.get((enterprise, schema))
             if declared is None:
@@ -85,17 +107,43 @@ class Opener:
                     "UNKNOWN_SCHEMA", f"no schema {schema} declared by {enterprise}", got=schema
                 )
             paths = [self._path(enterprise, c.point, c.unit, c.decimals) for c in declared.columns]
-            found = self._columns[(enterprise, schema)] = np.array(paths, np.int64)
+            found = self._columns[enterprise][schema] = np.array(paths, np.int64)
         return found
 
     def _path(self, enterprise: str, point: str, unit: str, decimals: int) -> int:
-        key = enterprise, point, unit, decimals
-        if key not in self._numbers:
-            self._numbers[key] = len(self.paths)
-            self.paths.append(path_of(self.catalogue, *key))
-        return self._numbers[key]
+        numbers, key = self._numbers.setdefault(enterprise, {}), (point, unit, decimals)
+        if key not in numbers:
+            numbers[key] = len(self.paths)
+            self.paths.append(path_of(self.catalogue, enterprise, *key))
+        return numbers[key]
 
     def _json(self, record: Record) -> Opened:
+        order = record.appended_at_s << 32 | record.offset & 0xFFFFFFFF
+        found = read_columns(record.value, partial(self._decimals, record.key), record.appended_at_s, order)
+        if isinstance(found, Frame):
+            return self._json_frame(found)
+        if found is not None and found.enterprise == record.key:
+            paths = [self._path(found.enterprise, *column) for column in found.columns]
+            received = int(found.received_at_s.max(initial=0))
+            return Opened(found.source, received, _from_columns(found, np.array(paths, np.int64)))
+        return self._json_parts(record)
+
+    def _decimals(self, key: str, enterprise: str, schema: int) -> Ints | None:
+        """Decimals of the columns of a list that the holder of `key` declared."""
+        if enterprise != key or (key, schema) not in self.catalogue.schemas:
+            return None
+        return np.array([self.paths[path].decimals for path in self._schema(key, schema).tolist()], np.int64)
+
+    def _json_frame(self, frame: Frame) -> Opened:
+        """Open a matrix: readings of JSON are numbered without the empty cells."""
+        if (frame.values != MISSING).all():
+            return Opened(frame.source, frame.received_at_s, frame=frame)
+        candidates = self.spread(frame)
+        candidates.item[:] = np.arange(len(candidates.item))
+        return Opened(frame.source, frame.received_at_s, candidates)
+
+    def _json_parts(self, record: Record) -> Opened:
+        """Open JSON part by part: what is refused has its reason, its neighbours are kept."""
         readings, refusals, source = foreign.read_json(record.value)
         rows = []
         for item, reading in enumerate(readings):
@@ -105,6 +153,10 @@ class Opener:
                 evidence = error.parameters or {"error": str(error)}
                 refusals.append(foreign.Refusal(error.reason, repr(reading), evidence))
         received = max((row[5] for row in rows), default=record.appended_at_s)
+        lists = {refusal.evidence["got"] for refusal in refusals if refusal.reason == "UNKNOWN_SCHEMA"}
+        if len(lists) == 1 and not rows and all(one.reason == "UNKNOWN_SCHEMA" for one in refusals):
+            times = [one.received_at_s for one in readings if one.received_at_s is not None]
+            return Opened(source, max(times, default=received), unknown=int(lists.pop()))
         return Opened(source, received, _from_foreign(rows), None, refusals)
 
     def _foreign(self, reading: foreign.ForeignReading, record: Record) -> tuple[int, ...]:
@@ -142,10 +194,18 @@ def wrong_enterprise(record: Record, got: str) -> ContractError:
     return ContractError("WRONG_ENTERPRISE", f"key {record.key}, got {got}", expected=record.key, got=got)
 
 
-def _from_frame(frame: Frame, columns: Ints) -> Candidates:
-    n, width = frame.values.shape
+def _receipt(message: Frame | RowsFrame) -> int:
+    return int(np.max(message.received_at_s, initial=0))
+
+
+def _check_width(frame: Frame, columns: Ints) -> None:
+    width = frame.values.shape[1]
     if width != len(columns):
         raise ContractError("RAGGED_ROW", f"schema {frame.schema}", expected=len(columns), got=width)
+
+
+def _from_frame(frame: Frame, columns: Ints) -> Candidates:
+    n, width = frame.values.shape
     sent = frame.values.ravel()
     quality = (
         np.zeros(n * width, np.int64) if frame.quality is None else frame.quality.ravel().astype(np.int64)
@@ -182,6 +242,22 @@ def _from_rows(rows: RowsFrame, columns: Ints) -> Candidates:
         origin=np.full(n, rows.origin, np.int64),
         received_at_s=rows.received_at_s,
         sequence=np.full(n, rows.sequence, np.uint64),
+        message=np.zeros(n, np.int64),
+        item=np.arange(n),
+    )
+
+
+def _from_columns(found: ForeignRows, paths: Ints) -> Candidates:
+    n = len(found.column)
+    return Candidates(
+        path=paths[found.column],
+        read_at_ms=found.read_at_ms,
+        sent=found.values,
+        quality=found.quality.astype(np.int64),
+        reason=np.zeros(n, np.int64),
+        origin=found.origin.astype(np.int64),
+        received_at_s=found.received_at_s,
+        sequence=found.sequence,
         message=np.zeros(n, np.int64),
         item=np.arange(n),
     )

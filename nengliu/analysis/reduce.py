@@ -71,9 +71,7 @@ def reduce_days(series: Series, dirty: Dirty) -> Grid:
         mask = kinds[series.owner] == list(Kind).index(kind)
         if mask.any():
             intervals = intervals_of(series.take(mask), dirty.facts)
-            windows.pour_intervals(
-                grid, intervals, first_window, dirty.base, dirty.width, gauge=kind is Kind.GAUGE
-            )
+            windows.pour_intervals(grid, intervals, first_window, dirty.base, dirty.width)
     return grid
 
 
@@ -105,18 +103,16 @@ def _holds(series: Series, facts: list[Facts]) -> Intervals:
     until = series.at_ms + hold[series.owner]
     same = series.owner[1:] == series.owner[:-1]
     until[:-1] = np.where(same, np.minimum(until[:-1], series.at_ms[1:]), until[:-1])
-    value = series.columns["ticks"] / scale[series.owner]
-    return _intervals(series, series.at_ms, until, np.zeros(len(until), np.int64), value)
+    return _intervals(series, series.at_ms, until, series.columns["ticks"], scale[series.owner])
 
 
 def _intervals(
-    series: Series, start: Ints, end: Ints, amount: Ints, value: npt.NDArray[np.float64] | None = None
+    series: Series, start: Ints, end: Ints, amount: Ints, scale: npt.NDArray[np.float64] | None = None
 ) -> Intervals:
     columns = series.columns
-    held = np.zeros(len(start)) if value is None else value
     reason = np.zeros(len(start), np.uint16)
     return Intervals(
-        series.owner, start, end, amount, held, columns["received_at_s"], columns["position"], reason
+        series.owner, start, end, amount, columns["received_at_s"], columns["position"], reason, scale
     )
 
 
@@ -150,7 +146,6 @@ def _registers(series: Series, facts: list[Facts]) -> Intervals:
         start_ms=register.at_ms[left],
         end_ms=register.at_ms[right],
         amount=amount,
-        value=np.zeros(len(left)),
         known_at_s=np.maximum(register.known_at_s[left], register.known_at_s[right]),
         revision=np.maximum(np.maximum(register.position[left], register.position[right]), told[service]),
         reason=reason,

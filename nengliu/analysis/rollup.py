@@ -1,36 +1,49 @@
 """Rollups of one shard: readings in, rows of quarter-hours, hours, days and months out.
 
-`WindowShard.add(block)` recomputes, from the readings, the days that a block touches, and
-says every row whose revision the block raised.  Windows are a view kept in step with the
-readings: late, early or corrected readings take the same way (docs/decisions/0011).
-Rows that a later day of knowledge supersedes are said for the history (0005).
+Frames that come as they should (`Sheaf`, or the plain readings of a `Block`) lie in plates, and their windows are
+said when a row closes them (`nengliu.analysis.plates`).  Everything else takes the general way: the days it
+touches are made again from the readings (`nengliu.analysis.recompute`).  Both give the same rows, whatever was late,
+repeated, reordered or cut into other batches (laws 1, 2, 4 and 7; docs/decisions/0011 and 0021).
+
+`pour` says what is closed or corrected, `flush` what is still open; `add` does both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis import windows
-from nengliu.analysis.catalogue import Catalogue, Facts
-from nengliu.analysis.days import DayLoader, Days
-from nengliu.analysis.ledger import Ledger, Loader, Merge, at_of, key_of, slot_of
+from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.days import DayLoader
+from nengliu.analysis.ledger import UNKNOWN, Loader
 from nengliu.analysis.level_rows import Maker
-from nengliu.analysis.reduce import QUARTERS, Dirty, Series, reduce_days
-from nengliu.analysis.sorted import ranges, starts_of
-from nengliu.domain.points import Kind
-from nengliu.domain.times import day_of, day_start
-from schemas.block import Block, Rows, Verdict, join
+from nengliu.analysis.plates.homes import Home, Homes
+from nengliu.analysis.plates.loose import Loose
+from nengliu.analysis.plates.names import Names
+from nengliu.analysis.plates.plate import Plate
+from nengliu.analysis.plates.quarters import Values
+from nengliu.analysis.plates.recent import Recent, narrowed
+from nengliu.analysis.plates.ring import Lines
+from nengliu.analysis.plates.rows import day_grid, joined, window_rows
+from nengliu.analysis.recompute import Recompute
+from nengliu.analysis.reduce import QUARTERS
+from nengliu.domain.times import HOUR_MS, QUARTER_MS
+from schemas.block import Block, Rows, Sheaf, join, join_sheaves
 from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
 
-Ints = npt.NDArray[np.int64]
-Keys = npt.NDArray[np.uint64]
-PER_HOUR, HOURS = 4, 24
 _CONCERNS = (PointNotice, EnterpriseNotice, SchemaNotice, BookNotice)
 """Notices that may change what a window is; all others pass by."""
+DEEP = 32
+"""So many rows of a list at once are quicker made the general way, unless many lists come together."""
+WIDE = 1000
+"""Values that one row of all lists together must hold for that."""
+PAUSE_MS = HOUR_MS
+"""A list that could not enter a plate tries again after so long, by its own clock."""
+
+Bools = npt.NDArray[np.bool_]
 
 
 class WindowShard:
@@ -44,21 +57,48 @@ class WindowShard:
     ) -> None:
         """Start empty; the loaders tell what is stored from before this run."""
         self.catalogue = catalogue or Catalogue()
-        self.ledger = Ledger(loader, as_sent=False)
-        self.days = Days(day_loader)
+        self._recent = Recent(loader)
+        self._general = Recompute(self.catalogue, self._recent.load, day_loader)
+        self.ledger, self.days = self._general.ledger, self._general.days
+        self._homes, self._loose, self._names = Homes(), Loose({}), Names()
 
-    def run(self, items: Iterable[tuple[int, Block | Notice]]) -> list[Rows]:
-        """Take messages with their positions in; blocks are joined up to the next notice that concerns windows."""
+    def run(self, items: Iterable[tuple[int, Block | Sheaf | Notice]]) -> list[Rows]:
+        """Take messages with their positions in; those of one kind are joined up to the next that concerns windows."""
         out: list[Rows] = []
-        blocks: list[Block] = []
+        waiting: list[Block | Sheaf] = []
         for position, message in items:
-            if isinstance(message, Block):
-                blocks.append(message.accepted())
+            if isinstance(message, Block | Sheaf):
+                waiting.append(message)
             elif isinstance(message, _CONCERNS):
-                out += self.add(join(blocks)) if blocks else []
+                out += self._run(waiting)
                 out += self.take(message, position)
-                blocks = []
-        return out + (self.add(join(blocks)) if blocks else [])
+                waiting = []
+        return out + self._run(waiting) + self.flush()
+
+    def _run(self, messages: list[Block | Sheaf]) -> list[Rows]:
+        return [rows for message in _joined(messages) for rows in self.pour(message)]
+
+    def add(self, message: Block | Sheaf) -> list[Rows]:
+        """Take readings in, of which only the accepted count; say the rows they change, newest version last."""
+        return self.pour(message) + self.flush()
+
+    def pour(self, message: Block | Sheaf) -> list[Rows]:
+        """Take readings in; say the windows they close or correct.  Those still open wait for `flush`."""
+        if isinstance(message, Sheaf):
+            return self._pour(message)
+        block = message.accepted()
+        if not len(block):
+            return []
+        self._begin(block.points, int(block.position.min()))
+        sheaves, rest = self._loose.split(block)
+        out = [rows for sheaf in sheaves for rows in self._pour(sheaf)]
+        return out + self._generally(rest)
+
+    def flush(self) -> list[Rows]:
+        """Say what is still open and has changed."""
+        for plate in self._homes.plates.values():
+            plate.flush()
+        return self._said()
 
     def take(self, notice: Notice, position: int) -> list[Rows]:
         """Take a notice of the catalogue in; a changed meter restates the windows it touches."""
@@ -69,161 +109,212 @@ class WindowShard:
         key = notice.value.enterprise, notice.value.point
         self.catalogue.know(key[0], self.ledger.stored)
         old = self.catalogue.points.get(key)
+        out = self._leave_slots([self.ledger.slot(key)]) if old is not None else []
         self.catalogue.take(notice, position)
         new = self.catalogue.points[key]
         if old is None or old.services == new.services:
-            return []
-        return self._restate(self.ledger.slot(key), old, new, position)
-
-    def add(self, block: Block) -> list[Rows]:
-        """Take readings in, of which only the accepted count; say the rows they change, newest version last."""
-        return [rows for part in by_day_of_receipt(block.accepted()) for rows in self._add(part)]
+            return out
+        return out + self._general.restate(self.ledger.slot(key), old, new, position)
 
     def seal(self) -> None:
         """End an epoch: what came before the last one is stored and may be forgotten."""
         self.ledger.seal()
+        self._recent.forget(self.ledger.stored)
         self.days.seal(self.ledger.stored)
 
-    def _add(self, part: Block) -> list[Rows]:
-        self.ledger.reach(int(part.position.min()))
-        for enterprise in {point[0] for point in part.points}:
+    # -- the two ways ---------------------------------------------------------------------------
+
+    def _begin(self, points: Iterable[tuple[str, str]], position: int) -> None:
+        self.ledger.reach(position)
+        for enterprise in {point[0] for point in points}:
             self.catalogue.know(enterprise, self.ledger.stored)
-        merged = self.ledger.merge(part)
-        changed = merged.verdict <= Verdict.REPLACED
-        if not changed.any():
+
+    def _generally(self, block: Block) -> list[Rows]:
+        """The general way; points of it that lie in a plate leave it first."""
+        if not len(block):
             return []
-        keys = merged.accepted_keys
-        floor = int(part.position[changed].min())
-        today = int(day_of(part.received_at_s[:1] * 1000)[0])
-        dirty = self._dirty(keys)
-        series = self._series(dirty, keys)
-        return self._rows(dirty, series, _prior(series, dirty, merged, floor, today), floor, today)
+        used = np.unique(block.slot).tolist()
+        out = self._leave_slots([self.ledger.slot(block.points[slot]) for slot in used])
+        return out + self._general.add(block)
 
-    def _restate(self, slot: int, old: Facts, new: Facts, position: int) -> list[Rows]:
-        """Recompute from the first meter whose service changed."""
-        pairs = zip(old.services, new.services, strict=False)
-        shorter = min(len(old.services), len(new.services))
-        first = next((i for i, (a, b) in enumerate(pairs) if a != b), shorter)
-        start = max(new.services[min(first, len(new.services) - 1)].meter.from_ms, 0)
-        self.ledger.know(np.array([slot], np.int32), np.array([start]))
-        bounds = key_of(np.array([slot, slot + 1]), np.array([start, 0]))
-        low, high = np.searchsorted(self.ledger.rows.keys, bounds)
-        keys = self.ledger.rows.keys[low:high]
-        if not len(keys):
+    def _pour(self, sheaf: Sheaf) -> list[Rows]:
+        """Lists at home go into their plates; the others begin, with their first row, in the general way."""
+        if not len(sheaf):
             return []
-        dirty = self._dirty(keys)
-        series = self._series(dirty, keys[:0])
-        before = replace(dirty, facts=[old])
-        history = self._history(before, series, np.ones(int(dirty.width.sum()), bool), 2**31)
-        return history + self._rows(dirty, series, None, position, 0)
+        self._begin((points[0] for points in sheaf.lists), int(sheaf.position[0]))
+        homes = [self._homes.of(points, self.ledger) for points in sheaf.lists]
+        out = self._try_again(sheaf, homes)
+        at_home = np.array([home.plate is not None for home in homes])[sheaf.row_list]
+        if _is_deep(sheaf):
+            return out + self._generally(sheaf.block())
+        if at_home.all():
+            return out + self._into_plates(sheaf, homes)
+        if at_home.any():
+            out += self._into_plates(sheaf.take(at_home), homes)
+            sheaf = sheaf.take(~at_home)
+        return out + self._settle_in(sheaf)
 
-    def _dirty(self, keys: Keys) -> Dirty:
-        """Days touched by readings with the given keys (sorted): from the neighbour before to the one after."""
-        slot = slot_of(keys)
-        first = starts_of(slot)
-        slots = slot[first]
-        last = np.append(first[1:], len(keys)) - 1
-        low, high = at_of(keys[first]), at_of(keys[last])
-        facts = [self.catalogue.points[self.ledger.points[slot]] for slot in slots.tolist()]
-        period = np.array([f.point.kind is Kind.PERIOD for f in facts])
-        gauge = np.array([f.point.kind is Kind.GAUGE for f in facts])
-        lasts = [f.point.interval_s if f.point.kind is Kind.PERIOD else f.point.hold_s for f in facts]
-        until = high + np.array(lasts, np.int64) * 1000
-        before, after = self._neighbours(slots, keys[first], keys[last])
-        start = np.where(period | (before < 0), low, before)
-        register_end = np.where(after < 0, high, after)
-        held_end = np.where(after < 0, until, np.minimum(after, until))
-        end = np.where(period, until, np.where(gauge, held_end, register_end))
-        days = day_of(start), day_of(np.maximum(end - 1, high)) + 1
-        self.ledger.know(slots, day_start(days[0]))
-        return Dirty(slots, *days, facts)
+    def _settle_in(self, sheaf: Sheaf) -> list[Rows]:
+        """Take the first row of each list the general way, then try to find it a home; the rest follows it."""
+        lists, first = np.unique(sheaf.row_list, return_index=True)
+        out = self._generally(sheaf.take(np.sort(first)).block())
+        rest = np.ones(len(sheaf.row_list), bool)
+        rest[first] = False
+        entered = np.zeros(len(sheaf.lists), bool)
+        for number in lists.tolist():
+            entered[number] = self._enter(
+                sheaf.lists[number], int(sheaf.read_at_ms[first[np.searchsorted(lists, number)]])
+            )
+        homes = [self._homes.of(points, self.ledger) for points in sheaf.lists]
+        inside = rest & entered[sheaf.row_list]
+        outside = rest & ~entered[sheaf.row_list]
+        if inside.any():
+            out += self._into_plates(sheaf.take(inside), homes)
+        return out + (self._generally(sheaf.take(outside).block()) if outside.any() else [])
 
-    def _neighbours(self, slots: npt.NDArray[np.int32], low: Keys, high: Keys) -> tuple[Ints, Ints]:
-        """Times [ms] of the readings before `low` and after `high` of each slot; -1 where there is none."""
-        keys = self.ledger.rows.keys
-        left = np.searchsorted(keys, low) - 1
-        right = np.searchsorted(keys, high, side="right")
-        inside = np.minimum(right, len(keys) - 1)
-        has_left = (left >= 0) & (slot_of(keys[left]) == slots)
-        has_right = (right < len(keys)) & (slot_of(keys[inside]) == slots)
-        return np.where(has_left, at_of(keys[left]), -1), np.where(has_right, at_of(keys[inside]), -1)
+    def _enter(self, points: tuple[tuple[str, str], ...], at_ms: int) -> bool:
+        """Move a list into a plate, if it can be."""
+        home, newest = self._homes.of(points, self.ledger), self._general.newest
+        if newest is None or at_ms <= home.again_after_ms:
+            return False
+        facts = [self.catalogue.points[point] for point in points]
+        if not self._homes.enter(points, facts, self.ledger, newest):
+            home.again_after_ms = at_ms + PAUSE_MS
+            return False
+        self.ledger.known_from[home.slots] = UNKNOWN
+        return True
 
-    def _series(self, dirty: Dirty, changed: Keys) -> Series:
-        keys = self.ledger.rows.keys
-        start = np.searchsorted(keys, key_of(dirty.slots, day_start(dirty.first)))
-        end = np.searchsorted(keys, key_of(dirty.slots, day_start(dirty.end)))
-        start = start - ((start > 0) & (slot_of(keys[start - 1]) == dirty.slots))
-        inside = np.minimum(end, len(keys) - 1)
-        end = end + ((end < len(keys)) & (slot_of(keys[inside]) == dirty.slots))
-        index, owner = ranges(start, end)
-        at = at_of(keys[index])
-        columns = {name: column[index] for name, column in self.ledger.rows.columns.items()}
-        touched = np.zeros(len(index), bool)
-        if len(changed):
-            place = np.minimum(np.searchsorted(changed, keys[index]), len(changed) - 1)
-            touched = changed[place] == keys[index]
-        one = np.append(
-            True, (owner[1:] != owner[:-1]) | (at[1:] != at[:-1])
-        )  # one origin speaks for an instant
-        return Series(owner, at, columns, touched).take(one)
+    def _into_plates(self, sheaf: Sheaf, homes: list[Home]) -> list[Rows]:
+        """Pour rows into the plates of their lists; what a plate gives back goes the general way."""
+        out: list[Rows] = []
+        plates = {id(home.plate): home.plate for home in homes if home.plate is not None}
+        for plate in plates.values():
+            of_plate = np.array([home.plate is plate for home in homes])[sheaf.row_list]
+            part = sheaf if of_plate.all() else sheaf.take(of_plate)
+            out += self._into_plate(plate, part, homes)
+        return out
 
-    def _rows(self, dirty: Dirty, series: Series, prior: Series | None, floor: int, today: int) -> list[Rows]:
-        """Rows of every level whose revision is at least `floor`, and the history they supersede."""
-        grid = reduce_days(series, dirty)
-        maker = Maker(self.ledger.points, dirty, self.catalogue.book)
-        fresh = grid.revision >= np.uint64(floor)
-        out = self._history(dirty, prior, fresh, today) if prior is not None else []
-        hours = windows.fold(grid, PER_HOUR)
-        days = windows.fold(hours, HOURS)
-        fresh_days = days.revision >= np.uint64(floor)
-        out.append(maker.rows("window_15min", grid, 1, fresh))
-        out.append(maker.rows("window_hour", hours, PER_HOUR, hours.revision >= np.uint64(floor)))
-        out.append(maker.rows("window_day", days, QUARTERS, fresh_days))
-        out.append(self.days.months(maker, days, fresh_days, self.ledger.stored))
+    def _into_plate(self, plate: Plate, sheaf: Sheaf, homes: list[Home]) -> list[Rows]:
+        back = _poured(plate, sheaf, np.array([home.number for home in homes]))
+        kept = sheaf.take(~back) if back.any() else sheaf
+        out: list[Rows] = []
+        for number in np.unique(kept.row_list).tolist():
+            if plate.out[homes[number].number].any():  # some columns go the general way since earlier
+                columns = np.flatnonzero(plate.out[homes[number].number]).tolist()
+                out += self._general.add(narrowed(kept.take(kept.row_list == number), number, columns))
+        if len(kept):
+            self._recent.keep(kept)
+            self.ledger.passed(int(kept.position[-1]))
+        out += self._said()
+        if back.any():
+            rest = sheaf.take(back)
+            for number in np.unique(rest.row_list).tolist():
+                out += self._restore(homes[number])
+            out += self._general.add(rest.block())
+        return out
+
+    def _said(self) -> list[Rows]:
+        """Rows of what the plates said; what they found to be beyond them is made the general way."""
+        out: list[Rows] = []
+        for plate in self._homes.plates.values():
+            gone, plate.gone = plate.gone, {}
+            for number, columns in gone.items():
+                out += self._restore(self._homes.at(plate, number), columns)
+            out += self._rows(plate)
+        return out
+
+    def _rows(self, plate: Plate) -> list[Rows]:
+        said, names = plate.take_said(), self._names.of(self.ledger.points)
+        out = []
+        if said.quarters_before:
+            before = joined(said.quarters_before)
+            out.append(window_rows("window_15min_history", plate, before, QUARTER_MS, names))
+        for days in said.days_before:
+            out += self._day_rows("window_day_history", plate, days)
+        if said.quarters:
+            out.append(window_rows("window_15min", plate, joined(said.quarters), QUARTER_MS, names))
+        if said.hours:
+            out.append(window_rows("window_hour", plate, joined(said.hours), HOUR_MS, names))
+        for days in said.days:
+            out += self._day_rows("window_day", plate, days)
         return [rows for rows in out if len(rows)]
 
-    def _history(self, dirty: Dirty, prior: Series, fresh: npt.NDArray[np.bool_], today: int) -> list[Rows]:
-        """Fresh windows as they stood before, where that was known on an earlier day than `today`."""
-        before = reduce_days(prior, dirty)
+    def _day_rows(self, table: str, plate: Plate, days: Values) -> list[Rows]:
+        """Rows of days, and of their months unless they go to the history."""
+        dirty, grid = day_grid(plate, days)
+        if not len(dirty.slots):
+            return []
         maker = Maker(self.ledger.points, dirty, self.catalogue.book)
-        stood = (before.revision > 0) & (day_of(before.known_at_s * 1000) < today)
-        days = windows.fold(windows.fold(before, PER_HOUR), HOURS)
-        stood_days = (days.revision > 0) & (day_of(days.known_at_s * 1000) < today)
-        fresh_days = fresh.reshape(-1, QUARTERS).any(1)
-        quarters = maker.rows("window_15min_history", before, 1, stood & fresh)
-        return [quarters, maker.rows("window_day_history", days, QUARTERS, stood_days & fresh_days)]
+        fresh = grid.revision > 0
+        rows = [maker.rows(table, grid, QUARTERS, fresh)]
+        return (
+            rows
+            if table.endswith("history")
+            else [*rows, self.days.months(maker, grid, fresh, self.ledger.stored)]
+        )
+
+    # -- in and out of plates -------------------------------------------------------------------
+
+    def _restore(self, home: Home, columns: Bools | None = None) -> list[Rows]:
+        """Take a list, or columns of it, out of its plate; say the windows the plate had not said yet."""
+        slots = home.slots if columns is None else home.slots[columns]
+        from_ms = self._homes.leave(home, columns)
+        return self._general.restore(slots, from_ms) if from_ms >= 0 else []
+
+    def _leave_slots(self, slots: list[int]) -> list[Rows]:
+        """Take points out of the plates they lie in."""
+        out: list[Rows] = []
+        by_home: dict[int, tuple[Home, list[int]]] = {}
+        for slot, home in self._homes.of_slots(slots):
+            by_home.setdefault(id(home), (home, []))[1].append(slot)
+        for home, leaving in by_home.values():
+            out += self._restore(home, np.isin(home.slots, leaving))
+        return out
+
+    def _try_again(self, sheaf: Sheaf, homes: list[Home]) -> list[Rows]:
+        """Lists some columns of which had to leave: the rest follows when the trouble has passed, to enter anew."""
+        out: list[Rows] = []
+        for number, home in enumerate(homes):
+            if home.plate is None or not home.plate.out[home.number].any():
+                continue
+            if int(sheaf.read_at_ms[sheaf.row_list == number].min(initial=-1)) > home.again_after_ms:
+                out += self._restore(home)
+        return out
 
 
-def by_day_of_receipt(block: Block) -> Iterator[Block]:
-    """Cut a block wherever the day of receipt changes, so that history does not depend on batch cuts."""
-    if not len(block):
-        return
-    day = day_of(block.received_at_s * 1000)
-    edges = starts_of(day).tolist()
-    for start, end in zip(edges, [*edges[1:], len(block)], strict=True):
-        yield block.take(slice(start, end))
+def _joined(messages: list[Block | Sheaf]) -> Iterator[Block | Sheaf]:
+    """Join neighbouring blocks, and neighbouring sheaves of one width and origin."""
+    for _, group in groupby(messages, key=_sort_of):
+        together = list(group)
+        blocks = [message.accepted() for message in together if isinstance(message, Block)]
+        yield join(blocks) if blocks else join_sheaves([one for one in together if isinstance(one, Sheaf)])
 
 
-def _prior(series: Series, dirty: Dirty, merged: Merge, floor: int, today: int) -> Series | None:
-    """The series as it was before the block: without what came, with what it displaced.
+def _sort_of(message: Block | Sheaf) -> tuple[int, int]:
+    return (0, 0) if isinstance(message, Block) else (message.ticks.shape[1], message.origin)
 
-    None if no earlier day knew any of it.
-    """
-    stood = merged.displaced & (merged.superseded["position"] < np.uint64(floor))
-    earlier = int(day_start(np.array([today]))[0]) // 1000
-    known = series.columns["received_at_s"][~series.touched], merged.superseded["received_at_s"][stood]
-    if not any((received < earlier).any() for received in known):
-        return None
-    keys = merged.superseded_keys[stood]
-    keep = ~series.touched
-    owner = np.concatenate([series.owner[keep], np.searchsorted(dirty.slots, slot_of(keys))])
-    at = np.concatenate([series.at_ms[keep], at_of(keys)])
-    columns = {
-        name: np.concatenate([column[keep], merged.superseded[name][stood]])
-        for name, column in series.columns.items()
-    }
-    order = np.lexsort((columns["sequence"], at, owner))
-    joined = Series(owner, at, columns, np.zeros(len(at), bool)).take(order)
-    last = np.ones(len(order), bool)
-    last[:-1] = (joined.owner[1:] != joined.owner[:-1]) | (joined.at_ms[1:] != joined.at_ms[:-1])
-    return joined.take(last)
+
+def _is_deep(sheaf: Sheaf) -> bool:
+    """Whether few points bring many rows: the general way takes them at once, a plate stride by stride."""
+    rows, lists = len(sheaf.row_list), len(sheaf.lists)
+    return rows > DEEP * lists and lists * sheaf.ticks.shape[1] < WIDE
+
+
+def _poured(plate: Plate, sheaf: Sheaf, numbers: npt.NDArray[np.int64]) -> Bools:
+    """Pour a sheaf into a plate; say which rows it did not take: all those of a list one of whose rows is odd."""
+    interval_ms = plate.shape.interval_ms
+    lines = Lines(
+        numbers[sheaf.row_list],
+        sheaf.read_at_ms // interval_ms,
+        sheaf.received_at_s,
+        sheaf.sequence,
+        sheaf.position.astype(np.int64),
+        sheaf.ticks,
+    )
+    uneven = np.zeros(len(sheaf.lists), bool)
+    uneven[sheaf.row_list[sheaf.read_at_ms % interval_ms != 0]] = True
+    back = uneven[sheaf.row_list]
+    even = np.flatnonzero(~back)
+    if len(even):
+        back[even] = plate.pour(lines if len(even) == len(back) else lines.take(even))
+    return back

@@ -5,13 +5,14 @@ Pure functions over arrays; a refusal is a closed reason, not an exception.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.candidates import Candidates, Judged, Path
+from nengliu.analysis.sorted import compact
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Origin, Quality, Reason
 
@@ -34,6 +35,10 @@ def judge(candidates: Candidates, paths: list[Path], limits: Limits, appended_at
     `appended_at_s` (n,) is when the log took the reading's message [s]: a receipt after that is a wrong clock.
     """
     n = len(candidates.path)
+    if not n:
+        return Judged(candidates.sent, candidates.quality, candidates.reason)
+    used, place = compact(candidates.path)
+    paths, candidates = [paths[number] for number in used.tolist()], replace(candidates, path=place)
     judged = Judged(np.zeros(n, np.int64), candidates.quality.copy(), candidates.reason.copy())
     open_ = np.ones(n, bool)
     _refuse_columns(judged, open_, candidates, paths)
@@ -91,13 +96,21 @@ def _convert(judged: Judged, open_: Bools, candidates: Candidates, paths: list[P
     ]
     size = np.abs(candidates.sent.astype(np.float64)) * top
     _refuse(judged, open_, "OUT_OF_INT64", (size > _LIMIT) | (size / bottom * worth > _LIMIT))
-    scaled = np.where(open_, candidates.sent, 0) * top
-    whole, rest = np.divmod(scaled, bottom)
-    _refuse(judged, open_, "NOT_EXACT", ~gauge & (rest != 0))
-    up = gauge & ((2 * rest > bottom) | ((2 * rest == bottom) & (whole % 2 == 1)))  # half to even
-    judged.ticks[:] = whole + up
+    judged.ticks[:], inexact = convert(np.where(open_, candidates.sent, 0), top, bottom, gauge)
+    _refuse(judged, open_, "NOT_EXACT", inexact)
     _refuse(judged, open_, "NEGATIVE_REGISTER", counter & (judged.ticks < 0))
     _refuse(judged, open_, "OVER_MODULUS", counter & (modulus > 0) & (judged.ticks >= modulus))
+
+
+def convert(sent: Ints, top: Ints, bottom: Ints, gauge: Bools) -> tuple[Ints, Bools]:
+    """Steps of values as sent, ``sent * top / bottom``: a gauge is rounded half to even; say where others have a rest.
+
+    >>> convert(np.array([15, 25, 15]), np.array([1]), np.array([10]), np.array([True, True, False]))[0].tolist()
+    [2, 2, 1]
+    """
+    whole, rest = np.divmod(sent * top, bottom)
+    up = gauge & ((2 * rest > bottom) | ((2 * rest == bottom) & (whole % 2 == 1)))
+    return whole + up, ~gauge & (rest != 0)
 
 
 def _spans(candidates: Candidates, paths: list[Path]) -> _Spans:

@@ -32,6 +32,8 @@ BY_GRAVITY = np.array(GRAVITY, np.uint16)
 RANK = np.zeros(2**16, np.uint8)
 """Rank of each reason: the largest is the gravest, and a window bears that one."""
 RANK[BY_GRAVITY] = np.arange(len(BY_GRAVITY))
+LARGEST_HELD = 10**13
+"""A gauge's value up to here [ticks] times a quarter-hour is a whole number of int64."""
 ROLLOVER_FROM, ROLLOVER_TO = 0.9, 0.1
 """A register that falls from above 90 % to below 10 % of its modulus has rolled over (domain rule)."""
 
@@ -46,8 +48,8 @@ class Intervals:
         Index of the slot among those being reduced.
     start_ms, end_ms : int64 (n,)
     amount : int64 (n,)
-    value : float64 (n,)
-        What a gauge holds over the interval (counters and periods: 0).
+    scale : float64 (n,) or None
+        Of a gauge: ticks in a unit; `amount` is what it holds over the interval, not a sum to be spread.
     known_at_s, revision : int64 / uint64 (n,)
         Newest of the readings the amount rests on.
     reason : uint16 (n,)
@@ -57,10 +59,10 @@ class Intervals:
     start_ms: Ints
     end_ms: Ints
     amount: Ints
-    value: Floats
     known_at_s: Ints
     revision: npt.NDArray[np.uint64]
     reason: npt.NDArray[np.uint16]
+    scale: Floats | None = None
 
 
 def register_amounts(
@@ -116,13 +118,13 @@ def cut(start_ms: Ints, end_ms: Ints, amount: Ints) -> Pieces:
     window = first[parent] + nth
     left = np.maximum(window * QUARTER_MS, start_ms[parent])
     right = np.minimum((window + 1) * QUARTER_MS, end_ms[parent])
-    until = _amount_until(amount[parent], right - start_ms[parent], (end_ms - start_ms)[parent])
+    until = amount_until(amount[parent], right - start_ms[parent], (end_ms - start_ms)[parent])
     share = until.copy()
     share[1:] -= np.where(nth[1:] > 0, until[:-1], 0)
     return Pieces(parent, window, share, right - left, (count > 1)[parent])
 
 
-def _amount_until(amount: Ints, elapsed_ms: Ints, length_ms: Ints) -> Ints:
+def amount_until(amount: Ints, elapsed_ms: Ints, length_ms: Ints) -> Ints:
     """Floor of ``amount * elapsed / length`` without overflow; exactly `amount` at the end."""
     unit = np.where(
         length_ms > 3_000_000_000, 1000, 1
@@ -170,17 +172,13 @@ def empty_grid(size: int) -> Grid:
     )
 
 
-def pour_intervals(
-    grid: Grid, intervals: Intervals, first_window: Ints, base: Ints, width: Ints, *, gauge: bool
-) -> None:
+def pour_intervals(grid: Grid, intervals: Intervals, first_window: Ints, base: Ints, width: Ints) -> None:
     """Add intervals to the grid; what falls outside an owner's range of windows is left out.
 
     Parameters
     ----------
     first_window, base, width : int64 (owners,)
         First window of each owner, its first group in the grid, and how many it has.
-    gauge
-        The intervals carry values held over time, not amounts.
     """
     pieces = cut(intervals.start_ms, intervals.end_ms, intervals.amount)
     owner = intervals.owner[pieces.parent]
@@ -192,9 +190,10 @@ def pour_intervals(
     grid.covered_ms += _sums(group, span, size)
     _raise(grid, group, intervals.known_at_s[parent], intervals.revision[parent])
     reason = intervals.reason[parent]
-    if gauge:
-        value = intervals.value[parent]
-        grid.weighted += np.bincount(group, value * span, size)
+    if intervals.scale is not None:
+        held, scale = intervals.amount[parent], intervals.scale[parent]
+        value = held / scale
+        grid.weighted += _weighted(group, held, span, scale, size)
         grid.last[group] = value  # pieces come in order of time: the last one stays
         np.fmin.at(grid.low, group, value)
         np.fmax.at(grid.high, group, value)
@@ -223,6 +222,20 @@ def _sums(group: Ints, values: Ints, size: int) -> Ints:
     if len(group):
         starts = starts_of(group)
         np.add.at(total, group[starts], np.add.reduceat(values, starts))
+    return total
+
+
+def _weighted(group: Ints, held: Ints, span_ms: Ints, scale: Floats, size: int) -> Floats:
+    """Value x milliseconds per group: whole numbers as long as they fit, so that no order of adding matters."""
+    small = np.abs(held) <= LARGEST_HELD
+    total = _sums(group, np.where(small, held * span_ms, 0), size).astype(np.float64)
+    unit = np.ones(size)
+    unit[group] = scale
+    total /= unit
+    if not small.all():
+        huge = np.zeros(size, bool)
+        huge[group[~small]] = True
+        total[huge] = np.bincount(group, held / scale * span_ms, size)[huge]
     return total
 
 

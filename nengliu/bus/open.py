@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
 
@@ -12,7 +12,7 @@ from nengliu.bus import Log, partition_of
 from nengliu.bus.sqlite import SqliteLog
 from nengliu.domain.books import shipped_factors
 from nengliu.settings import Settings
-from schemas.messages import ActionNotice, BookNotice, TickNotice, encode
+from schemas.messages import ActionNotice, BookNotice, TariffNotice, TickNotice, encode
 from schemas.topics import RAW, TOPICS
 
 
@@ -36,18 +36,21 @@ def open_log(settings: Settings) -> Log:
 
 def publish_book(log: Log, partitions: list[int]) -> None:
     """Append the shipped book of factors to partitions of the raw topic."""
-    if not partitions:
-        return
-    digest, factors = shipped_factors()
-    message = encode(BookNotice(digest, factors))
-    count = log.partitions(RAW)
-    log.append(RAW, [(_key_for(partition, count), message) for partition in partitions])
+    if partitions:
+        digest, factors = shipped_factors()
+        publish(log, BookNotice(digest, factors, int(time.time())), partitions)
+
+
+def publish(log: Log, notice: BookNotice | TariffNotice | TickNotice, partitions: Sequence[int] = ()) -> None:
+    """Append what all enterprises must know to some partitions of the raw topic, or to all of them."""
+    message, count = encode(notice), log.partitions(RAW)
+    told = partitions or range(count)
+    log.append(RAW, [(_key_for(partition, count), message) for partition in told])
 
 
 def publish_tick(log: Log, at_s: int) -> None:
     """Append the time to every partition of the raw topic: silence is judged by the log's own clock [s, UTC]."""
-    message, count = encode(TickNotice(at_s)), log.partitions(RAW)
-    log.append(RAW, [(_key_for(partition, count), message) for partition in range(count)])
+    publish(log, TickNotice(at_s))
 
 
 def publish_action(log: Log, action: ActionNotice) -> None:

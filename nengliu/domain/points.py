@@ -22,6 +22,52 @@ class Kind(StrEnum):
     PERIOD = "period"  # amount of one interval, stamped at the interval's start
 
 
+class Flow(StrEnum):
+    """How an amount stands to the node it is measured at (GB/T 2589: nothing is counted twice)."""
+
+    IN = "in"  # delivered
+    OUT = "out"  # handed on across the boundary: counts minus
+    OWN = "own"  # secondary energy or media, made inside: supply of the node, not of the enterprise
+    FEEDSTOCK = "feedstock"  # delivered, and used as material
+    RENEWABLE = "renewable"  # delivered, new renewable energy
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A point's place from an instant [ms, UTC] until the next stay begins; the first holds before it, too."""
+
+    from_ms: int
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Region and industry of an enterprise, dated like a `Stay`."""
+
+    from_ms: int
+    region: str
+    industry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tariffed:
+    """The tariff of `schemas/books/tariffs.csv` by which a point's energy is paid, from an instant [ms, UTC] on."""
+
+    from_ms: int
+    tariff: str
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """How a point is computed from others of its enterprise, from an instant [ms, UTC] until the next formula begins.
+
+    The language is that of `nengliu.domain.formulas`: ``a + "b-2" * 0.5``.
+    """
+
+    from_ms: int
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Meter:
     """One meter's service at a point, from `from_ms` until the next meter starts.
@@ -77,10 +123,18 @@ class Point:
         Official limits per reading [ticks], or None.  Source: NHJC-04 dataValueMin/Max.
     place
         Path under the enterprise: plant/process/unit/equipment.
+    tariffs
+        Dated tariffs, oldest first; before the first, and if empty, its energy has no price.
     rated
         Most it can use [ticks per hour], from the rated power or the contract capacity, or None.
     meters
         Dated meters of a counter, oldest first; empty for other kinds.
+    places
+        Dated places, oldest first, the last of them `place`; empty: it never moved.
+    flow
+        How its amounts count where it stands.
+    formulas
+        Dated formulas of a point that is computed and not measured, oldest first.
     """
 
     enterprise: str
@@ -101,11 +155,18 @@ class Point:
     place: str = ""
     meters: tuple[Meter, ...] = ()
     rated: int | None = None
+    tariffs: tuple[Tariffed, ...] = ()
+    places: tuple[Stay, ...] = ()
+    flow: Flow = Flow.IN
+    formulas: tuple[Formula, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Enterprise:
-    """A key energy-using unit: 18-character code, names, region (GB/T 2260), industry (GB/T 4754)."""
+    """A key energy-using unit: 18-character code, names, region (GB/T 2260), industry (GB/T 4754).
+
+    `stays` are dated seats, oldest first, the last of them with its region and industry; empty: it never moved.
+    """
 
     enterprise: str
     name: str
@@ -113,6 +174,7 @@ class Enterprise:
     region: str = ""
     industry: str = ""
     simulated: bool = False
+    stays: tuple[Seat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ class Reason(IntEnum):
     WRONG_ENTERPRISE = 203
     MISSING_FIELD = 204
     BAD_FIELD = 205
+    SCHEMA_CAME = 206
+    TOO_MANY_WAIT = 207
     # business layer: the value as a statement about a meter
     UNKNOWN_POINT = 301
     WRONG_UNIT = 302
@@ -66,6 +68,7 @@ class Reason(IntEnum):
     CLOCK_STEP_BACK = 314
     EMPTY_VALUE = 315
     RAGGED_ROW = 316
+    COMPUTED_POINT = 318
     # marks on accepted readings and windows
     CLOCK_REPAIRED = 401
     ARRIVED_LATE = 402
@@ -75,6 +78,7 @@ class Reason(IntEnum):
     INTERPOLATED = 406
     VALUE_CONFLICT = 407
     BACKFILLED = 408
+    PARTIAL = 409
     # collector: why a due reading is missing, or an answer was no value
     TIMEOUT = 501
     LINE_DOWN = 502

@@ -23,15 +23,24 @@ Int64s = npt.NDArray[np.int64]
 
 
 class Level(StrEnum):
-    """Lengths of window that are stored; each is recomputed from the one below."""
+    """Lengths of period; those of `STORED` are tables, the others are folded from stored rows when asked for."""
 
     QUARTER = "15min"
     HOUR = "hour"
     DAY = "day"
+    WEEK = "week"  # ISO 8601: Monday to Sunday
     MONTH = "month"
+    REPORT_MONTH = "report_month"  # official statistics: January and February are one period
+    THREE_MONTHS = "quarter"
+    YEAR = "year"
 
 
+STORED = (Level.QUARTER, Level.HOUR, Level.DAY, Level.MONTH)
+"""Levels that have tables; each is recomputed from the one before."""
 _FIXED_MS = {Level.QUARTER: QUARTER_MS, Level.HOUR: HOUR_MS, Level.DAY: DAY_MS}
+_MONDAY = 3
+"""Days to add to a day number so that weeks begin on Monday: 1970-01-01 was a Thursday."""
+_MONTHS = {Level.MONTH: 1, Level.THREE_MONTHS: 3, Level.YEAR: 12}
 
 
 def period_start_ms(level: Level, at_ms: Int64s) -> Int64s:
@@ -43,20 +52,39 @@ def period_start_ms(level: Level, at_ms: Int64s) -> Int64s:
     1514736000000
     """
     local = np.asarray(at_ms, dtype=np.int64) + CHINA_OFFSET_MS
-    if level is Level.MONTH:
-        months = local.astype("datetime64[ms]").astype("datetime64[M]")
-        return months.astype("datetime64[ms]").astype(np.int64) - CHINA_OFFSET_MS
-    width = _FIXED_MS[level]
-    return local // width * width - CHINA_OFFSET_MS
+    if level in _FIXED_MS:
+        width = _FIXED_MS[level]
+        return local // width * width - CHINA_OFFSET_MS
+    if level is Level.WEEK:
+        day = local // DAY_MS
+        return day_start(day - (day + _MONDAY) % 7)
+    month = local.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
+    if level is Level.REPORT_MONTH:
+        return _month_start(month - (month % 12 == 1))
+    return _month_start(month // _MONTHS[level] * _MONTHS[level])
 
 
 def next_period_ms(level: Level, start_ms: Int64s) -> Int64s:
-    """Start [ms, UTC] of the period after the one that starts at `start_ms`."""
-    if level is Level.MONTH:
-        local = np.asarray(start_ms, dtype=np.int64) + CHINA_OFFSET_MS
-        months = local.astype("datetime64[ms]").astype("datetime64[M]") + np.timedelta64(1, "M")
-        return months.astype("datetime64[ms]").astype(np.int64) - CHINA_OFFSET_MS
-    return np.asarray(start_ms, dtype=np.int64) + _FIXED_MS[level]
+    """Start [ms, UTC] of the period after the one that starts at `start_ms`: where this one ends.
+
+    >>> january = np.array([1_514_736_000_000])
+    >>> [int((next_period_ms(level, january) - january)[0]) // DAY_MS for level in (Level.MONTH, Level.REPORT_MONTH)]
+    [31, 59]
+    """
+    start = np.asarray(start_ms, dtype=np.int64)
+    if level in _FIXED_MS:
+        return start + _FIXED_MS[level]
+    if level is Level.WEEK:
+        return start + 7 * DAY_MS
+    month = (start + CHINA_OFFSET_MS).astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
+    if level is Level.REPORT_MONTH:
+        return _month_start(month + 1 + (month % 12 == 0))
+    return _month_start(month + _MONTHS[level])
+
+
+def _month_start(month: Int64s) -> Int64s:
+    """Start [ms, UTC] of a China civil month number (months since 1970-01)."""
+    return month.astype("datetime64[M]").astype("datetime64[ms]").astype(np.int64) - CHINA_OFFSET_MS
 
 
 def day_of(at_ms: Int64s) -> Int64s:

@@ -1,7 +1,8 @@
 """Units as exact ratios: a conversion is a Fraction, never a float.
 
 The list is `schemas/codes/units.csv`: unit, dimension, factor to the dimension's base,
-aliases.  Temperatures are not converted (an offset is no ratio).
+aliases.  Two of them make a quotient (``kWh/t``), of which the dimension is one, too.  Temperatures are not converted
+(an offset is no ratio).
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def factor(source: str, target: str) -> Fraction:
     Fraction(1000, 1)
     >>> factor("GJ", "kWh")
     Fraction(2500, 9)
+    >>> factor("MWh/t", "kWh/kg")
+    Fraction(1, 1)
     """
     from_dimension, from_base = _lookup(source)
     to_dimension, to_base = _lookup(target)
@@ -55,10 +58,22 @@ def factor(source: str, target: str) -> Fraction:
 
 def _lookup(unit: str) -> tuple[str, Fraction]:
     table = _table()
-    if unit not in table:
+    found = table.get(unit) or _quotient(unit)
+    if found is None:
         near = (
             ", ".join(difflib.get_close_matches(unit, table, n=3, cutoff=0.3))
             or "see schemas/codes/units.csv"
         )
         raise ContractError("WRONG_UNIT", f"unknown unit {unit!r}; nearest: {near}", expected=near, got=unit)
-    return table[unit]
+    return found
+
+
+def _quotient(unit: str) -> tuple[str, Fraction] | None:
+    """Dimension and factor of one unit of the list over another; a number where the dimensions are the same."""
+    table = _table()
+    for place in (i for i, letter in enumerate(unit) if letter == "/"):
+        top, bottom = table.get(unit[:place]), table.get(unit[place + 1 :])
+        if top and bottom:
+            name = "number" if top[0] == bottom[0] else f"{top[0]}/{bottom[0]}"
+            return name, top[1] / bottom[1]
+    return None

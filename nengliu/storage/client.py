@@ -29,6 +29,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _SETTINGS = {
     "max_partitions_per_insert_block": 0,  # an import of years touches more than the usual 100 months
     "do_not_merge_across_partitions_select_final": 1,  # valid: the partition is a function of the key
+    "optimize_move_to_prewhere_if_final": 1,  # only conditions on the key move: what replaces what stays untouched
     "max_bytes_before_external_group_by": 128 * 2**20,  # what does not fit the memory of a small store
     "max_bytes_before_external_sort": 128 * 2**20,  # goes through its disk instead of failing
     "distributed_foreground_insert": 1,  # a cluster acknowledges only what a shard holds

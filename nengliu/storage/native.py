@@ -21,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.errors import ContractError
-from schemas.block import Labels, Lists, Rows
+from schemas.block import Arrays, Labels, Lists, Rows
 
 Array = npt.NDArray[np.generic]
-Column = Array | Labels | Lists
+Column = Array | Labels | Lists | Arrays
 
 _TYPES = {
     "Bool": "u1",
@@ -78,28 +78,58 @@ def _column(where: str, name: str, kind: str, column: list[Column]) -> list[byte
     kind = _AGGREGATE.sub(r"\1", kind)
     if kind == "Array(String)":
         return [_text(name) + _text(kind), *_lists(where, column)]
+    if kind.startswith("Array("):
+        return [_text(name) + _text(kind), *_arrays(where, kind, column)]
     base = re.split(r"[(]", kind, maxsplit=1)[0]
     if base in ("String", "LowCardinality"):  # text goes as a dictionary, the server unfolds it for String
         head = _text(name) + _text("LowCardinality(String)") + _SHARED_KEYS
         return [head, *_labels(_merge(where, column))]
-    if base not in _TYPES:
-        raise ContractError("BAD_FIELD", f"{where}: no way to write the type {kind}")
-    wanted = np.dtype(_TYPES[base])
+    wanted = _wanted(where, base)
     return [_text(name) + _text(kind), *(_numbers(where, values, wanted) for values in column)]
 
 
+def _wanted(where: str, base: str) -> np.dtype[Any]:
+    if base not in _TYPES:
+        raise ContractError("BAD_FIELD", f"{where}: no way to write the type {base}")
+    return np.dtype(_TYPES[base])
+
+
+def _arrays(where: str, kind: str, column: list[Column]) -> list[memoryview]:
+    """Ends of the lists as one running count, then the numbers of all of them as they lie."""
+    wanted = _wanted(where, kind[len("Array(") : -1])
+    ends, numbers, before = [], [], 0
+    for piece in column:
+        if not isinstance(piece, Arrays):
+            raise ContractError("BAD_FIELD", f"{where}: expected lists of numbers")
+        edges = np.concatenate([[0], piece.ends, [len(piece.values)]])
+        if np.any(np.diff(edges) < 0) or edges[-2] != edges[-1]:
+            raise ContractError("BAD_FIELD", f"{where}: lists that do not end where their numbers do")
+        ends.append((piece.ends + before).astype("<u8"))
+        numbers.append(_numbers(where, piece.values, wanted))
+        before += len(piece.values)
+    return [*(end.data for end in ends), *numbers]
+
+
 def _lists(where: str, column: list[Column]) -> list[bytes | memoryview]:
-    """Ends of the lists one after the other, then all their texts."""
-    lists = [texts for piece in column if isinstance(piece, Lists) for texts in piece.values]
-    if len(lists) != sum(map(len, column)):
-        raise ContractError("BAD_FIELD", f"{where}: expected lists of texts")
-    ends = np.cumsum([len(texts) for texts in lists], dtype=np.dtype("<u8"))
-    return [ends.data, b"".join(_text(text) for texts in lists for text in texts)]
+    """Ends of the lists as one running count, then all their texts; `Arrays` without a value are empty lists."""
+    sizes: list[Array] = []
+    texts: list[str] = []
+    for piece in column:
+        if isinstance(piece, Lists):
+            sizes.append(np.array([len(each) for each in piece.values], np.uint64))
+            texts += [text for each in piece.values for text in each]
+        elif isinstance(piece, Arrays) and not len(piece.values):
+            sizes.append(np.zeros(len(piece), np.uint64))
+        else:
+            raise ContractError("BAD_FIELD", f"{where}: expected lists of texts")
+    ends = np.cumsum(np.concatenate(sizes), dtype=np.dtype("<u8"))
+    return [ends.data, b"".join(map(_text, texts))]
 
 
 def _numbers(where: str, values: Column, wanted: np.dtype[Any]) -> memoryview:
-    if isinstance(values, Labels | Lists) or values.dtype.kind not in "biuf":
-        raise ContractError("BAD_FIELD", f"{where}: expected numbers, got texts")
+    if isinstance(values, Labels | Lists | Arrays) or values.dtype.kind not in "biuf":
+        got = "lists" if isinstance(values, Lists | Arrays) else "texts"
+        raise ContractError("BAD_FIELD", f"{where}: expected numbers, got {got}")
     if not np.can_cast(values.dtype, wanted, "safe") and len(values):
         _check_range(where, values, wanted)
     return np.ascontiguousarray(values, dtype=wanted).data
@@ -133,8 +163,8 @@ def _merge(where: str, column: list[Column]) -> Labels:
     return Labels(np.concatenate(codes), tuple(dictionary))
 
 
-def _coded(where: str, values: Array | Lists) -> Labels:
-    if isinstance(values, Lists):
+def _coded(where: str, values: Array | Lists | Arrays) -> Labels:
+    if isinstance(values, Lists | Arrays):
         raise ContractError("BAD_FIELD", f"{where}: expected texts, got lists")
     dictionary: dict[str, int] = {}
     codes = [dictionary.setdefault(value, len(dictionary)) for value in values.tolist()]

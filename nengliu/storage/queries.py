@@ -11,6 +11,14 @@ never as text.  These marks are filled in here:
 ``{windows(predicate)}``
     the window rows of the question's level under `predicate`, as they are or as of a day;
     ``{windows(month: predicate)}``: those of a level the question names.
+``{period(at)}``, ``{next(at)}``
+    start of the period of the question's level that holds `at`, and of the one after.
+``{newest(table: predicate)}``, ``{readings(predicate)}``
+    newest versions of the rows of a table of `nengliu.storage.known`, and readings, as they are or as known then.
+``{versions(predicate)}``
+    every version kept of the window rows that the question's level is folded from.
+``{known(column)}``
+    predicate: the receipt in `column` was known by the instant asked for; true for now.
 ``{part(name)}``
     the text of `queries/parts/name.sql`, which several questions share.
 ``{name(list, column)}``
@@ -43,14 +51,33 @@ from nengliu.domain.scope import Scope
 from nengliu.domain.times import CHINA, DAY_MS, Level, next_period_ms, period_start_ms, to_ms
 from nengliu.errors import InputError
 from nengliu.storage.client import speaking
-from nengliu.storage.windows import source
+from nengliu.storage.known import known, newest, readings
+from nengliu.storage.windows import COAL_LEVELS, following, period, source, versions
 
-_HEADER = re.compile(r"^-- (parameters|columns|level): *(.*(?:\n--   .*)*)", re.MULTILINE)
+_HEADER = re.compile(r"^-- (parameters|columns|level|present): *(.*(?:\n--   .*)*)", re.MULTILINE)
 _PARAMETER = re.compile(r"(?P<name>\w+) (?P<kind>\w+)(?: = (?P<default>'[^']*'|-?\d+))?")
 _WINDOWS = re.compile(r"\{windows\((?:(?P<level>day|month):)?(?P<predicate>.*?)\)\}", re.DOTALL)
+_PAST = re.compile(r"\{(?P<which>newest|readings|versions|known)\((?:(?P<table>\w+):\s)?(?P<text>.*?)\)\}", re.DOTALL)
+_EDGE = re.compile(r"\{(?P<which>period|next)\((?P<at>.*?)\)\}")
 _PART = re.compile(r"\{part\((?P<name>\w+)\)\}")
 _NAME = re.compile(r"\{name\((?P<list>\w+), (?P<column>[\w.]+)\)\}")
 _LISTS: dict[str, type[IntEnum]] = {"reason": Reason, "kind": LinkKind}
+
+_SERVICE = (
+    "enterprise String",
+    "point String",
+    "from_ms Int64",
+    "modulus Int64",
+    "worth Int64",
+    "came Int64",
+    "is_known Bool",
+    "gone Int64",
+    "gone_from_ms Int64",
+    "gone_modulus Int64",
+    "gone_worth Int64",
+)
+"""A meter's service, as the audit asks with it: since when, modulus, ticks per step, its first register; of the meter
+before it the same; `is_known`: both registers at the exchange are."""
 
 _NATION = ("nation", "system")
 _GOVERNMENT = ("analyst", "planner", "enforcement")
@@ -82,11 +109,12 @@ class Question:
     parameters: tuple[Parameter, ...]
     columns: tuple[str, ...]
     level: Level | None
+    present: str = ""
 
     @property
-    def has_windows(self) -> bool:
-        """Whether it reads windows, so that it can be asked as of a day."""
-        return _WINDOWS.search(self.sql) is not None
+    def has_past(self) -> bool:
+        """Whether it can be asked as of a day; else `present` may say why not."""
+        return not self.present and any(mark.search(self.sql) for mark in (_WINDOWS, _PAST))
 
 
 def ask(
@@ -101,16 +129,16 @@ def ask(
     scope
         What the reader may see; a scope that names no limit sees nothing (law 10).
     as_of
-        Window rows as they were known at this instant (``known_at <= as_of``) or at the end of this
-        China civil day, None for now.  The history keeps the last row of each day of knowledge, so
-        days are exact; at an instant inside a day a row corrected later that day is not found.
+        What was known at this instant (``known_at <= as_of``) or at the end of this China civil day, None for now.
+        Of windows the last row of each day of knowledge is kept, so days are exact; at an instant inside a
+        day a row corrected later that day is not found.
     parameters
         As the question's file lists them; instants are aware datetimes or milliseconds.
 
     Raises
     ------
     InputError
-        No such question or parameter, a value of the wrong kind, an as_of where there is no history.
+        No such question or parameter, a value of the wrong kind, an as_of of a question that has no past.
     StorageError
         The store is away or refuses.
     """
@@ -118,8 +146,9 @@ def ask(
     values = _take(question, parameters)
     level = values.get("level", question.level)
     if as_of is not None:
-        if not question.has_windows:
-            raise InputError(f"{name}: knows only the present; ask it without as_of")
+        if not question.has_past:
+            why = f" ({question.present})" if question.present else ""
+            raise InputError(f"{name}: knows only the present{why}; ask it without as_of")
         values["as_of"] = _known_until_s(as_of)
     if level is not None:
         _align(Level(level), values)
@@ -132,7 +161,8 @@ def ask(
         "output_format_arrow_low_cardinality_as_dictionary": int(name.startswith("state_")),
     }
     with speaking(f"{client.uri} {name}"):
-        return client.query_arrow(sql, parameters=bound, settings=settings, external_data=wanted)
+        answer = client.query_arrow(sql, parameters=bound, settings=settings, external_data=wanted)
+    return _stamped_by_end(answer, Level(values["level"])) if values.get("stamp") == "end" else answer
 
 
 @cache
@@ -169,7 +199,8 @@ def _parse(name: str, sql: str) -> Question:
     columns = tuple(word.split(" ")[0] for word in header["columns"].split(", "))
     asks = sql.removeprefix("-- ").splitlines()[0]
     level = Level(header["level"]) if "level" in header else None
-    return Question(name, sql, asks, tuple(_parameter(match) for match in found), columns, level)
+    parameters = tuple(_parameter(match) for match in found)
+    return Question(name, sql, asks, parameters, columns, level, header.get("present", ""))
 
 
 def _parameter(match: re.Match[str]) -> Parameter:
@@ -229,9 +260,18 @@ def _level(where: str, value: object) -> Level:
 
 
 def _coal_level(where: str, value: object) -> Level:
-    if value not in (Level.DAY, Level.MONTH):
-        raise InputError(f"{where}: expected day or month (coal is known from the day up), got {value!r}")
+    levels = [str(level) for level in COAL_LEVELS]
+    if value not in levels:
+        raise InputError(
+            f"{where}: expected {', '.join(levels)} (coal is known from the day up), got {value!r}"
+        )
     return Level(str(value))
+
+
+def _stamp(where: str, value: object) -> str:
+    if value not in ("start", "end"):
+        raise InputError(f"{where}: expected start or end (of the period), got {value!r}")
+    return str(value)
 
 
 def _texts(where: str, value: object) -> list[list[str]]:
@@ -249,6 +289,13 @@ def _points(where: str, value: object) -> list[list[str]]:
     return rows
 
 
+def _services(where: str, value: object) -> list[list[object]]:
+    rows = [] if not isinstance(value, Iterable) else [list(row) for row in value]
+    if not rows or not all(len(row) == len(_SERVICE) for row in rows):
+        raise InputError(f"{where}: expected rows of {', '.join(_SERVICE)}")
+    return rows
+
+
 def _instants(where: str, value: object) -> list[int]:
     items = value if isinstance(value, list | tuple | np.ndarray) else [value]
     return [_instant(where, item) for item in items]
@@ -260,9 +307,11 @@ _KINDS = {
     "instant": _instant,
     "level": _level,
     "coal_level": _coal_level,
+    "stamp": _stamp,
     "texts": _texts,
     "points": _points,
     "instants": _instants,
+    "services": _services,
 }
 
 
@@ -274,6 +323,14 @@ def _align(level: Level, values: dict[str, Any]) -> None:
         values[name] = int(np.where(start < at, next_period_ms(level, start), start)[0])
 
 
+def _stamped_by_end(answer: pa.Table, level: Level) -> pa.Table:
+    """Name each period by its end, for readers who stamp it so; its name within the system stays its start."""
+    place = answer.column_names.index("period_start")
+    column = answer.column(place)
+    ends = next_period_ms(level, column.cast(pa.int64()).to_numpy())
+    return answer.set_column(place, "period_end", pa.array(ends).cast(column.type))
+
+
 def _wanted(question: Question, values: dict[str, Any]) -> ExternalData | None:
     kinds = {parameter.kind: parameter.name for parameter in question.parameters}
     if "points" in kinds:
@@ -283,6 +340,8 @@ def _wanted(question: Question, values: dict[str, Any]) -> ExternalData | None:
         starts = starts * len(rows) if len(starts) == 1 else starts
         rows = [[*row, start] for row, start in zip(rows, starts, strict=True)]
         structure = ["enterprise LowCardinality(String)", "point LowCardinality(String)", "from_ms Int64"]
+    elif "services" in kinds:
+        rows, structure = values.pop(kinds["services"]), [*_SERVICE]
     elif "texts" in kinds:
         rows, structure = values.pop(kinds["texts"]), ["enterprise String"]
     else:
@@ -295,7 +354,18 @@ def _render(question: Question, scope: Scope, level: Level, as_of: bool) -> str:
     def windows(match: re.Match[str]) -> str:
         return source(Level(match["level"] or level), as_of, match["predicate"].strip())
 
-    sql = _NAME.sub(_named, _WINDOWS.sub(windows, question.sql))
+    def edge(match: re.Match[str]) -> str:
+        return (period if match["which"] == "period" else following)(level, match["at"])
+
+    def past(match: re.Match[str]) -> str:
+        text = match["text"].strip()
+        if match["which"] == "newest":
+            return newest(match["table"], as_of, text)
+        if match["which"] == "versions":
+            return versions(level, as_of, text)
+        return readings(as_of, text) if match["which"] == "readings" else known(text, as_of)
+
+    sql = _NAME.sub(_named, _EDGE.sub(edge, _PAST.sub(past, _WINDOWS.sub(windows, question.sql))))
     sql = sql.replace("{scope_region_rows}", f"({_region_predicate(scope)})")
     return sql.replace("{scope}", f"({_predicate(scope)})")
 

@@ -21,7 +21,7 @@ from nengliu.errors import StorageError
 from nengliu.settings import Settings
 from nengliu.storage.connection import Connection
 from nengliu.storage.native import encode
-from schemas.block import Rows
+from schemas.block import Arrays, Rows
 
 _ORDER = ("enterprise", "point", "frame_schema", "wiring", "book", "reading_superseded", "quarantine")
 _LAST = ("import_run", "intake")
@@ -61,8 +61,8 @@ class Writer:
 
     @property
     def held(self) -> int:
-        """Rows that were given and not yet acknowledged by the store."""
-        return sum(map(len, _flat(self._held))) + sum(batch.rows for batch in self._sealed)
+        """Rows that were given and not yet acknowledged by the store; one that holds many readings counts as those."""
+        return sum(map(_weight, _flat(self._held))) + sum(batch.rows for batch in self._sealed)
 
     def write(self, rows: Rows) -> None:
         """Take rows; flush first when they would be too many to hold.
@@ -74,7 +74,7 @@ class Writer:
         """
         if not len(rows):
             return
-        if self._held and self.held + len(rows) > self.limit_rows:
+        if self._held and self.held + _weight(rows) > self.limit_rows:
             self.flush()
         self._held.setdefault(rows.table, []).append(rows)
 
@@ -119,7 +119,7 @@ class Writer:
             types = self._columns(table)
             held = self._held.pop(table)
             body = lz4.frame.compress(encode(held, types))
-            rows = sum(map(len, held))
+            rows = sum(map(_weight, held))
             self._sealed.append(_Batch(table, rows, str(uuid.uuid4()), body))
 
     def _send(self, client: Client) -> None:
@@ -151,6 +151,12 @@ def columns_of(client: Client, database: str, table: str) -> dict[str, str]:
     )
     rows = client.query(query, parameters={"database": database, "table": table}).result_rows
     return {str(name): str(kind) for name, kind in rows}
+
+
+def _weight(rows: Rows) -> int:
+    """Rows, or the numbers in their longest list column: what bounds the memory of a batch."""
+    lists = [len(column.values) for column in rows.columns.values() if isinstance(column, Arrays)]
+    return max([len(rows), *lists])
 
 
 def _flat(held: dict[str, list[Rows]]) -> list[Rows]:

@@ -20,6 +20,7 @@ from ingest_store import IngestStore, rows_of
 
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.intake import IngestShard, Outcome
+from nengliu.analysis.waiting import WaitingRoom
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Reason
 from nengliu.domain.times import DAY_MS, from_ms
@@ -35,11 +36,18 @@ LATE_S = AT_S + 40 * 86_400
 
 def shard(store: IngestStore | None = None) -> IngestShard:
     """Make a shard that asks a store, if there is one."""
-    return IngestShard(Catalogue(store.notices), store.readings) if store else IngestShard()
+    if store is None:
+        return IngestShard()
+    return IngestShard(Catalogue(store.notices), store.readings, waiting=WaitingRoom(store.waiting))
 
 
 def table(outcome: Outcome, name: str) -> list[dict[str, Any]]:
-    """Rows of one table in an outcome."""
+    """Rows of one table in an outcome; of `reading` those of the chunks that stand in the end."""
+    if name == "reading":
+        store = IngestStore()
+        store.write(outcome.rows)
+        store.flush()
+        return store.standing()
     return [row for rows in outcome.rows if rows.table == name for row in rows_of(rows)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import intake_mix as mix
@@ -27,6 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest_store import IngestStore
 from intake_mix import LATE_S, shard
+from msgspec.structs import replace as changed
 from test_intake_laws import cuts
 
 from nengliu.analysis.intake import IngestShard, Outcome
@@ -34,7 +34,7 @@ from nengliu.analysis.rollup import WindowShard
 from nengliu.bus import Record
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality, Reason
-from schemas.block import ARRAYS, Block, Verdict, join
+from schemas.block import ARRAYS, Block, Sheaf, Verdict, join
 from schemas.messages import (
     ActionNotice,
     Notice,
@@ -56,25 +56,36 @@ def told(*messages: Any, points: Sequence[Any] = (make_point(),)) -> list[Said]:
     return [one for one in said(shard().add(log).onward) if one[0] >= GENERATION + len(points) + 1]
 
 
-def said(onward: Iterable[tuple[int, Block | Notice]]) -> list[Said]:
-    """What is handed on, reading by reading: position first, the cuts of blocks left out."""
+def said(onward: Iterable[tuple[int, Block | Sheaf | Notice]]) -> list[Said]:
+    """What is handed on, reading by reading in order of the log; position first, the cuts left out."""
     found: list[Said] = []
+    onward = list(onward)
+    assert [position for position, _ in onward] == sorted(position for position, _ in onward)
     for position, message in onward:
-        if not isinstance(message, Block):
+        if not isinstance(message, Block | Sheaf):
             found.append((position, message))
             continue
-        assert position == message.position[-1]
-        columns = [getattr(message, name).tolist() for name in ARRAYS if name not in ("slot", "sent_unit")]
-        names = [message.points[slot] for slot in message.slot.tolist()]
-        units = [message.units[unit] for unit in message.sent_unit.tolist()]
-        rows = zip(message.position.tolist(), names, units, *columns, strict=True)
+        block = spelled_out(message)
+        columns = [getattr(block, name).tolist() for name in ARRAYS if name not in ("slot", "sent_unit")]
+        names = [block.points[slot] for slot in block.slot.tolist()]
+        units = [block.units[unit] for unit in block.sent_unit.tolist()]
+        rows = zip(block.position.tolist(), names, units, *columns, strict=True)
         found.extend(rows)
-    return found
+    return sorted(found, key=lambda entry: entry[0])
+
+
+def spelled_out(message: Block | Sheaf) -> Block:
+    """Readings of a sheaf or a block, in order of the log."""
+    block = message.block() if isinstance(message, Sheaf) else message
+    assert (np.diff(block.position.astype(np.int64)) >= 0).all()
+    return block
 
 
 def blocks(outcome: Outcome) -> Block:
     """All readings that are handed on, in one block."""
-    return join([message for _, message in outcome.onward if isinstance(message, Block)])
+    found = [spelled_out(message) for _, message in outcome.onward if isinstance(message, Block | Sheaf)]
+    block = join(found)
+    return block.take(np.argsort(block.position, kind="stable"))
 
 
 def verdicts(*messages: Any) -> list[tuple[int, str]]:
@@ -90,23 +101,23 @@ def test_message_delivered_twice_says_nothing() -> None:
     """The same receipt is the same message: law 2 lets nobody see that it came again, sooner or later numbered."""
     one = make_frame(((5,),), sequence=1)
 
-    assert verdicts(one, one, replace(one, sequence=2)) == [(5, "NEW")]
+    assert verdicts(one, one, changed(one, sequence=2)) == [(5, "NEW")]
 
 
 def test_equal_value_under_another_receipt_is_a_repetition() -> None:
     """A gateway that repeats itself shows by its receipts, whether the sequence is later, equal or earlier."""
     one = make_frame(((5,),), sequence=5)
     for sequence in (4, 5, 6):
-        again = replace(one, sequence=sequence, received_at_s=one.received_at_s + 7)
+        again = changed(one, sequence=sequence, received_at_s=one.received_at_s + 7)
         assert verdicts(one, again) == [(5, "NEW"), (5, "DUPLICATE")]
 
 
 def test_repetition_is_measured_by_the_value_that_stands() -> None:
     """A repetition does not move the receipt of what stands: the third of three is judged by the first."""
     one = make_frame(((5,),), sequence=1)
-    other = replace(one, sequence=2, received_at_s=one.received_at_s + 7)
+    other = changed(one, sequence=2, received_at_s=one.received_at_s + 7)
 
-    assert verdicts(one, other, replace(other, sequence=3), one) == [
+    assert verdicts(one, other, changed(other, sequence=3), one) == [
         (5, "NEW"),
         (5, "DUPLICATE"),
         (5, "DUPLICATE"),
@@ -290,13 +301,14 @@ def test_windows_are_the_same_with_and_without_evidence(records: list[Record], s
                 for row in mix.rows_of(rows):
                     key = rows.table, row["enterprise"], row["point"], row["period_start"]
                     key += (row["revision"],) if "history" in rows.table else ()
-                    found[key] = max(found.get(key, (0, "")), (row["revision"], repr(row)))
+                    found[key] = max(found.get(key, (0, "")), (row["revision"], repr(sorted(row.items()))))
         return found
 
     def one_by_one(windows: WindowShard, onward: Any) -> Any:
         for position, message in onward:
-            if isinstance(message, Block):
-                yield from windows.add(message.take(message.verdict <= Verdict.REPLACED))
+            if isinstance(message, Block | Sheaf):
+                block = spelled_out(message)
+                yield from windows.add(block.take(block.verdict <= Verdict.REPLACED))
             else:
                 yield from windows.take(message, position)
 

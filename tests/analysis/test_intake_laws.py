@@ -29,7 +29,7 @@ from nengliu.bus import Record
 from nengliu.domain.points import Enterprise
 from nengliu.domain.quality import Reason
 from nengliu.domain.times import DAY_MS
-from schemas.block import Block
+from schemas.block import Block, Sheaf
 from schemas.messages import (
     BookNotice,
     EnterpriseNotice,
@@ -69,6 +69,7 @@ def test_every_message_balances_and_nothing_vanishes(sent: list[mix.Sent], seed:
         store.write(outcome.rows)
         tallies += outcome.tallies
         valid_onward += sum(len(m.accepted()) for _, m in outcome.onward if isinstance(m, Block))
+        valid_onward += sum(len(m) for _, m in outcome.onward if isinstance(m, Sheaf))
     written = [row for rows in store.pending for row in rows_of(rows) if rows.table == "quarantine"]
     store.flush()
     clerk, standing = mix.verdicts(sent)
@@ -80,7 +81,7 @@ def test_every_message_balances_and_nothing_vanishes(sent: list[mix.Sent], seed:
     for number, message in enumerate(sent, len(records) - len(sent)):
         own = [row for row in held if row["position"] == GENERATION + number]
         assert Counter(Reason(row["reason"]).name for row in own) == message.refused
-    rows = store.tables["reading"].values()
+    rows = store.standing()
     assert {(r["point"], r["read_at"]): (r["sequence"], r["ticks"]) for r in rows} == standing
     assert valid_onward == sum(t.valid for t in tallies)
     kept = ("received", "valid", "duplicate", "quarantined")

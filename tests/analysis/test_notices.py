@@ -99,7 +99,9 @@ def test_region_target_and_activity_are_rows_and_stay_here() -> None:
     outcome = shard().add(log)
 
     assert outcome.onward == []
-    assert table(outcome, "region") == [msgspec.structs.asdict(CITY) | {"position": GENERATION}]
+    assert table(outcome, "region") == [
+        msgspec.structs.asdict(CITY) | {"position": GENERATION, "known_at": log[0].appended_at_s}
+    ]
     assert [(r["enterprise"], r["metric"], r["value"]) for r in table(outcome, "target")] == [
         ("", "energy_total", 1.5e6),
         (ENTERPRISE, "energy_total", 1.5e6),

@@ -47,9 +47,11 @@ def opener() -> Opener:
 
 def opened(message: Any, **given: Any) -> tuple[Opened, Candidates]:
     """Open a record that must hold readings."""
-    found = opener().open(make_record(message, **given), GENERATION)
-    assert found.candidates is not None
-    return found, found.candidates
+    one = opener()
+    found = one.open(make_record(message, **given), GENERATION)
+    candidates = found.candidates if found.frame is None else one.spread(found.frame)
+    assert candidates is not None
+    return found, candidates
 
 
 def test_frame_is_spread_out_row_by_row_without_its_empty_cells() -> None:
@@ -138,7 +140,6 @@ def test_json_of_another_enterprise_or_schema_is_refused_part_by_part() -> None:
     [
         (make_frame(((1, 2),), enterprise=OTHER), "WRONG_ENTERPRISE", {"expected": ENTERPRISE, "got": OTHER}),
         (make_rows((1,), enterprise=OTHER), "WRONG_ENTERPRISE", {"expected": ENTERPRISE, "got": OTHER}),
-        (make_frame(((1, 2),), schema=2), "UNKNOWN_SCHEMA", {"got": "2"}),
         (make_frame(((1,),)), "RAGGED_ROW", {"expected": "2", "got": "1"}),
         (make_rows((1,), column=np.array([2], np.uint32)), "RAGGED_ROW", {"expected": "2", "got": "3"}),
         (make_block([{}]), "NOT_A_MESSAGE", {"got": "VALID"}),
@@ -154,6 +155,18 @@ def test_record_that_breaks_its_agreement_is_refused_whole(
 
     assert caught.value.reason == reason
     assert evidence.items() <= caught.value.parameters.items()
+
+
+@pytest.mark.parametrize(
+    "message", [make_frame(((1, 2),), schema=9), make_rows((1,), schema=9), MATRIX | {"schema": 9}]
+)
+def test_message_by_a_list_nobody_declared_says_which(message: Any) -> None:
+    """Source and receipt are known before the list is."""
+    found = opener().open(make_record(message), GENERATION)
+
+    assert (found.unknown, found.frame, found.candidates, found.refusals) == (9, None, None, [])
+    assert found.source != ""
+    assert found.received_at_s > AT_S
 
 
 def test_notice_is_handed_back_unopened() -> None:
@@ -177,7 +190,7 @@ def test_opener_forgets_paths_when_the_catalogue_changes() -> None:
     found.open(record, GENERATION)
     assert [path.refusal for path in found.paths] == ["UNKNOWN_POINT"]
     found.catalogue.take(PointNotice(make_point()), 5)
-    found.forget()
+    found.forget(ENTERPRISE)
     found.open(record, GENERATION)
 
     assert [path.refusal for path in found.paths] == [""]

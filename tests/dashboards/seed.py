@@ -10,12 +10,13 @@ import pandas as pd
 from nengliu.settings import Settings
 from nengliu.storage import Writer, connect, migrate
 from schemas.block import Rows
+from tests.chunks import chunk_rows
 from tests.dashboards.plant import Tables
 
 _OFFSET_S = 8 * 3600
 _MORE: dict[str, dict[str, Any]] = {
-    "enterprise": {"position": 1},
-    "point": {"position": 2, "definition": "{}"},
+    "enterprise": {"position": 1, "known_at": 0},
+    "point": {"position": 2, "definition": "{}", "known_at": 0},
     "reading": {
         "origin": 0,
         "ticks": 1,
@@ -43,7 +44,8 @@ def seed(settings: Settings, tables: Tables) -> None:
     client.close()
     with Writer(settings, patience_s=10) as writer:
         for name, frame in tables.rows.items():
-            writer.write(rows(name, frame))
+            given = rows(name, frame)
+            writer.write(chunk_rows(given) if name == "reading" else given)
     client = connect(settings)
     client.command(
         "INSERT INTO point_newest SELECT enterprise, point, min(read_at), max(read_at), max(received_at) "

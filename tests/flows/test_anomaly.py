@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 from factories import make_frame, make_log, make_meter, make_point, make_schema
 from ingest_store import rows_of
+from msgspec.structs import replace
 
 from flows import anomaly, embedded, ingest, rollups
 from flows.anomaly import ShardFactory, WatchLogic

@@ -10,7 +10,9 @@ from typing import Any
 import lz4.frame
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pytest
+from backports import zstd
 from factories import (
     AT_S,
     ENTERPRISE,
@@ -28,13 +30,13 @@ from hypothesis import strategies as st
 from nengliu.domain.points import Enterprise, Kind
 from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.errors import ContractError
-from schemas.block import Block
+from schemas.block import Block, Sheaf
+from schemas.envelope import unseal
 from schemas.messages import (
     ENVELOPE,
     MAGIC,
     MAX_BODY,
     MISSING,
-    VERSION,
     ActionNotice,
     Activity,
     ActivityNotice,
@@ -73,6 +75,26 @@ ROW = {
     "valid_to": "",
     "value": "34.12",
 }
+
+
+def make_sheaf(row_list: npt.NDArray[np.int32], *, converted: bool = False) -> Sheaf:
+    """Make a sheaf of two lists of three points whose rows rise from one to the next."""
+    rows = np.arange(len(row_list))
+    ticks = 2**40 + rows[:, None] * np.array([1, -500, 70_000])
+    return Sheaf(
+        lists=(tuple((ENTERPRISE, name) for name in "abc"), tuple((ENTERPRISE, name) for name in "def")),
+        row_list=row_list,
+        read_at_ms=AT_S * 1000 + 900_000 * rows,
+        received_at_s=AT_S + rows,
+        sequence=np.uint64(2**64 - 1) - rows.astype(np.uint64),
+        position=np.uint64(1 << 48) + rows.astype(np.uint64),
+        ticks=ticks,
+        sent=ticks // 10 if converted else ticks,
+        units=((("kWh", 2),) * 3, (("MWh", 3), ("GJ", 0), ("m³", 1))),
+        origin=Origin.COMMAND,
+    )
+
+
 MESSAGES: dict[str, Message] = {
     "frame": make_frame(
         ((1, MISSING), (-3, 4)), quality=np.array([[0, 1], [6, 5]], np.uint8), source="采集器"
@@ -116,16 +138,31 @@ MESSAGES: dict[str, Message] = {
         units=(("kWh", 2), ("GJ", 0)),
     ),
     "empty passed": make_block([]),
+    "frame of many times": make_frame(
+        np.cumsum(np.arange(512).reshape(8, 64), axis=0) + np.tile([0, -(2**62), 2**63 - 9000, 7], 16)
+    ),
+    "frame of many times with quality": make_frame(
+        ((1, MISSING),) * 256, quality=np.array([[0, 1]] * 256, np.uint8), source="采集器"
+    ),
+    "sheaf": make_sheaf(row_list=np.array([1, 0, 1], np.int32)),
+    "sheaf of many rows": make_sheaf(
+        row_list=np.array([0, 1, 1, 0, 1, 0, 0, 1] * 2, np.int32), converted=True
+    ),
+    "empty sheaf": make_sheaf(row_list=np.zeros(0, np.int32)),
 }
+
+
+PACK = {0: bytes, 1: lz4.frame.compress, 2: zstd.compress}
 
 
 def same(one: Message, other: Message) -> bool:
     """Whether two messages say the same, array by array."""
     if type(one) is not type(other):
         return False
-    if not isinstance(one, Frame | RowsFrame | Block):
+    if not isinstance(one, Frame | RowsFrame | Block | Sheaf):
         return one == other
-    pairs = [(getattr(one, name), getattr(other, name)) for name in one.__slots__]
+    names = one.__struct_fields__ if isinstance(one, Frame) else one.__slots__
+    pairs = [(getattr(one, name), getattr(other, name)) for name in names]
     return all(
         np.array_equal(a, b) and np.shape(a) == np.shape(b) if isinstance(a, np.ndarray) else a == b
         for a, b in pairs
@@ -134,8 +171,8 @@ def same(one: Message, other: Message) -> bool:
 
 def envelope(kind: int, body: bytes, *, codec: int = 0, packed: bytes | None = None, **given: Any) -> bytes:
     """Make an envelope with a right checksum around any body."""
-    packed = (lz4.frame.compress(body) if codec == 1 else body) if packed is None else packed
-    magic, version = given.get("magic", MAGIC), given.get("version", VERSION)
+    packed = PACK[codec](body) if packed is None else packed
+    magic, version = given.get("magic", MAGIC), given.get("version", 2 if kind == MessageKind.SHEAF else 1)
     size, crc = given.get("size", len(body)), zlib.crc32(packed)
     return ENVELOPE.pack(magic, version, kind, codec, 0, 0, crc, size) + packed
 
@@ -213,13 +250,17 @@ def test_bytes_of_any_kind_raise_nothing_but_a_contract_error(value: bytes) -> N
 
 
 @settings(max_examples=400, deadline=None)
-@given(kind=st.sampled_from(MessageKind), body=st.binary(max_size=120), codec=st.sampled_from([0, 1]))
+@given(
+    kind=st.sampled_from([(1, k) for k in MessageKind if k != MessageKind.SHEAF] + [(2, 1), (2, 6)]),
+    body=st.binary(max_size=120),
+    codec=st.sampled_from([0, 1]),
+)
 def test_body_of_any_bytes_raises_nothing_but_a_contract_error(
-    kind: MessageKind, body: bytes, codec: int
+    kind: tuple[int, int], body: bytes, codec: int
 ) -> None:
     """Behind a sound envelope, a body of random bytes is refused as a bad field or is a message."""
     try:
-        decode(envelope(kind, body, codec=codec))
+        decode(envelope(kind[1], body, codec=codec, version=kind[0]))
     except ContractError as error:
         assert error.reason == "BAD_FIELD"
         assert {"field", "got"} <= error.parameters.keys()
@@ -229,15 +270,15 @@ def test_body_of_any_bytes_raises_nothing_but_a_contract_error(
 @given(data=st.data(), name=st.sampled_from([n for n in MESSAGES if not n.startswith("empty")]))
 def test_body_with_damage_under_a_right_checksum_raises_nothing_else(data: st.DataObject, name: str) -> None:
     """A sender that computes its checksum over nonsense gets a closed reason too."""
-    value = encode(MESSAGES[name], compress=False)
-    body = bytearray(value[ENVELOPE.size :])
+    value = encode(MESSAGES[name], compress=data.draw(st.booleans()))
+    body = bytearray(unseal(value, {1: range(7), 2: range(7)})[2])
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(body)))
 
     for damaged in (bytes(body), bytes(body[:cut]), bytes(body) + b"\x00"):
         try:
-            decode(envelope(value[3], damaged))
+            decode(envelope(value[3], damaged, version=value[2]))
         except ContractError as error:
             assert error.reason == "BAD_FIELD"
 
@@ -248,8 +289,8 @@ def test_body_with_damage_under_a_right_checksum_raises_nothing_else(data: st.Da
         (b"", "TRUNCATED", {"expected": "16", "got": "0"}),
         (b"NL" + bytes(13), "TRUNCATED", {"expected": "16", "got": "15"}),
         (bytes(16), "NOT_A_MESSAGE", {"got": str(b"\0\0")}),
-        (envelope(1, b"", version=2), "WRONG_VERSION", {"expected": "1", "got": "2"}),
-        (envelope(1, b"", version=0), "WRONG_VERSION", {"expected": "1", "got": "0"}),
+        (envelope(1, b"", version=3), "WRONG_VERSION", {"expected": "2", "got": "3"}),
+        (envelope(1, b"", version=0), "WRONG_VERSION", {"expected": "2", "got": "0"}),
         (
             envelope(1, b"", size=MAX_BODY + 1),
             "TOO_LARGE",
@@ -257,14 +298,20 @@ def test_body_with_damage_under_a_right_checksum_raises_nothing_else(data: st.Da
         ),
         (envelope(1, b"", size=MAX_BODY), "TRUNCATED", {"expected": str(MAX_BODY), "got": "0"}),
         (envelope(0, b""), "NOT_A_MESSAGE", {"got": "kind 0, codec 0"}),
-        (envelope(6, b""), "NOT_A_MESSAGE", {"got": "kind 6, codec 0"}),
+        (envelope(6, b"", version=1), "NOT_A_MESSAGE", {"got": "kind 6, codec 0"}),
+        (envelope(2, b"", version=2), "NOT_A_MESSAGE", {"got": "kind 2, codec 0"}),
+        (envelope(7, b"", version=2), "NOT_A_MESSAGE", {"got": "kind 7, codec 0"}),
         (envelope(1, b"", codec=2), "NOT_A_MESSAGE", {"got": "kind 1, codec 2"}),
+        (envelope(1, b"", codec=3, packed=b"", version=2), "NOT_A_MESSAGE", {"got": "kind 1, codec 3"}),
         (envelope(1, b"abc", codec=1, packed=b"no lz4 here"), "CORRUPT", {}),
+        (envelope(1, b"abc", codec=2, packed=b"no zstd here", version=2), "CORRUPT", {}),
+        (envelope(1, b"abc", codec=2, size=2, version=2), "TRUNCATED", {"expected": "2", "got": "3"}),
         (envelope(1, b"abc", codec=1, size=2), "TRUNCATED", {"expected": "2", "got": "3"}),
         (envelope(1, b"abc", codec=1, size=4), "TRUNCATED", {"expected": "4", "got": "3"}),
         (envelope(1, b"abc", size=4), "TRUNCATED", {"expected": "4", "got": "3"}),
         (envelope(1, bytes(33)), "BAD_FIELD", {"field": "FRAME"}),
         (envelope(4, struct.pack("<I", 2**32 - 1)), "BAD_FIELD", {"field": "VALID"}),
+        (envelope(6, struct.pack("<I", 2**32 - 1)), "BAD_FIELD", {"field": "SHEAF"}),
         (envelope(5, struct.pack("<I", 2**32 - 1)), "BAD_FIELD", {"field": "PASSED"}),
         (envelope(3, b'{"notice":"weather"}'), "BAD_FIELD", {"field": "NOTICE"}),
         (envelope(3, b'{"notice":"point","deep":' + b"[" * 5000), "BAD_FIELD", {"field": "NOTICE"}),
@@ -284,9 +331,11 @@ def test_envelope_checks_run_in_the_written_order(
 
 def test_body_that_unpacks_to_more_than_it_says_takes_no_memory() -> None:
     """A bomb of zeros is cut off at the declared size."""
-    bomb = lz4.frame.compress(bytes(200 * 2**20))
+    zeros = bytes(200 * 2**20)
 
-    assert reason_of(envelope(1, b"", codec=1, packed=bomb, size=1000)) == "TRUNCATED"
+    for codec in (1, 2):
+        bomb = envelope(1, b"", codec=codec, packed=PACK[codec](zeros), size=1000, version=2)
+        assert reason_of(bomb) == "TRUNCATED"
 
 
 @pytest.mark.parametrize(
@@ -354,7 +403,7 @@ def test_mark_of_a_frame_sent_after_a_break_survives_and_changes_nothing_else(co
     assert marked[6:] == value[6:]
     assert mark_backfilled(marked) == marked
     assert not decode(value).backfilled
-    assert same(decode(marked), replace(frame, backfilled=True))
+    assert same(decode(marked), msgspec.structs.replace(frame, backfilled=True))
 
 
 @pytest.mark.parametrize("name", [name for name in MESSAGES if "frame" not in name])
@@ -379,7 +428,7 @@ i64 = st.integers(-(2**63), 2**63 - 1)
 @st.composite
 def frames(draw: st.DrawFn) -> Frame:
     """Any frame the format can hold."""
-    n, columns = draw(st.integers(0, 4)), draw(st.integers(0, 4))
+    n, columns = draw(st.integers(0, 6)), draw(st.integers(0, 4))
     cells = draw(st.lists(i64, min_size=n * columns, max_size=n * columns))
     good = st.integers(0, Quality.BAD)
     quality = draw(st.none() | st.lists(good, min_size=n * columns, max_size=n * columns))

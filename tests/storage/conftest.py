@@ -15,7 +15,8 @@ import pytest
 from nengliu.domain.times import CHINA, to_ms
 from nengliu.settings import Settings
 from nengliu.storage import Writer, connect, migrate
-from schemas.block import Lists, Rows
+from schemas.block import Arrays, Lists, Rows
+from tests.chunks import chunk_rows
 
 NORTH, SOUTH = "91110000TESTNORTH1", "91440000TESTSOUTH2"
 
@@ -46,10 +47,11 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "metering_level": 1,
         "place": "plant",
         "valid_from": 0,
-        "definition": "{}",
+        "definition": '{"tariffs": [{"from_ms": 0, "tariff": "t"}]}',
     },
     "frame_schema": {"enterprise": NORTH, "schema": 1, "position": 3, "definition": "[]"},
     "book": {"partition": 0, "position": 4, "digest": "d", "definition": "[]"},
+    "tariff": {"partition": 0, "position": 4, "digest": "d", "definition": "[]"},
     "import_run": {
         "enterprise": NORTH,
         "digest": "d",
@@ -76,6 +78,25 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "sent": 100,
         "sent_unit": "kWh",
         "sent_decimals": 2,
+    },
+    "reading_chunk": {
+        "enterprise": NORTH,
+        "point": "main",
+        "period_start": 1_514_736_000,
+        "origin": 0,
+        "at": (0, 900_000),
+        "ticks": (100, 200),
+        "received_at": (RECEIVED, RECEIVED),
+        "sequence": (1, 2),
+        "position": (10, 11),
+        "quality": (0, 1),
+        "reason": (),
+        "sent": (1, 2),
+        "sent_unit": "",
+        "sent_decimals": 0,
+        "sent_unit_each": ("kWh", "MWh"),
+        "sent_decimals_each": (2, 0),
+        "revision": 11,
     },
     "quarantine": {
         "position": 6,
@@ -204,6 +225,22 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "source": "report",
         "position": 15,
     },
+    "cost_day": {
+        "enterprise": NORTH,
+        "point": "main",
+        "period_start": 1_514_736_000,
+        "tariff": "t",
+        "book": "d",
+        "decimals": 2,
+        "used": (0, 0, 100, 50, 0, 0),
+        "estimated": (0, 0, 0, 50, 0, 0),
+        "amount": (0.0, 0.0, 1.2, 0.5, 0.0, 0.0),
+        "windows": 96,
+        "day_revision": 10,
+        "point_position": 2,
+        "known_at": 1_514_736_903,
+        "revision": 10,
+    },
     "window": {
         "enterprise": NORTH,
         "point": "main",
@@ -243,13 +280,32 @@ _WITH_POSITION = (
     "wiring",
     "activity",
 )
+_TOLD = (
+    "enterprise",
+    "point",
+    "frame_schema",
+    "book",
+    "tariff",
+    "import_run",
+    "wiring",
+    "region",
+    "target",
+    "activity",
+)
+"""Tables that keep what the log told, and when it took it."""
 _LEVELS = ("15min", "hour", "day", "month", "15min_history", "day_history")
 _COAL = {"coal_kgce": 0.184, "coal_equal_kgce": 0.45, "co2_kg": 0.9, "book": "d"}
 
 
 def make_rows(table: str, **columns: Any) -> Rows:
-    """Rows of `table`; a value that is a list makes as many rows, everything else is repeated."""
-    values = dict(_DEFAULTS["window" if table.startswith("window") else table.removesuffix("_superseded")])
+    """Rows of `table`; a value that is a list makes as many rows, everything else is repeated.
+
+    Of `reading`, which is a view, the chunks that say these readings.
+    """
+    told = {"known_at": 1_514_736_000} if table in _TOLD else {}
+    values = told | dict(
+        _DEFAULTS["window" if table.startswith("window") else table.removesuffix("_superseded")]
+    )
     if table.startswith(("window_day", "window_month")):
         values |= _COAL
     unknown = columns.keys() - values.keys()
@@ -257,12 +313,16 @@ def make_rows(table: str, **columns: Any) -> Rows:
     values |= columns
     n = max((len(value) for value in values.values() if isinstance(value, list)), default=1)
     filled = {name: value if isinstance(value, list) else [value] * n for name, value in values.items()}
-    return Rows(table, {name: _array(value) for name, value in filled.items()})
+    found = Rows(table, {name: _array(value) for name, value in filled.items()})
+    return chunk_rows(found) if table == "reading" else found
 
 
-def _array(values: list[Any]) -> np.ndarray[Any, Any] | Lists:
+def _array(values: list[Any]) -> np.ndarray[Any, Any] | Lists | Arrays:
     if isinstance(values[0], tuple):
-        return Lists(tuple(values))
+        flat = [value for each in values for value in each]
+        if any(isinstance(value, str) for value in flat):
+            return Lists(tuple(values))
+        return Arrays(np.cumsum([len(each) for each in values]), np.array(flat))
     if isinstance(values[0], str):
         return np.array(values, dtype=object)
     if isinstance(values[0], int) and max(values) > 2**63:
@@ -332,10 +392,12 @@ def _two_enterprises() -> Iterator[Rows]:
         city = f"{region[:4]}00"
         yield make_rows("incident", enterprise=enterprise, revision=own["position"])
         yield make_rows("point_newest", enterprise=enterprise)
+        yield make_rows("cost_day", enterprise=enterprise)
         yield make_rows("region", region=city, parent=f"{region[:2]}0000", position=own["position"])
         yield make_rows("target", region=city, enterprise=["", enterprise], position=own["position"])
         for level in _LEVELS:
-            yield make_rows(f"window_{level}", enterprise=enterprise)
+            earlier = {"revision": 5, "used": 100} if level.endswith("history") else {}
+            yield make_rows(f"window_{level}", enterprise=enterprise, **earlier)
 
 
 @pytest.fixture

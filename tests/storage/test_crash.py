@@ -33,7 +33,7 @@ class _Scribe(threading.Thread):
             while not self.enough.is_set():
                 stamps = [900 * i for i in range(self.acknowledged, self.acknowledged + _BATCH)]
                 self.writer.write(self.rows("window_15min", period_start=stamps, used=stamps))
-                self.writer.write(self.rows("reading", read_at=stamps, ticks=stamps))
+                self.writer.write(self.rows("reading_superseded", read_at=stamps, ticks=stamps))
                 self.writer.flush()
                 self.acknowledged += _BATCH
         except StorageError as error:
@@ -60,7 +60,8 @@ def test_writer_store_killed_again_and_again_loses_and_doubles_nothing(
         scribe.join()
         assert scribe.failure is None
         n, client = scribe.acknowledged, connect(settings)
-        for table, key, value in (("window_15min", "period_start", "used"), ("reading", "read_at", "ticks")):
+        keys = {"window_15min": ("period_start", "used"), "reading_superseded": ("read_at", "ticks")}
+        for table, (key, value) in keys.items():
             query = f"SELECT count(), uniqExact({key}), sum({value}) FROM {table}"
             expected = (n, n, 900 * n * (n - 1) // 2)
             assert client.query(f"{query} FINAL").result_rows == [expected]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,12 +18,13 @@ from nengliu.domain.scope import SYSTEM, Scope
 from nengliu.errors import InputError
 from nengliu.storage import Asker, Writer, ask
 from nengliu.storage.queries import Question, questions
+from nengliu.storage.since import readings_since
 from schemas.block import Rows
 
 _ALL = sorted(questions())
 _BY_ENTERPRISE = [name for name in _ALL if "enterprise" in questions()[name].columns]
 """Of all others, sums and counts, the scope is proved in test_tenants.py."""
-_POINTS = {"points": "points", "from_ms": "instants"}
+_POINTS = {"points": "points", "from_ms": "instants", "before_ms": "instants", "items": "texts"}
 _NAIVE = datetime(2018, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _EMPTY = [
     Scope("analyst"),
@@ -47,8 +49,12 @@ def _parameters(question: Question, world: SimpleNamespace) -> dict[str, Any]:
         "enterprises": [world.north, world.south],
         "points": points,
         "from_ms": 1_514_736_000_000,
+        "before_ms": 1_514_736_000_001,
         "position": 2**63,
         "partition": 0,
+        "partitions": 1,
+        "digest": "another",
+        "items": ["electricity"],
         "point": "main",
         "incident": "0123456789abcdef",
     }
@@ -146,14 +152,18 @@ def test_scope_follows_the_newest_region_of_an_enterprise(
     ("name", "parameters", "said"),
     [
         ("window", {}, "no question 'window'; did you mean windows"),
-        ("zzz", {}, "known are budget, completeness"),
+        ("zzz", {}, "known are accounts, "),
         ("points", {"enterprize": "x"}, "no parameter 'enterprize'; did you mean enterprise"),
         ("points", {}, "parameter 'enterprise' is missing (text)"),
         ("points", {"enterprise": 3}, "expected a text, got 3"),
         ("quarantine", {"start": 0, "end": 1, "limit": -1}, "whole number of at least 0, got -1"),
         ("quarantine", {"start": _NAIVE, "end": 1}, "expected a datetime with a zone"),
-        ("totals", {"level": "week", "enterprise": "", "start": 0, "end": 1}, "expected one of 15min, hour"),
-        ("structure", {"level": "hour", "enterprise": "", "start": 0, "end": 1}, "expected day or month"),
+        (
+            "totals",
+            {"level": "decade", "enterprise": "", "start": 0, "end": 1},
+            "expected one of 15min, hour",
+        ),
+        ("structure", {"level": "hour", "enterprise": "", "start": 0, "end": 1}, "expected day, week, month"),
         ("state_points", {"enterprises": "abc", "position": 1}, "expected a list of texts"),
         ("state_readings", {"points": ["ab"], "from_ms": 1, "position": 1}, "pairs (enterprise, point)"),
         (
@@ -227,11 +237,14 @@ def test_windows_are_in_the_unit_of_the_point(world: SimpleNamespace, china: Cal
 def test_windows_as_of_of_everything_known_equal_the_stored_ones(
     client: Client, writer: Writer, rows: Callable[..., Rows], china: Callable[..., int], level: str
 ) -> None:
-    """An hour summed from quarter-hours, and a month from days, is the row the rollups write."""
-    base, step, n = ("15min", 900, 4) if level == "hour" else ("day", 86_400, 31)
-    start = china(2018, 1, 1) // 1000
+    """An hour summed from quarter-hours, and a month from days, is the row the rollups write.
+
+    Two readings are due in each part, in the last one too, of which nothing is known.
+    """
+    base, step, whole = ("15min", 900, 4) if level == "hour" else ("day", 86_400, 31)
+    start, n = china(2018, 1, 1) // 1000, whole - 1
     writer.write(rows("enterprise"))
-    writer.write(rows("point"))
+    writer.write(rows("point", interval_s=step // 2, definition='{"valid_to_ms": 4611686018427387904}'))
     mean, low = [1.0] * n, [float(i) for i in range(n)]
     starts = [start + step * i for i in range(n)]
     writer.write(
@@ -241,11 +254,19 @@ def test_windows_as_of_of_everything_known_equal_the_stored_ones(
             used=list(range(n)),
             mean=mean,
             low=low,
+            due=2,
             reason=[Reason.BACKFILLED, Reason.REGISTER_BACKWARD, *[Reason.ARRIVED_LATE] * (n - 2)],
             revision=list(range(n)),
         )
     )
-    total = {"used": sum(range(n)), "mean": 1.0, "low": 0.0, "revision": n - 1, "received": n, "due": 2 * n}
+    total = {
+        "used": sum(range(n)),
+        "mean": 1.0,
+        "low": 0.0,
+        "revision": n - 1,
+        "received": n,
+        "due": 2 * whole,
+    }
     total |= {"covered_s": 900 * n, "good": n, "reason": Reason.REGISTER_BACKWARD}
     if level == "month":
         total |= {"coal_kgce": 0.184 * n, "coal_equal_kgce": 0.45 * n, "co2_kg": 0.9 * n}
@@ -457,9 +478,8 @@ def test_state_readings_are_those_a_plain_loop_finds(
         last = max((row[1] for row in own if row[1] < start), default=None)
         expected += [row for row in own if row[1] >= start or row[1] == last]
     asked = [("91110000TESTNORTH1", point) for point in starts]
-    table = ask(
-        client, "state_readings", SYSTEM, points=asked, from_ms=list(starts.values()), position=position
-    )
+    store = SimpleNamespace(ask=partial(ask, client))
+    table = readings_since(store, asked, np.array(list(starts.values())), position)
     found = [(row["point"], row["read_at_ms"], row["position"], row["sequence"]) for row in table.to_pylist()]
     assert sorted(found) == sorted(expected)
-    assert ask(client, "state_readings", SYSTEM, points=[], from_ms=[], position=1).num_rows == 0
+    assert readings_since(store, [], np.empty(0, np.int64), 1).num_rows == 0

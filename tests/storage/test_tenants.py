@@ -18,7 +18,7 @@ from nengliu.storage.queries import questions
 from tests.storage.tenants import NOON, TENANTS, Tenant, fill, parameters, seen_by
 
 _ALL = sorted(questions())
-_PUBLIC = {"state_book"}
+_PUBLIC = {"state_book", "state_tariffs"}
 """Factors are nobody's secret and stand in no tenant's name."""
 _PLANT = TENANTS[1].code
 _SCOPES = {
@@ -82,7 +82,7 @@ def test_answer_of_the_nation_does_hold_the_others(stores: dict[str, Client], na
     ), f"{name}: fill() in tests/storage/tenants.py must give it rows"
 
 
-@pytest.mark.parametrize("name", [name for name in _ALL if questions()[name].has_windows])
+@pytest.mark.parametrize("name", [name for name in _ALL if questions()[name].has_past])
 def test_answer_as_of_a_day_keeps_the_scope(stores: dict[str, Client], name: str) -> None:
     """The history is under the same scope as the present."""
     day = (NOON + timedelta(days=1)).date()

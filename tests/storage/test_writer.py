@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from nengliu.settings import Settings
 from nengliu.storage import Writer
 from nengliu.storage.native import encode
 from nengliu.storage.writer import _rank
-from schemas.block import Labels, Lists, Rows
+from schemas.block import Arrays, Labels, Lists, Rows
 
 _TABLES = (
     "enterprise",
@@ -23,7 +24,7 @@ _TABLES = (
     "frame_schema",
     "book",
     "import_run",
-    "reading",
+    "reading_chunk",
     "reading_superseded",
     "quarantine",
     "intake",
@@ -47,6 +48,15 @@ def _all(client: Client, table: str) -> list[dict[str, object]]:
     return list(client.query(f"SELECT * FROM {table} FINAL ORDER BY ALL").named_results())
 
 
+def _listed(told: object) -> Any:
+    """Give a column row by row."""
+    if isinstance(told, Lists):
+        return [[*texts] for texts in told.values]
+    if isinstance(told, Arrays):
+        return [each.tolist() for each in np.split(told.values, told.ends[:-1])]
+    return told
+
+
 @pytest.mark.parametrize("table", _TABLES)
 def test_writer_every_table_takes_its_rows(
     client: Client, writer: Writer, rows: Callable[..., Rows], table: str
@@ -57,15 +67,12 @@ def test_writer_every_table_takes_its_rows(
     writer.flush()
     (found,) = _all(client, table)
     for name, told in given_rows.columns.items():
-        value, column = (
-            found[name],
-            [[*texts] for texts in told.values] if isinstance(told, Lists) else told,
-        )
+        value, column = found[name], _listed(told)
         stamp = getattr(value, "timestamp", None)
         if stamp is not None:
             assert stamp() == column[0] or stamp() * 1000 == column[0]
         else:
-            assert value == column[0] or np.isnan([value, column[0]]).all()
+            assert value == column[0] or np.isnan([value, column[0]]).all(), name
 
 
 def test_writer_lists_of_texts_come_back_whatever_their_lengths(
@@ -79,6 +86,62 @@ def test_writer_lists_of_texts_come_back_whatever_their_lengths(
     writer.flush()
 
     assert [tuple(row["members"]) for row in _all(client, "incident")] == lists
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 255), max_size=5), max_size=20),
+    st.integers(1, 7),
+    st.sampled_from((1, -1)),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_writer_lists_of_numbers_in_any_split_come_back(
+    client: Client,
+    store_settings: Settings,
+    rows: Callable[..., Rows],
+    lists: list[list[int]],
+    pieces: int,
+    sign: int,
+) -> None:
+    """Whatever their lengths, and however the rows are cut into batches; a list of texts may be said to be nothing."""
+    client.command("TRUNCATE TABLE reading_chunk")
+    with Writer(store_settings) as writer:
+        for start in range(0, len(lists), pieces):
+            some = lists[start : start + pieces]
+            ends = np.cumsum([len(one) for one in some])
+            batch = rows("reading_chunk", period_start=[3600 * (start + i) for i in range(len(some))])
+            values = np.array([value for one in some for value in one], np.uint8)
+            empty = Arrays(np.zeros(len(some), np.int64), np.empty(0))
+            batch.columns.update(  # type: ignore[attr-defined]
+                at=Arrays(ends, values),
+                ticks=Arrays(ends, values * np.int64(sign) << np.int64(40)),
+                quality=Arrays(ends, values),
+                sent_unit_each=empty,
+            )
+            writer.write(batch)
+    query = "SELECT at, ticks, quality, sent_unit_each FROM reading_chunk ORDER BY period_start"
+    found = client.query(query).result_rows
+    assert found == [(one, [sign * value << 40 for value in one], one, []) for one in lists]
+
+
+def test_writer_lists_that_do_not_end_with_their_numbers_are_refused(
+    writer: Writer, rows: Callable[..., Rows]
+) -> None:
+    """A list that would take another's numbers must not pass."""
+    for column, value, said in (
+        ("at", Arrays(np.array([2]), np.array([1])), "do not end where their numbers do"),
+        ("at", Arrays(np.array([0]), np.array([1])), "do not end where their numbers do"),
+        ("at", Arrays(np.array([-1]), np.array([], np.int64)), "do not end where their numbers do"),
+        ("at", Arrays(np.array([1]), np.array([-1])), "-1..-1 does not fit uint32"),
+        ("at", np.array([1]), "expected lists of numbers"),
+        ("revision", Arrays(np.array([1]), np.array([1])), "expected numbers, got lists"),
+        ("point", Arrays(np.array([1]), np.array([1])), "expected texts, got lists"),
+        ("sent_unit_each", Arrays(np.array([1]), np.array([1])), "expected lists of texts"),
+    ):
+        batch = rows("reading_chunk")
+        batch.columns[column] = value  # type: ignore[index]
+        writer.write(batch)
+        with pytest.raises(ContractError, match=said):
+            writer.flush()
 
 
 def test_writer_list_in_the_place_of_a_text_and_the_other_way_round_is_refused(
@@ -101,14 +164,16 @@ def test_writer_labels_and_texts_are_the_same_to_the_store(
     client: Client, writer: Writer, rows: Callable[..., Rows]
 ) -> None:
     """A dictionary-coded column and a plain one give the same rows, also in one batch."""
-    plain = rows("reading", point=["a", "b", "a", "能"], read_at=[1, 2, 3, 4])
+    plain = rows("reading_superseded", point=["a", "b", "a", "能"], read_at=[1, 2, 3, 4])
     names = ("unused", "能", "b", "a")
-    coded = rows("reading", point=["x"] * 4, read_at=[5, 6, 7, 8])
+    coded = rows("reading_superseded", point=["x"] * 4, read_at=[5, 6, 7, 8])
     coded.columns["point"] = Labels(np.array([3, 2, 3, 1], dtype=np.int32), names)
     writer.write(plain)
     writer.write(coded)
     writer.flush()
-    points = [row["point"] for row in sorted(_all(client, "reading"), key=lambda row: row["read_at"])]
+    points = [
+        row["point"] for row in sorted(_all(client, "reading_superseded"), key=lambda row: row["read_at"])
+    ]
     assert points == ["a", "b", "a", "能"] * 2
 
 
@@ -117,7 +182,7 @@ def test_writer_labels_of_any_dictionary_size_arrive(
     client: Client, writer: Writer, rows: Callable[..., Rows], keys: int
 ) -> None:
     """The width of the codes follows the size of the dictionary, at its edges too."""
-    batch = rows("reading", read_at=list(range(keys)))
+    batch = rows("reading_superseded", read_at=list(range(keys)))
     batch.columns["point"] = Labels(
         np.arange(keys, dtype=np.int32)[::-1], tuple(f"p{i}" for i in range(keys))
     )
@@ -125,7 +190,7 @@ def test_writer_labels_of_any_dictionary_size_arrive(
     writer.flush()
     right = "point = 'p' || toString({n:UInt32} - toUnixTimestamp64Milli(read_at))"
     found = client.query(
-        f"SELECT uniqExact(point), countIf({right}) FROM reading", parameters={"n": keys - 1}
+        f"SELECT uniqExact(point), countIf({right}) FROM reading_superseded", parameters={"n": keys - 1}
     )
     assert found.result_rows == [(keys, keys)]
 
@@ -142,16 +207,16 @@ def test_writer_any_texts_and_numbers_in_any_split_come_back(
     pieces: int,
 ) -> None:
     """However the rows are cut into batches, the same rows are there, to the last bit."""
-    client.command("TRUNCATE TABLE reading")
+    client.command("TRUNCATE TABLE reading_superseded")
     with Writer(store_settings) as writer:
         for start in range(0, len(values), pieces):
             some = values[start : start + pieces]
             names, ticks = [name for name, _ in some], [tick for _, tick in some]
             stamps = list(range(start, start + len(some)))
-            batch = rows("reading", point=names, read_at=stamps)
+            batch = rows("reading_superseded", point=names, read_at=stamps)
             batch.columns["ticks"] = np.array(ticks, dtype=np.int64)
             writer.write(batch)
-    found = client.query("SELECT point, ticks FROM reading FINAL ORDER BY read_at").result_rows
+    found = client.query("SELECT point, ticks FROM reading_superseded FINAL ORDER BY read_at").result_rows
     assert found == values
 
 
@@ -181,11 +246,11 @@ def test_writer_repeated_batch_is_known_by_its_token(
     client: Client, writer: Writer, rows: Callable[..., Rows]
 ) -> None:
     """The same bytes with the same token, sent again after a lost answer, leave one row before any merge."""
-    writer.write(rows("reading"))
+    writer.write(rows("reading_superseded"))
     writer._seal()
     writer._send(client)
     writer.flush()
-    assert client.command("SELECT count() FROM reading") == 1
+    assert client.command("SELECT count() FROM reading_superseded") == 1
 
 
 def test_writer_full_flushes_before_it_takes_more(
@@ -194,24 +259,24 @@ def test_writer_full_flushes_before_it_takes_more(
     """No more than the limit is held: the caller waits for the store (back-pressure)."""
     writer = Writer(store_settings, limit_rows=10)
     for i in range(4):
-        writer.write(rows("reading", read_at=[i * 4 + j for j in range(4)]))
+        writer.write(rows("reading_superseded", read_at=[i * 4 + j for j in range(4)]))
         assert writer.held <= 10
-    assert client.command("SELECT count() FROM reading") == 8
+    assert client.command("SELECT count() FROM reading_superseded") == 8
     writer.close()
     assert writer.held == 0
-    assert client.command("SELECT count() FROM reading") == 16
+    assert client.command("SELECT count() FROM reading_superseded") == 16
 
 
 def test_writer_order_keeps_what_is_superseded_before_it_is_replaced() -> None:
     """A crash between two tables never loses the older value: losers and history go first, the tally last."""
     tables = sorted(_TABLES, key=_rank)
     for first, then in (
-        ("reading_superseded", "reading"),
+        ("reading_superseded", "reading_chunk"),
         ("window_15min_history", "window_15min"),
         ("window_day_history", "window_day"),
-        ("reading", "intake"),
+        ("reading_chunk", "intake"),
         ("quarantine", "intake"),
-        ("point", "reading"),
+        ("point", "reading_chunk"),
     ):
         assert tables.index(first) < tables.index(then)
 
@@ -222,13 +287,13 @@ def test_writer_gives_up_after_its_patience_and_keeps_the_rows(
     """A store that stays away is an error that says so; the rows are still held and go out later."""
     away = Settings(store="http://127.0.0.1:1", database=store_settings.database)
     writer = Writer(away, patience_s=0.2)
-    writer.write(rows("reading"))
+    writer.write(rows("reading_superseded"))
     with pytest.raises(StorageError, match=r"does not answer.*gave up after 0.2 s"):
         writer.flush()
     assert writer.held == 1
     writer.settings = writer._connection.settings = store_settings
     writer.close()
-    assert client.command("SELECT count() FROM reading") == 1
+    assert client.command("SELECT count() FROM reading_superseded") == 1
 
 
 @pytest.mark.parametrize(
@@ -250,7 +315,7 @@ def test_writer_rows_that_do_not_fit_are_refused(
     writer: Writer, rows: Callable[..., Rows], columns: dict[str, object], said: str
 ) -> None:
     """Nothing wraps around, is cut or defaulted: a wrong number must not pass as a right one."""
-    batch = rows("reading")
+    batch = rows("reading_superseded")
     batch.columns.update(columns)  # type: ignore[arg-type]
     writer.write(batch)
     with pytest.raises(ContractError) as caught:
@@ -260,7 +325,7 @@ def test_writer_rows_that_do_not_fit_are_refused(
 
 def test_writer_missing_column_is_refused(writer: Writer, rows: Callable[..., Rows]) -> None:
     """A forgotten column is an error, not a default."""
-    batch = rows("reading")
+    batch = rows("reading_superseded")
     del batch.columns["quality"]
     writer.write(batch)
     with pytest.raises(ContractError, match="missing columns \\['quality'\\]"):

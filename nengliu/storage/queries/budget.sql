@@ -43,14 +43,14 @@ WITH
         FROM (
             SELECT node, count() AS enterprises, countIf(t.value > 0) AS targeted, sum(t.value) AS value
             FROM units LEFT JOIN (
-                SELECT enterprise, value FROM target FINAL
-                WHERE {scope} AND metric = 'energy_total' AND period = toString(toYear(last_day))
+                SELECT enterprise, value FROM {newest(target: {scope})}
+                WHERE metric = 'energy_total' AND period = toString(toYear(last_day))
             ) AS t USING (enterprise)
             GROUP BY node
         ) AS s
         LEFT JOIN (
-            SELECT if({by:String} = 'region', region, '') AS node, value FROM target FINAL
-            WHERE {scope_region_rows} AND enterprise = '' AND metric = 'energy_total'
+            SELECT if({by:String} = 'region', region, '') AS node, value FROM {newest(target: {scope_region_rows})}
+            WHERE enterprise = '' AND metric = 'energy_total'
                 AND period = toString(toYear(last_day)) AND {industry:String} = ''
                 AND ({by:String} = 'region' OR {by:String} = '' AND {region:String} != ''
                     AND region = rightPad({region:String}, 6, '0'))

@@ -1,18 +1,17 @@
--- How much energy crossed the boundary of the enterprises in each month or day, by node, and how far can that be trusted?
+-- How much energy crossed the boundary of the enterprises in each day, week, month, quarter or year, by node, and how far can that be trusted?
 -- parameters: level coal_level, by text = '', digits integer = 4, region text = '', industry text = '', items text = '',
---   start instant, end instant
+--   start instant, end instant, stamp stamp = 'start'
 -- columns: node, period_start, coal_kgce, used, unit, received, due, estimated_share, enterprises
 -- by, items: as for `energy`.  A period of which nothing is known has no coal and no used.  Coal sums leave out what has
--- no factor.  used: NULL where the units differ.  due: since the enterprise was first heard, of silent points too.
+-- no factor.  stamp: 'end' gives period_end in place of period_start.  used: NULL where the units differ.  due: since the enterprise was first heard, of silent points too.
 WITH
     fromUnixTimestamp64Milli({start:Int64}, 'Asia/Shanghai') AS from_at,
     fromUnixTimestamp64Milli({end:Int64}, 'Asia/Shanghai') AS to_at,
     units AS ({part(units)}),
     boundary AS ({part(boundary)}),
     periods AS (
-        SELECT if({level:String} = 'month', addMonths(from_at, number), addDays(from_at, number)) AS starts_at,
-            least(if({level:String} = 'month', addMonths(from_at, number + 1), addDays(from_at, number + 1)), to_at) AS ends_at
-        FROM numbers(1200) WHERE starts_at < to_at
+        SELECT DISTINCT {period(addDays(from_at, number))} AS starts_at, least({next(starts_at)}, to_at) AS ends_at
+        FROM numbers(toUInt64(greatest(0, dateDiff('day', from_at, to_at))))
     ),
     owed AS (
         SELECT node, starts_at, any(unit) AS any_unit, uniqExact(unit) AS unit_count,

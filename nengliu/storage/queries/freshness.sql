@@ -1,12 +1,10 @@
 -- When did each point of an enterprise ('' for all) last say something?  NULL: never.
 -- parameters: enterprise text
 -- columns: enterprise, point, name, name_en, last_read_at, last_received_at
+-- present: it tells how fresh data are now; completeness and intake can be asked as of a day
 SELECT enterprise, point, p.name AS name, p.name_en AS name_en,
     r.last_read_at AS last_read_at, r.last_received_at AS last_received_at
-FROM (
-    SELECT * FROM point FINAL WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-    ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
-) AS p
+FROM {newest(point: {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}))} AS p
 LEFT JOIN (
     SELECT enterprise, point, toNullable(max(n.last_read_at)) AS last_read_at,
         toNullable(toDateTime64(max(n.last_received_at), 3, 'Asia/Shanghai')) AS last_received_at

@@ -3,6 +3,6 @@
 -- columns: enterprise, digest, position, sequence_base, file, started_at, rows, readings, repaired, rejected
 SELECT enterprise, digest, position, sequence_base, file,
     toDateTime64(i.started_at, 3, 'Asia/Shanghai') AS started_at, rows, readings, repaired, rejected
-FROM import_run AS i FINAL
-WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+FROM {newest(import_run: {scope})} AS i
+WHERE ({enterprise:String} = '' OR enterprise = {enterprise:String})
 ORDER BY i.started_at DESC, position DESC

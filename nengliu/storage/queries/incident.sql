@@ -4,13 +4,8 @@
 --   shelve_reason, root, source, line, meter, point, members, opened_at, raised_at, cleared_at, updated_at,
 --   acknowledged_at, acknowledged_by, closed_at, closed_by, comment, evidence, count, revision
 {part(incident)}
-FROM (
-    SELECT * FROM incident FINAL
-    WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-        AND incident = {incident:String}
-) AS i
-LEFT JOIN (
-    SELECT * FROM enterprise FINAL WHERE {scope}
-    ORDER BY enterprise, position DESC LIMIT 1 BY enterprise
-) AS e USING (enterprise)
+FROM {newest(incident:
+    {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}) AND incident = {incident:String}
+)} AS i
+LEFT JOIN {newest(enterprise: {scope})} AS e USING (enterprise)
 ORDER BY enterprise

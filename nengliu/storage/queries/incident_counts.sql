@@ -8,7 +8,7 @@ WITH
 SELECT class, cause, severity, if(state != 'closed' AND shelved_until > asked_at, 'shelved', i.state) AS state,
     count() AS count,
     countIf(state IN ('active_unack', 'active_ack') AND opened_at < asked_at - INTERVAL 1 DAY) AS stale
-FROM (SELECT * FROM incident FINAL WHERE {scope}) AS i
+FROM {newest(incident: {scope})} AS i
 WHERE ({enterprise:String} = '' OR enterprise = {enterprise:String}) AND enterprise IN (SELECT enterprise FROM units)
 GROUP BY class, cause, severity, state
 ORDER BY class, cause, severity, state

@@ -10,12 +10,10 @@ WITH
         FROM numbers({days:UInt64})
     ),
     found AS (
-        SELECT enterprise, class, opened_at, closed_at FROM incident FINAL
-        WHERE {scope} AND enterprise IN (
-            SELECT enterprise FROM (
-                SELECT enterprise, region, industry FROM enterprise FINAL WHERE {scope}
-                ORDER BY enterprise, position DESC LIMIT 1 BY enterprise
-            ) WHERE startsWith(region, {region:String}) AND startsWith(industry, {industry:String})
+        SELECT enterprise, class, opened_at, closed_at FROM {newest(incident: {scope})}
+        WHERE enterprise IN (
+            SELECT enterprise FROM {newest(enterprise: {scope})}
+            WHERE startsWith(region, {region:String}) AND startsWith(industry, {industry:String})
         )
     )
 SELECT toDateTime64(d.day, 3, 'Asia/Shanghai') AS day, class,

@@ -3,5 +3,5 @@
 -- columns: enterprise, incident, position, item, at, what, by, cause, parameters
 SELECT enterprise, incident, position, item, at, what, by, cause, parameters
 FROM incident_event FINAL
-WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}) AND incident = {incident:String}
+WHERE {scope} AND {known(at)} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}) AND incident = {incident:String}
 ORDER BY enterprise, position, item

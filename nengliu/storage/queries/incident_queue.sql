@@ -13,15 +13,16 @@ WITH
     units AS ({part(narrowed)}),
     named AS (
         SELECT enterprise, point, argMax(name, position) AS point_name, argMax(name_en, position) AS point_name_en
-        FROM point WHERE {scope} GROUP BY enterprise, point
+        FROM point WHERE {scope} AND {known(known_at)} GROUP BY enterprise, point
     ),
     known AS (
         SELECT *, state != 'closed' AND shelved_until > asked_at AS shelved,
             if(point = '' AND length(members) = 1, members[1], point) AS meant
-        FROM incident FINAL
-        WHERE {scope} AND ({incident:String} = '' OR incident = {incident:String})
-            AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-            AND ({class:String} = '' OR class = {class:String})
+        FROM {newest(incident:
+            {scope} AND ({incident:String} = '' OR incident = {incident:String})
+                AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+        )}
+        WHERE ({class:String} = '' OR class = {class:String})
             AND ({cause:UInt64} = 0 OR cause = {cause:UInt64})
     )
 SELECT i.incident AS incident, i.enterprise AS enterprise, u.name AS name, u.name_en AS name_en, u.region AS region,

@@ -6,7 +6,7 @@ WITH
     if({now:Int64} = 0, now64(3), fromUnixTimestamp64Milli({now:Int64})) AS asked_at,
     units AS ({part(narrowed)})
 SELECT intDiv(dateDiff('second', raised_at, asked_at), 600) AS back, count() AS count
-FROM (SELECT * FROM incident FINAL WHERE {scope})
+FROM {newest(incident: {scope})}
 WHERE ({enterprise:String} = '' OR enterprise = {enterprise:String})
     AND raised_at > asked_at - 3600 * {hours:UInt64} AND raised_at <= asked_at
     AND enterprise IN (SELECT enterprise FROM units)

@@ -9,7 +9,7 @@ WITH
     raised AS (
         SELECT i.*, u.name AS name, u.name_en AS name_en, u.region AS region,
             count() OVER () AS total
-        FROM (SELECT * FROM incident FINAL WHERE {scope}) AS i
+        FROM {newest(incident: {scope})} AS i
         INNER JOIN units AS u USING (enterprise)
         WHERE ({enterprise:String} = '' OR enterprise = {enterprise:String})
             AND raised_at >= fromUnixTimestamp64Milli({start:Int64})

@@ -6,17 +6,11 @@
 --   acknowledged_at, acknowledged_by, closed_at, closed_by, comment, evidence, count, revision
 -- region, industry: beginnings of the codes.  state: open for all that are not closed.  An instant that has not come is NULL.
 {part(incident)}
-FROM (
-    SELECT * FROM incident FINAL
-    WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-        AND ({class:String} = '' OR class = {class:String})
-        AND ({state:String} = '' OR state = {state:String} OR ({state:String} = 'open' AND state != 'closed'))
-        AND ({cause:UInt64} = 0 OR cause = {cause:UInt64})
-) AS i
-LEFT JOIN (
-    SELECT * FROM enterprise FINAL WHERE {scope}
-    ORDER BY enterprise, position DESC LIMIT 1 BY enterprise
-) AS e USING (enterprise)
+FROM {newest(incident: {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}))} AS i
+LEFT JOIN {newest(enterprise: {scope})} AS e USING (enterprise)
 WHERE startsWith(e.region, {region:String}) AND startsWith(e.industry, {industry:String})
+    AND ({class:String} = '' OR class = {class:String})
+    AND ({state:String} = '' OR state = {state:String} OR ({state:String} = 'open' AND state != 'closed'))
+    AND ({cause:UInt64} = 0 OR cause = {cause:UInt64})
 ORDER BY state = 'closed', severity, i.opened_at DESC, enterprise, incident
 LIMIT {limit:UInt64}

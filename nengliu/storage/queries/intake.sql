@@ -6,7 +6,7 @@ SELECT enterprise, source, toDateTime64(toStartOfDay(received_at), 3, 'Asia/Shan
     sum(i.duplicate) AS duplicate, sum(i.quarantined) AS quarantined, sum(i.conflicts) AS conflicts,
     toInt64(sum(i.received)) - sum(i.valid) - sum(i.duplicate) - sum(i.quarantined) AS difference
 FROM intake AS i FINAL
-WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+WHERE {scope} AND {known(received_at)} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
     AND received_at >= fromUnixTimestamp64Milli({start:Int64})
     AND received_at < fromUnixTimestamp64Milli({end:Int64})
 GROUP BY enterprise, source, day

@@ -13,7 +13,7 @@ WITH
     boundary AS ({part(boundary)}),
     valued AS (
         SELECT enterprise, toDate(concat(period, '-01')) AS month, value
-        FROM activity FINAL WHERE {scope} AND measure = 'value_added' AND value > 0 AND length(period) = 7
+        FROM {newest(activity: {scope})} WHERE measure = 'value_added' AND value > 0 AND length(period) = 7
     ),
     burnt AS (
         SELECT enterprise, any(b.node) AS node, toDate(a.period_start) AS month,

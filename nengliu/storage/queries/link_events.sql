@@ -6,7 +6,7 @@ SELECT enterprise, at, source, line, meter, {name(kind, e.kind)} AS kind, {name(
     nullIf(e.since, toDateTime64(0, 3, 'Asia/Shanghai')) AS since, parameters,
     toDateTime64(e.received_at, 3, 'Asia/Shanghai') AS received_at
 FROM link_event AS e FINAL
-WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}) AND e.kind != 3
+WHERE {scope} AND {known(e.received_at)} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}) AND e.kind != 3
     AND at >= fromUnixTimestamp64Milli({start:Int64}) AND at < fromUnixTimestamp64Milli({end:Int64})
 ORDER BY at DESC, enterprise, source, e.sequence DESC, e.item DESC
 LIMIT {limit:UInt64}

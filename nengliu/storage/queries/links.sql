@@ -1,6 +1,7 @@
 -- How do the collectors, their lines and meters stand, since when and why?  What does not work comes first.
 -- parameters: enterprise text = '', now instant = 0, silent_s integer = 180
 -- columns: enterprise, source, line, meter, state, since, reason, parameters, last_at, queued
+-- present: it tells how links stand now, `now` sets the clock back; link_events can be asked as of a day
 -- now: 0 for the current time; what was said later does not count.  A collector (no line, no meter) is up, down (it was
 -- stopped) or silent (not heard for silent_s; nobody knows why).  A line is up or down; a meter is up, down, refuses, or
 -- its answers are damaged.  Below a collector that is not up, or a line that is down, nothing is known: unknown, since

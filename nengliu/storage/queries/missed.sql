@@ -18,13 +18,13 @@ WITH
             toUnixTimestamp64Milli(first_at) + high * step_ms AS last_ms
         FROM missed AS m FINAL
         WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-            AND last_at >= from_at AND first_at < to_at
+            AND last_at >= from_at AND first_at < to_at AND {known(m.received_at)}
     ),
     spaced AS (
         SELECT c.*, p.interval_s AS interval_s FROM clipped AS c
         LEFT JOIN (
             SELECT enterprise, point, argMax(interval_s, position) AS interval_s FROM point
-            WHERE {scope} GROUP BY enterprise, point
+            WHERE {scope} AND {known(known_at)} GROUP BY enterprise, point
         ) AS p USING (enterprise, point)
         WHERE c.high >= c.low
     ),

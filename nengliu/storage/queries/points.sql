@@ -4,7 +4,5 @@
 --   place, valid_from
 SELECT enterprise, point, name, name_en, kind, item, unit, decimals, interval_s, metering_level, place,
     valid_from
-FROM point FINAL
-WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-ORDER BY enterprise, point, position DESC
-LIMIT 1 BY enterprise, point
+FROM {newest(point: {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}))}
+ORDER BY enterprise, point

@@ -4,8 +4,8 @@
 -- open: of them not closed now.
 SELECT u.region AS region, i.class AS class, i.cause AS cause, count() AS count, countIf(i.state != 'closed') AS open
 FROM (
-    SELECT enterprise, class, cause, state FROM incident FINAL
-    WHERE {scope} AND raised_at >= fromUnixTimestamp64Milli({start:Int64})
+    SELECT enterprise, class, cause, state FROM {newest(incident: {scope})}
+    WHERE raised_at >= fromUnixTimestamp64Milli({start:Int64})
         AND raised_at < fromUnixTimestamp64Milli({end:Int64})
 ) AS i
 INNER JOIN (

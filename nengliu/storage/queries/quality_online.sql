@@ -1,6 +1,7 @@
 -- How many enterprises and points are heard within their due time, by city and industry?
 -- parameters: region text = '', industry text = '', now instant = 0
 -- columns: region, industry, enterprises, heard, points, points_heard, queued_s
+-- present: it tells how fresh data are now; completeness and intake can be asked as of a day
 -- A point is heard when it said something within two of its intervals, half an hour at least; of one without an interval
 -- within a day.  An enterprise is heard when any of its points is.  queued_s: median age of the newest receipts [s].
 WITH

@@ -8,7 +8,7 @@ SELECT {name(reason, q.reason)} AS reason, count() AS count, uniqExact(enterpris
     argMax(q.parameters, (q.received_at, q.position, q.item)) AS example
 FROM (
     SELECT * FROM quarantine FINAL
-    WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+    WHERE {scope} AND {known(received_at)} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
         AND received_at >= fromUnixTimestamp64Milli({start:Int64})
         AND received_at < fromUnixTimestamp64Milli({end:Int64})
 ) AS q

@@ -1,6 +1,7 @@
 -- Which points are silent beyond their due time, the longest first?
 -- parameters: region text = '', industry text = '', now instant = 0, limit integer = 200
 -- columns: enterprise, name, name_en, region, point, point_name, point_name_en, last_received_at, silent_s, total
+-- present: it tells how fresh data are now; completeness and intake can be asked as of a day
 -- last_received_at, silent_s: NULL for one that never said anything; such ones come first.  The due time is that of
 -- quality_online.  total: all silent points.
 WITH

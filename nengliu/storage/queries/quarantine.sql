@@ -4,7 +4,7 @@
 SELECT position, item, partition, enterprise, point, source, reason, parameters, payload,
     toDateTime64(q.received_at, 3, 'Asia/Shanghai') AS received_at
 FROM quarantine AS q FINAL
-WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+WHERE {scope} AND {known(q.received_at)} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
     AND q.received_at >= fromUnixTimestamp64Milli({start:Int64})
     AND q.received_at < fromUnixTimestamp64Milli({end:Int64})
 ORDER BY q.received_at DESC, position DESC, item

@@ -2,6 +2,5 @@
 -- parameters:
 -- columns: region, name, name_en, parent, row, column
 SELECT region, name, name_en, parent, row, column
-FROM region FINAL
-WHERE {scope_region_rows}
+FROM {newest(region: {scope_region_rows})}
 ORDER BY region

@@ -17,11 +17,7 @@ FROM (
         AND period_start < fromUnixTimestamp64Milli({end:Int64})
     )} AS w
     INNER JOIN (
-        SELECT * FROM (
-            SELECT * FROM point FINAL
-            WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-    ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
-        ) WHERE metering_level = 1 AND kind != 'gauge'
+        SELECT * FROM {newest(point: {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}))} WHERE metering_level = 1 AND kind != 'gauge'
     ) AS p USING (enterprise, point)
     GROUP BY item, unit, decimals
 )

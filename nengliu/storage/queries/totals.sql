@@ -12,9 +12,6 @@ FROM {windows(
     AND period_start >= fromUnixTimestamp64Milli({start:Int64})
     AND period_start < fromUnixTimestamp64Milli({end:Int64})
 )} AS w
-LEFT JOIN (
-    SELECT * FROM point FINAL WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-    ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
-) AS p USING (enterprise, point)
+LEFT JOIN {newest(point: {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}))} AS p USING (enterprise, point)
 GROUP BY enterprise, point, item, unit
 ORDER BY enterprise, point

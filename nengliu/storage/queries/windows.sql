@@ -1,8 +1,9 @@
 -- How much did each point use in each period (in its unit), and how far can that be trusted?
--- parameters: level level, enterprise text, point text = '', start instant, end instant
+-- parameters: level level, enterprise text, point text = '', start instant, end instant, stamp stamp = 'start'
 -- columns: enterprise, point, item, kind, unit, metering_level, period_start, used, estimated, mean, low,
 --   high, last, covered_s, received, due, good, late, substituted, manual, suspect, bad, reason, coal_kgce,
 --   coal_equal_kgce, co2_kg, known_at, revision
+-- stamp: 'end' gives period_end in place of period_start.
 SELECT enterprise, point, p.item AS item, p.kind AS kind, p.unit AS unit, p.metering_level AS metering_level,
     toDateTime64(w.period_start, 3, 'Asia/Shanghai') AS period_start,
     w.used / intExp10(w.decimals) AS used, w.estimated / intExp10(w.decimals) AS estimated,
@@ -20,8 +21,5 @@ FROM {windows(
     AND period_start >= fromUnixTimestamp64Milli({start:Int64})
     AND period_start < fromUnixTimestamp64Milli({end:Int64})
 )} AS w
-LEFT JOIN (
-    SELECT * FROM point FINAL WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-    ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
-) AS p USING (enterprise, point)
+LEFT JOIN {newest(point: {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}))} AS p USING (enterprise, point)
 ORDER BY enterprise, point, w.period_start

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from acquisition.codecs.registers import Register, RegisterType
 from acquisition.drivers.config import CollectorConfig, load_config
 from acquisition.drivers.register_maps import load_map, merge, shipped_maps
-from nengliu.domain.points import Kind, Meter
+from nengliu.domain.points import Formula, Kind, Meter
 from nengliu.domain.units import dimension
 from nengliu.errors import InputError
 
@@ -70,6 +70,26 @@ def load(folder: Path, text: str = GOOD) -> CollectorConfig:
     file = folder / "collector.toml"
     file.write_text(text, encoding="utf-8")
     return load_config(file)
+
+
+def test_computed_point_is_introduced_with_its_formulas(tmp_path: Path) -> None:
+    """A point may be computed from others; a formula that cannot be read is told with its place."""
+    told = """[[points]]
+point = "rest"
+name = "其余"
+kind = "period"
+item = "electricity"
+unit = "kWh"
+decimals = 2
+interval_s = 0
+formulas = [{ from_ms = 0, text = '"e-main" - b' }, { from_ms = 900000, text = "b" }]
+
+[[lines]]"""
+    text = GOOD.replace("[[lines]]", told, 1)
+
+    assert load(tmp_path, text).points[1].formulas == (Formula(0, '"e-main" - b'), Formula(900_000, "b"))
+    with pytest.raises(InputError, match=r"\[\[points\]\] 2: formulas: expected .* got 'the end'"):
+        load(tmp_path, text.replace("- b'", "-'"))
 
 
 def test_file_is_read_whole(tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 SELECT enterprise, point, item, unit, region, industry, node, interval_s,
         greatest(valid_from, n.first_at) AS begins_at, n.first_at > fromUnixTimestamp64Milli(0) AS heard
-    FROM (
-        SELECT enterprise, point, item, unit, kind, metering_level, interval_s, valid_from FROM point FINAL WHERE {scope}
-        ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
-    ) AS p
+    FROM {newest(point: {scope})} AS p
     INNER JOIN units USING (enterprise)
     LEFT JOIN (
         SELECT enterprise, min(first_read_at) AS first_at FROM point_newest WHERE {scope} GROUP BY enterprise

@@ -1,0 +1,252 @@
+"""Rack: plain rows of many column lists of one width, kept as they came.
+
+A matrix row is a tenth of the readings it says: they are spelled out only where somebody must look among them
+(`Rack.lift`).  Rows of one list lie in order of time and of the log.
+Source: docs/decisions/0023.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.analysis.growing import Growing
+from nengliu.analysis.plain import Limits as Of
+from nengliu.analysis.plain import Listing
+from nengliu.analysis.sorted import Columns, compact
+from nengliu.analysis.validate import Limits, convert
+from nengliu.domain.quality import Origin
+from schemas.block import Sheaf
+from schemas.messages import Frame
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.int32]
+BY_ROW = {
+    "read_at_ms": "i8",
+    "received_at_s": "i8",
+    "sequence": "u8",
+    "position": "u8",
+    "number": "i4",
+}
+_TIMELY = (Origin.TIMED, Origin.COMMAND)
+
+
+@dataclass(slots=True)
+class Pile:
+    """Frames of one rack that wait to be judged: the number of their list, and of their message in its batch."""
+
+    numbers: list[int] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    messages: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Swath:
+    """Rows of a pile: columns of `BY_ROW` (f,), the message each came in, and what they say (f, c)."""
+
+    rows: Columns
+    message: Ints
+    ticks: Ints
+    sent: Ints
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.message)
+
+    def keep(self, mask: Bools) -> Swath:
+        """Keep some of the rows."""
+        if mask.all():
+            return self
+        ticks = self.ticks[mask]
+        rows = {name: column[mask] for name, column in self.rows.items()}
+        return replace(
+            self,
+            rows=rows,
+            message=self.message[mask],
+            ticks=ticks,
+            sent=ticks if self.sent is self.ticks else self.sent[mask],
+        )
+
+
+class Rack:
+    """Lists of one width and origin, all of them converted or none, and the rows held of them.
+
+    Attributes
+    ----------
+    slots, names : int32 (lists, c)
+        Number of each column's point in the ledger, and of its name in the labels of all racks.
+    ids : int32 (lists,)
+        Number of each list among those of all racks.
+    last : int64 (lists,)
+        Newest row held, or -1.
+    """
+
+    def __init__(self, width: int, origin: Origin, *, converted: bool) -> None:
+        self.width, self.origin, self.converted = width, origin, converted
+        self.listings: list[Listing] = []
+        matrices = {"slots": "i4", "names": "i4", "units": "i4"}
+        limits = dict.fromkeys(Of._fields, "i8")
+        self.lists = Growing(
+            {"id": "i4", "enterprise": "i4", "from_ms": "i8", "to_ms": "i8", "span_s": "i8", "last": "i8"}
+            | matrices
+            | limits,
+            dict.fromkeys([*matrices, *limits], width),
+        )
+        said = {"ticks": "i8", "sent": "i8"} if converted else {"ticks": "i8"}
+        self.rows = Growing(BY_ROW | {"previous": "i8"} | said, dict.fromkeys(said, width))
+        self._dead = 0
+
+    def __len__(self) -> int:
+        """Count the readings held."""
+        return (len(self.rows) - self._dead) * self.width
+
+    def enter(self, listing: Listing, columns: Columns) -> int:
+        """Take a list in; say its number."""
+        self.listings.append(listing)
+        one = {name: np.asarray(column)[None] for name, column in columns.items()}
+        self.lists.append(one | {"last": np.array([-1])} | _vectors(listing))
+        return len(self.listings) - 1
+
+    def revise(self, number: int, listing: Listing) -> None:
+        """Take what the catalogue says of a list now."""
+        self.listings[number] = listing
+        for name, column in _vectors(listing).items():
+            self.lists[name][number] = column[0]
+
+    def cut(self, pile: Pile, appended_at_s: Ints, position: npt.NDArray[np.uint64], limits: Limits) -> tuple[Swath, Bools]:
+        """Rows of a pile, and which of its messages hold plain rows only, in order of time.
+
+        `appended_at_s`, `position`: of all messages of the batch (see `nengliu.analysis.validate.judge`).
+        """
+        frames, message = pile.frames, np.array(pile.messages)
+        counts = np.array([len(frame.read_at_ms) for frame in frames])
+        each = np.repeat(np.arange(len(frames)), counts)
+        received = np.array([frame.received_at_s for frame in frames], np.int64)
+        known = (received >= 0) & (received <= appended_at_s[message] + limits.future_s)
+        values = np.concatenate([frame.values for frame in frames])
+        rows: Columns = {
+            "read_at_ms": np.concatenate([frame.read_at_ms for frame in frames]),
+            "received_at_s": np.where(known, received, 0)[each],
+            "sequence": np.array([frame.sequence for frame in frames], np.uint64)[each],
+            "position": position[message][each],
+            "number": np.array(pile.numbers, np.int32)[each],
+        }
+        ticks, fine = self._judge(values, rows["number"])
+        swath = Swath(rows, message[each], ticks, values if self.converted else ticks)
+        fine &= self._timely(rows, limits)
+        at = rows["read_at_ms"]
+        fine[1:] &= (at[1:] > at[:-1]) | (each[1:] != each[:-1])
+        starts = np.cumsum(counts) - counts
+        return swath, np.logical_and.reduceat(fine, starts) & known
+
+    def _judge(self, values: Ints, number: Numbers) -> tuple[Ints, Bools]:
+        """Ticks of values as sent, and which rows are plain by all of them."""
+        used, place = compact(number)
+        of = {name: self.lists[name][used] for name in Of._fields}
+        if len(used) > 1:
+            of = {name: column[place] for name, column in of.items()}
+        ticks, strange = values, np.zeros(len(values), bool)
+        if self.converted:
+            reach = of["sent"]
+            small = (values >= -reach) & (values <= reach)
+            ticks, inexact = convert(
+                np.where(small, values, 0), of["top"], of["bottom"], of["gauge"].astype(bool)
+            )
+            strange |= (inexact | ~small).any(axis=1)
+        above = (ticks - of["low"]).view(np.uint64)  # below `low` it wraps round and is larger than any reach
+        return ticks, (above <= (of["high"] - of["low"]).view(np.uint64)).all(axis=1) & ~strange
+
+    def _timely(self, rows: Columns, limits: Limits) -> Bools:
+        """Which rows lie within their list's times, not ahead of their receipt, and are not late."""
+        at, received = rows["read_at_ms"], rows["received_at_s"]
+        of = {name: self.lists[name][rows["number"]] for name in ("from_ms", "to_ms", "span_s")}
+        fine = (at >= of["from_ms"]) & (at < of["to_ms"]) & (at <= (received + limits.future_s) * 1000)
+        if self.origin in _TIMELY:
+            fine &= received <= at // 1000 + of["span_s"] + limits.lateness_s
+        return fine
+
+    def put(self, swath: Swath) -> int:
+        """Keep rows that are all new; say the place of the first."""
+        first, number = len(self.rows), swath.rows["number"]
+        order = np.argsort(number, kind="stable")
+        own = number[order]
+        follows = np.append(False, own[1:] == own[:-1])
+        previous = np.empty(len(number), np.int64)
+        previous[order] = np.where(follows, first + np.roll(order, 1), self.lists["last"][own])
+        self.lists["last"][own] = first + order  # of several the last is written last
+        said = {"ticks": swath.ticks, "sent": swath.sent} if self.converted else {"ticks": swath.ticks}
+        self.rows.append(swath.rows | {"previous": previous} | said)
+        return first
+
+    def same_hour(self, rows: Ints, hour_ms: Ints) -> Ints:
+        """Rows held before each of `rows` from the start of its hour on, in no order."""
+        found: list[Ints] = []
+        previous, at = self.rows["previous"], self.rows["read_at_ms"]
+        while True:
+            rows = previous[rows]
+            stays = (rows >= 0) & (at[rows] >= hour_ms)
+            rows, hour_ms = rows[stays], hour_ms[stays]
+            if not len(rows):
+                return np.concatenate(found) if found else rows
+            found.append(rows)
+
+    def sheaf(self, rows: Columns, ticks: Ints, sent: Ints) -> Sheaf:
+        """Rows as a sheaf of the lists they fill."""
+        used, place = compact(rows["number"])
+        listings = [self.listings[number] for number in used.tolist()]
+        return Sheaf(
+            lists=tuple(listing.points for listing in listings),
+            row_list=place.astype(np.int32),
+            read_at_ms=rows["read_at_ms"],
+            received_at_s=rows["received_at_s"],
+            sequence=rows["sequence"],
+            position=rows["position"],
+            ticks=ticks,
+            sent=sent,
+            units=tuple(listing.units for listing in listings),
+            origin=int(self.origin),
+        )
+
+    def lift(self, numbers: Ints) -> Sheaf:
+        """Take the rows of some lists out."""
+        wanted = np.zeros(len(self.listings) + 1, bool)
+        wanted[numbers] = True
+        index = np.flatnonzero(wanted[self.rows["number"]])  # the number of a row that is out is -1
+        self.lists["last"][numbers] = -1
+        rows = {name: self.rows[name][index] for name in BY_ROW}
+        ticks = self.rows["ticks"][index]
+        self.rows["number"][index] = -1
+        self._dead += len(index)
+        return self.sheaf(rows, ticks, self.rows["sent"][index] if self.converted else ticks)
+
+    def tidy(self) -> None:
+        """Give back the room of rows that are out, once they are the greater part; places change."""
+        if 2 * self._dead > len(self.rows):
+            self._keep(self.rows["number"] >= 0)
+
+    def drop(self, before_ms: int, stored: int) -> Ints:
+        """Forget rows before an instant that are surely stored; for each list the time of the newest gone, or -1."""
+        number, at = self.rows["number"], self.rows["read_at_ms"]
+        old = (number >= 0) & (at < before_ms) & (self.rows["position"] < np.uint64(max(stored, 0)))
+        newest = np.full(len(self.listings), -1, np.int64)
+        np.maximum.at(newest, number[old], at[old])
+        self._keep((number >= 0) & ~old)
+        return newest
+
+    def _keep(self, mask: Bools) -> None:
+        """Forget rows; those of a list are forgotten oldest first, or all."""
+        place = np.append(np.where(mask, np.cumsum(mask) - 1, -1), -1)
+        self.rows.keep(mask)
+        self.rows["previous"][:] = place[self.rows["previous"]]
+        self.lists["last"][:] = place[self.lists["last"]]
+        self._dead = 0
+
+
+def _vectors(listing: Listing) -> dict[str, npt.NDArray[Any]]:
+    """One row of a rack's lists: limits and times."""
+    limits = dict(zip(Of._fields, listing.limits[:, None], strict=True))
+    return limits | {name: np.array([time]) for name, time in listing.spread._asdict().items()}

@@ -1,0 +1,121 @@
+"""Reaping: the frames of a batch become swaths of plain new rows; what is not surely so is left standing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.analysis.candidates import Candidates, Path
+from nengliu.analysis.ledger import Ledger
+from nengliu.analysis.rack import Pile, Rack, Swath
+from nengliu.analysis.racks import Place, Racks, Spans
+from nengliu.analysis.sorted import compact
+from nengliu.analysis.validate import Limits
+from schemas.messages import Frame
+
+Ints = npt.NDArray[np.int64]
+Parts = list[tuple[int, Candidates]]
+"""Readings to be judged one by one, with the number of their message in the batch."""
+
+
+@dataclass(slots=True)
+class Piles:
+    """Frames of a batch by rack."""
+
+    by_rack: dict[int, tuple[Rack, Pile]] = field(default_factory=dict)
+
+    def add(self, place: Place, frame: Frame, message: int) -> None:
+        """Lay a frame on the pile of its rack."""
+        found = self.by_rack.get(id(place.rack))
+        if found is None:
+            found = self.by_rack[id(place.rack)] = place.rack, Pile()
+        pile = found[1]
+        pile.numbers.append(place.number)
+        pile.frames.append(frame)
+        pile.messages.append(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """When the log took each message of a batch [s], and where its readings stand in it."""
+
+    appended_at_s: Ints
+    position: npt.NDArray[np.uint64]
+
+
+class Reaper:
+    """Sorts what can be taken whole from what must be judged reading by reading; see `Racks`."""
+
+    def __init__(self, racks: Racks, ledger: Ledger, spread: Callable[[Frame], Candidates]) -> None:
+        self._racks, self._ledger, self._spread = racks, ledger, spread
+
+    def reap(
+        self, piles: Piles, parts: Parts, paths: list[Path], clock: Clock, limits: Limits
+    ) -> list[tuple[Rack, Swath]]:
+        """Rows of the piles that are plain and new; frames that are not whole so are added to `parts`."""
+        cut = []
+        for rack, pile in piles.by_rack.values():
+            swath, fits = rack.cut(pile, clock.appended_at_s, clock.position, limits)
+            parts += self._leave(pile, ~fits)
+            cut.append((rack, pile, swath, np.flatnonzero(fits)))
+        if not cut:
+            return []
+        asked = _joined([_spans(rack, pile, swath, some) for rack, pile, swath, some in cut])
+        if not len(asked.list_id):
+            return []
+        beyond = self._racks.beyond(asked, self._barriers(parts, paths))
+        found, start = [], 0
+        for rack, pile, swath, some in cut:
+            new = beyond[start : start + len(some)]
+            start += len(some)
+            parts += self._leave(pile, some[~new])
+            whole = np.zeros(len(clock.position), bool)
+            whole[np.array(pile.messages)[some[new]]] = True
+            kept = swath.keep(whole[swath.message])
+            if len(kept):
+                found.append((rack, kept))
+        return found
+
+    def _leave(self, pile: Pile, some: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Parts:
+        places = np.arange(len(pile.frames))[some].tolist()
+        return [(pile.messages[i], self._spread(pile.frames[i])) for i in places]
+
+    def _barriers(self, parts: Parts, paths: list[Path]) -> Spans:
+        """What loose readings span of the lists that have their points."""
+        found = [_nothing()]
+        for message, candidates in parts:
+            used, place = compact(candidates.path)
+            last = np.full(len(used), -1, np.int64)
+            np.maximum.at(last, place, candidates.read_at_ms)
+            slots = self._ledger.find([(paths[i].enterprise, paths[i].point) for i in used.tolist()])
+            known = slots >= 0
+            some, list_id = self._racks.of_slots(slots[known])
+            last = last[known][some]
+            found.append(Spans(list_id, np.full(len(list_id), message), last, last))
+        return _joined(found)
+
+
+def _spans(rack: Rack, pile: Pile, swath: Swath, some: npt.NDArray[np.intp]) -> Spans:
+    """First and last time of some frames of a pile, whose rows are in order."""
+    counts = np.array([len(frame.read_at_ms) for frame in pile.frames])
+    ends = np.cumsum(counts)
+    at = swath.rows["read_at_ms"]
+    return Spans(
+        rack.lists["id"][np.array(pile.numbers)[some]].astype(np.int64),
+        np.array(pile.messages)[some],
+        at[(ends - counts)[some]],
+        at[ends[some] - 1],
+    )
+
+
+def _nothing() -> Spans:
+    none = np.empty(0, np.int64)
+    return Spans(none, none, none, none)
+
+
+def _joined(spans: list[Spans]) -> Spans:
+    names = ("list_id", "message", "first_ms", "last_ms")
+    return Spans(*(np.concatenate([getattr(one, name) for one in spans]) for name in names))

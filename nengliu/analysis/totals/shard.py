@@ -1,0 +1,368 @@
+"""Totals of one shard: window rows of points in, rows of nodes and enterprises out.
+
+`TotalShard.add(rows)` takes the window rows in the order they were made and says the totals they change, each one
+computed whole from the newest rows of its points; `take(notice)` comes before the catalogue takes the notice, and
+what it changes is said with the next rows.  A total's revision is the newest among its points' rows and the notices
+that shaped it in that period, so that neither batch cuts nor replays change it (docs/decisions/0026).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.analysis.catalogue import ALL_ITEMS, Catalogue
+from nengliu.analysis.level_rows import FACTORS
+from nengliu.analysis.totals.pages import MAXIMA, SUMS, Columns
+from nengliu.analysis.totals.plants import Layout, Plant, due_in, key_of, shapes
+from nengliu.analysis.totals.rows import accounts, rows_of
+from nengliu.analysis.totals.shelf import Shelf, Touch, WindowLoader, numbers
+from nengliu.analysis.totals.sums import AMOUNTS, COUNTS, combine, reduce
+from nengliu.domain.books import USES, Book
+from nengliu.domain.points import FOREVER_MS
+from nengliu.domain.space import affected, depth_of, moved
+from nengliu.domain.times import DAY_MS, STORED, Level, next_period_ms, period_start_ms
+from schemas.block import Rows
+from schemas.messages import EnterpriseNotice, Notice, PointNotice
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Keys = npt.NDArray[np.uint64]
+Span = tuple[int, int]
+CellKey = tuple[int, int, int]
+"""Numbers of node, item and unit."""
+LEVEL_OF = {f"window_{level}": number for number, level in enumerate(STORED)}
+_DAY = STORED.index(Level.DAY)
+_MONTH = STORED.index(Level.MONTH)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A notice changed totals of some items of a plant (None: all) in a span [ms, UTC]; `layouts` stood before it."""
+
+    from_ms: int
+    to_ms: int
+    items: frozenset[str] | None
+    layouts: list[Layout]
+
+    def speaks_of(self, item: str) -> bool:
+        """Whether an item is concerned."""
+        return self.items is None or item in self.items
+
+    def cells(self, names: Sequence[str], start_ms: int, end_ms: int) -> set[CellKey]:
+        """Cells of its items that a period had before it."""
+        ends = [*(layout.from_ms for layout in self.layouts[1:]), FOREVER_MS]
+        found = [
+            _cells_of(layout)
+            for layout, end in zip(self.layouts, ends, strict=True)
+            if layout.from_ms < end_ms and end > start_ms
+        ]
+        return {cell for cells in found for cell in cells if self.speaks_of(names[cell[1]])}
+
+
+class _Part(NamedTuple):
+    """A stretch of a period, its rows on one page."""
+
+    owner: int
+    start_ms: int
+    base: int
+
+
+class TotalShard:
+    """Totals of one shard; plain Python, no stream (see the head of this file)."""
+
+    def __init__(self, catalogue: Catalogue, loader: WindowLoader | None = None) -> None:
+        """Start empty; the catalogue is that of the window shard, the loader tells what is stored."""
+        self.catalogue, self._loader = catalogue, loader
+        self._shelf = Shelf(catalogue, loader)
+        self._changes: dict[str, _Change] = {}
+        self._stored_days: dict[str, Span] | None = None if loader else {}
+        self._said_days: dict[str, Span] = {}
+        self._edges: tuple[str, list[int]] = "", []
+
+    def take(self, notice: Notice, stored: int) -> list[Rows]:
+        """Take a notice in before the catalogue does; say what the one before it, of the same plant, changed.
+
+        Positions below `stored` are surely stored.
+        """
+        if not isinstance(notice, PointNotice | EnterpriseNotice):
+            return []
+        code = notice.value.enterprise
+        self._shelf.stored = max(self._shelf.stored, stored)
+        self.catalogue.know(code, stored)
+        out = self._restate(code)
+        change = self._change(code, notice)
+        if change is not None:
+            self._changes[code] = change
+        self._shelf.forget(code)
+        return out
+
+    def add(self, rows: Sequence[Rows], stored: int) -> list[Rows]:
+        """Take window rows in, in the order they were made; say the totals they change."""
+        self._shelf.stored = max(self._shelf.stored, stored)
+        touched: list[dict[Touch, None]] = [{} for _ in STORED]
+        floor = 2**64 - 1
+        for some in rows:
+            if some.table in LEVEL_OF and len(some):
+                level = LEVEL_OF[some.table]
+                touched[level].update(dict.fromkeys(self._shelf.put(level, some)))
+                floor = min(floor, int(numbers(some, "revision").min()))
+        out = [self._said(level, list(each), floor) for level, each in enumerate(touched) if each]
+        for code in list(self._changes):
+            out += self._restate(code)
+        return [some for some in out if len(some)]
+
+    def seal(self, stored: int) -> None:
+        """End an epoch: what came before the last one is stored and may be forgotten."""
+        self._shelf.seal(stored)
+
+    def _said(self, level: int, touches: list[Touch], floor: int) -> Rows:
+        """Totals of touched periods that rest on a row of at least revision `floor`."""
+        if level == _DAY:
+            for plant, start_s in touches:
+                day = start_s * 1000, start_s * 1000 + DAY_MS
+                self._said_days[plant.code] = _hull(self._said_days.get(plant.code, day), day)
+        cells = self._cells(level, touches)
+        return self._rows(
+            level, touches, _take(cells, cells["stands"] & (cells["newest"] >= np.uint64(floor)))
+        )
+
+    def _rows(self, level: int, touches: Sequence[Touch], cells: Columns) -> Rows:
+        start_ms = np.array([touch.start_s for touch in touches], np.int64) * 1000
+        plants = [touch.plant for touch in touches]
+        return rows_of(STORED[level], cells, plants, start_ms, self._shelf.texts, self.catalogue.book)
+
+    def _cells(self, level: int, touches: Sequence[Touch]) -> Columns:
+        """All cells of some periods; `owner` says of which.
+
+        `newest` is the newest revision among their points' rows; one that `stands` is more than a single point.
+        """
+        start_ms, end_ms = _bounds(level, touches)
+        cuts = [self._cuts(level, t.plant, a, b) for t, a, b in zip(touches, start_ms, end_ms, strict=True)]
+        whole = [i for i, inside in enumerate(cuts) if not inside]
+        parts = [
+            _Part(i, start_ms[i], touches[i].plant.pages[key_of(level, touches[i].start_s)]) for i in whole
+        ]
+        found = [self._sums(level, touches, parts)] if parts else []
+        for i in (i for i, inside in enumerate(cuts) if inside):
+            edges = [start_ms[i], *cuts[i], end_ms[i]]
+            found.append(self._split(level, touches, i, edges))
+        cells = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+        cells["newest"] = cells["revision"]
+        cells["stands"] = (cells["depth"] == 0) | (cells["meters_due"] + cells["members_due"] > 1)
+        cells["revision"] = self._shaped(cells, touches, np.array(start_ms), np.array(end_ms))
+        return cells
+
+    def _sums(self, level: int, touches: Sequence[Touch], parts: Sequence[_Part]) -> Columns:
+        """Cells over pages, each in the era that holds its start."""
+        plants = [touches[part.owner].plant for part in parts]
+        layouts = [plant.layout_at(part.start_ms) for plant, part in zip(plants, parts, strict=True)]
+        cells = reduce(self._shelf.pages.columns, layouts, np.array([part.base for part in parts]))
+        if level >= _DAY:
+            starts = np.array([part.start_ms for part in parts])
+            cells |= accounts(cells, plants, starts, self._shelf.texts, self.catalogue.book)
+        cells["owner"] = np.array([part.owner for part in parts])[cells["owner"]]
+        return cells
+
+    def _split(self, level: int, touches: Sequence[Touch], owner: int, edges: Sequence[int]) -> Columns:
+        """Cells of a period that holds a change: each stretch by its own era or factors, from the levels below."""
+        plant, pages = touches[owner].plant, self._shelf.pages
+        parts = []
+        for start_ms, end_ms in pairwise(edges):
+            base = pages.open(plant.size)
+            self._gather(plant, level - 1, start_ms, end_ms, base)
+            due, lives = due_in(plant.interval_ms, plant.from_ms, plant.to_ms, start_ms, end_ms)
+            pages.columns["due"][base : base + plant.size] = due
+            pages.columns["exists"][base : base + plant.size] = lives
+            parts.append(_Part(owner, start_ms, base))
+        cells = self._sums(level, touches, parts)
+        for part in parts:
+            pages.close(part.base, plant.size)
+        return combine(cells, (*AMOUNTS, *COUNTS, *(FACTORS if level >= _DAY else ())))
+
+    def _gather(self, plant: Plant, level: int, start_ms: int, end_ms: int, base: int) -> None:
+        """Add the rows of a stretch to a page: whole periods of this level, what is left from the level below."""
+        starts = _starts(level, start_ms, end_ms)
+        self._shelf.ensure(level, plant, [at // 1000 for at in starts])
+        for at in starts:
+            end = _end(level, at)
+            if at < start_ms or end > end_ms:
+                self._gather(plant, level - 1, max(at, start_ms), min(end, end_ms), base)
+                continue
+            page = plant.pages[key_of(level, at // 1000)]
+            columns = self._shelf.pages.columns
+            for name in (*SUMS, *MAXIMA):
+                total = columns[name][base : base + plant.size]
+                join = np.add if name in SUMS else np.maximum
+                join(total, columns[name][page : page + plant.size], out=total)
+
+    def _cuts(self, level: int, plant: Plant, start_ms: int, end_ms: int) -> list[int]:
+        """Where a period is cut: changes of the plant, and of factors inside a month."""
+        found = plant.cuts(start_ms, end_ms) if len(plant.layouts) > 1 else []
+        if level < _MONTH:
+            return found
+        book = self.catalogue.book
+        if self._edges[0] != book.digest:
+            self._edges = book.digest, _edges_of(book)
+        edges = self._edges[1]
+        inside = edges[bisect_right(edges, start_ms) : bisect_left(edges, end_ms)]
+        return sorted({*found, *inside}) if inside else found
+
+    def _shaped(self, cells: Columns, touches: Sequence[Touch], start_ms: Ints, end_ms: Ints) -> Keys:
+        """Revision of each cell: the newest among its points' rows and the notices that shaped it in its period."""
+        revision = cells["revision"].copy()
+        low = np.flatnonzero(revision < cells["told"])
+        if not len(low):
+            return revision
+        owner, item = cells["owner"][low], cells["item"][low]
+        number = np.array([touch.plant.number for touch in touches], np.int64)[owner]
+        joint = number << 32 | item
+        for one in np.unique(joint).tolist():
+            some = low[joint == one]
+            at = cells["owner"][some]
+            plant, name = touches[at[0]].plant, self._shelf.texts.names[one & 0xFFFFFFFF]
+            for (from_ms, to_ms), position in _spans_of(self.catalogue, plant.code, name).items():
+                inside = some[(start_ms[at] < to_ms) & (end_ms[at] > from_ms)]
+                revision[inside] = np.maximum(revision[inside], np.uint64(position))
+        return revision
+
+    def _change(self, code: str, notice: PointNotice | EnterpriseNotice) -> _Change | None:
+        """What a notice changes of totals that are said already; None if of none."""
+        if self._days(code) is None:
+            return None
+        if isinstance(notice, EnterpriseNotice):
+            span = moved(self.catalogue.enterprises.get(code), notice.value)
+            items = None
+        else:
+            facts = self.catalogue.points.get((code, notice.value.point))
+            old = facts.point if facts else None
+            span = affected(old, notice.value)
+            items = frozenset(point.item for point in (old, notice.value) if point)
+        return None if span is None else _Change(*span, items, self._shelf.plant(code).layouts)
+
+    def _restate(self, code: str) -> list[Rows]:
+        """Say anew what a notice changed, month by month."""
+        change = self._changes.pop(code, None)
+        span = self._days(code)
+        if change is None or span is None:
+            return []
+        plant = self._shelf.plant(code)
+        start_ms, end_ms = max(change.from_ms, span[0]), min(change.to_ms, span[1])
+        out: list[Rows] = []
+        for month in _starts(_MONTH, start_ms, end_ms):
+            stretch = max(month, start_ms), min(_end(_MONTH, month), end_ms)
+            for level in range(len(STORED)):
+                out += self._restate_level(level, plant, change, stretch)
+        return [rows for rows in out if len(rows)]
+
+    def _restate_level(self, level: int, plant: Plant, change: _Change, stretch: Span) -> Iterator[Rows]:
+        """Totals of one level whose periods touch a stretch of time."""
+        starts = _starts(level, *stretch)
+        held = {key_of(level, at // 1000) for at in starts} & plant.pages.keys()
+        heard = self._shelf.load(level, plant, starts[0], _end(level, starts[-1]))
+        if not heard:
+            return
+        touches = [Touch(plant, start_s) for start_s in heard]
+        cells = self._cells(level, touches)
+        yield self._rows(level, touches, self._concerned(level, touches, cells, change))
+        self._shelf.close(level, plant, [s for s in heard if key_of(level, s) not in held])
+
+    def _concerned(self, level: int, touches: Sequence[Touch], cells: Columns, change: _Change) -> Columns:
+        """Cells that a change concerns, and an empty one for each that does not stand any more."""
+        names = self._shelf.texts.names
+        stood = [change.cells(names, a, b) for a, b in zip(*_bounds(level, touches), strict=True)]
+        keys = list(zip(*(cells[name].tolist() for name in ("owner", "node", "item", "unit")), strict=True))
+        heard, stands = (cells["newest"] > 0).tolist(), cells["stands"].tolist()
+        keep = np.zeros(len(keys), bool)
+        for i, (owner, node, item, unit) in enumerate(keys):
+            if stands[i] and change.speaks_of(names[item]):
+                keep[i] = heard[i] or (node, item, unit) in stood[owner]
+        kept = _take(cells, keep)
+        said = {key for key, one in zip(keys, keep, strict=True) if one}
+        gone = {(owner, *key) for owner, before in enumerate(stood) for key in before} - said
+        return self._with_empty(level, touches, kept, sorted(gone)) if gone else kept
+
+    def _with_empty(
+        self, level: int, touches: Sequence[Touch], cells: Columns, gone: list[tuple[int, int, int, int]]
+    ) -> Columns:
+        """Add cells without a point, so that what stood under their names does not stand on."""
+        empty = {name: np.zeros(len(gone), column.dtype) for name, column in cells.items()}
+        for name in FACTORS:
+            if name in empty:
+                empty[name][:] = np.nan
+        columns = zip(*gone, strict=True)
+        empty |= {
+            name: np.array(c) for name, c in zip(("owner", "node", "item", "unit"), columns, strict=True)
+        }
+        texts = self._shelf.texts
+        empty["depth"] = np.array([depth_of(texts.names[node]) for node in empty["node"]], np.uint8)
+        empty["told"] = np.full(len(gone), 2**64 - 1, np.uint64)
+        start_ms, end_ms = _bounds(level, touches)
+        empty["revision"] = self._shaped(empty, touches, np.array(start_ms), np.array(end_ms))
+        bases = [touch.plant.pages[key_of(level, touch.start_s)] for touch in touches]
+        known = self._shelf.pages.columns["known_at"]
+        newest = [known[base : base + t.plant.size].max() for base, t in zip(bases, touches, strict=True)]
+        empty["known_at_s"] = np.array(newest)[empty["owner"]]
+        return {name: np.concatenate([column, empty[name]]) for name, column in cells.items()}
+
+    def _days(self, code: str) -> Span | None:
+        """Span of the days of which an enterprise has totals, at least; None if it has none."""
+        if self._stored_days is None:
+            assert self._loader is not None
+            self._stored_days = self._loader.days(self._shelf.stored)
+        spans = [days[code] for days in (self._stored_days, self._said_days) if code in days]
+        return (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None
+
+
+def _take(cells: Columns, some: Bools) -> Columns:
+    return {name: column[some] for name, column in cells.items()}
+
+
+def _hull(first: Span, second: Span) -> Span:
+    return min(first[0], second[0]), max(first[1], second[1])
+
+
+def _bounds(level: int, touches: Sequence[Touch]) -> tuple[list[int], list[int]]:
+    """Start and end [ms, UTC] of each period."""
+    start = np.array([touch.start_s for touch in touches], np.int64) * 1000
+    return start.tolist(), next_period_ms(STORED[level], start).tolist()
+
+
+def _end(level: int, start_ms: int) -> int:
+    return int(next_period_ms(STORED[level], np.array([start_ms]))[0])
+
+
+def _starts(level: int, start_ms: int, end_ms: int) -> list[int]:
+    """Starts [ms, UTC] of the periods that touch a span."""
+    found = []
+    at = int(period_start_ms(STORED[level], np.array([start_ms]))[0])
+    while at < end_ms:
+        found.append(at)
+        at = _end(level, at)
+    return found
+
+
+def _edges_of(book: Book) -> list[int]:
+    """Days [ms, UTC] on which some factor of the accounts begins or ends."""
+    spans = (span for (_, *use), spans in book.spans.items() if tuple(use) in USES for span in spans)
+    return sorted({at for span in spans for at in (span.from_ms, span.to_ms)})
+
+
+def _spans_of(catalogue: Catalogue, code: str, item: str) -> dict[Span, int]:
+    """Newest position that shaped an item in each span that some notice changed."""
+    found: dict[Span, int] = {}
+    for shaped in shapes(catalogue, code):
+        if shaped.item in (item, ALL_ITEMS):
+            span = shaped.from_ms, shaped.to_ms
+            found[span] = max(found.get(span, 0), shaped.position)
+    return found
+
+
+def _cells_of(layout: Layout) -> list[CellKey]:
+    return [(node, item, unit) for node, item, unit in layout.names.T.tolist()]

@@ -1,0 +1,120 @@
+"""Sums over pages: the cells of many enterprises and periods at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.analysis.totals.pages import Columns
+from nengliu.analysis.totals.plants import FEEDSTOCK, METERED, NONE, PARTS, RENEWABLE, VALUE, Layout
+from nengliu.analysis.windows import RANK
+from nengliu.domain.quality import Reason
+
+Ints = npt.NDArray[np.int64]
+LARGEST = 2**63 - 1
+SAFE = 2**62
+AMOUNTS = ("used", "metered", "parts", "feedstock", "renewable", "estimated")
+COUNTS = ("received", "due")
+HEADS = ("points", "points_due", "meters", "meters_due", "members", "members_due")
+MAXIMA = ("gravity", "known_at_s", "revision")
+
+
+def reduce(pages: Columns, layouts: Sequence[Layout], base: Ints) -> Columns:
+    """Columns of every cell, one layout over one page after the other.
+
+    Parameters
+    ----------
+    pages
+        Columns of `Pages`.
+    base : int64 (n,)
+        First entry of the page under each layout.
+    """
+    terms, sums, cells = (
+        np.array([getattr(layout, name).shape[-1] for layout in layouts], np.int64)
+        for name in ("place", "sum_first", "cell_first")
+    )
+    entry = _joined(layouts, "place") + np.repeat(base, terms)
+    weight = _joined(layouts, "weight")
+    before = np.cumsum(terms) - terms
+    first = _joined(layouts, "sum_first") + np.repeat(before, sums)
+    cell_first = _joined(layouts, "cell_first") + np.repeat(before, cells)
+    which = np.concatenate([layout.sums for layout in layouts], axis=1)
+    which = np.where(which == NONE, NONE, which + np.repeat(np.cumsum(sums) - sums, cells))
+
+    def added(values: npt.NDArray[np.generic]) -> Ints:
+        return np.append(np.add.reduceat(values, first, dtype=np.int64), 0)
+
+    used, estimated = pages["used"][entry], pages["estimated"][entry]
+    amount = _weighed(used, weight, first)
+    spread = _weighed(estimated, np.abs(weight), first)
+    gravity = np.append(np.maximum.reduceat(pages["gravity"][entry], first), np.uint8(0))
+    gravity[:-1][amount.clamped] = RANK[Reason.OUT_OF_INT64]
+    heard, exists = added(pages["revision"][entry] > 0), added(pages["exists"][entry])
+    names = np.concatenate([layout.names for layout in layouts], axis=1)
+    return {
+        "used": amount.sums[which[VALUE]],
+        "metered": amount.sums[which[METERED]],
+        "parts": amount.sums[which[PARTS]],
+        "feedstock": amount.sums[which[FEEDSTOCK]],
+        "renewable": amount.sums[which[RENEWABLE]],
+        "estimated": spread.sums[which[VALUE]],
+        "received": added(pages["received"][entry])[which[VALUE]],
+        "due": added(pages["due"][entry])[which[VALUE]],
+        "points": heard[which[VALUE]],
+        "points_due": exists[which[VALUE]],
+        "meters": heard[which[METERED]],
+        "meters_due": exists[which[METERED]],
+        "members": heard[which[PARTS]],
+        "members_due": exists[which[PARTS]],
+        "gravity": gravity[which[VALUE]],
+        "known_at_s": np.maximum.reduceat(pages["known_at"][entry], cell_first),
+        "revision": np.maximum.reduceat(pages["revision"][entry], cell_first),
+        "told": _joined(layouts, "told"),
+        "decimals": _joined(layouts, "decimals"),
+        "depth": _joined(layouts, "depth"),
+        "node": names[0],
+        "item": names[1],
+        "unit": names[2],
+        "owner": np.repeat(np.arange(len(layouts)), cells),
+    }
+
+
+def combine(parts: Columns, sums: Sequence[str]) -> Columns:
+    """Join cells of the parts of a period: one for each owner, node, item and unit, in this order.
+
+    Amounts and counts add up, in the order given; of points that count the most at one time stands.
+    """
+    key = np.stack([parts[name] for name in ("owner", "node", "item", "unit")])
+    _, first, group = np.unique(key, axis=1, return_index=True, return_inverse=True)
+    group = group.reshape(-1)
+    joined = {name: column[first] for name, column in parts.items()}
+    for name in sums:
+        joined[name] = np.zeros(len(first), parts[name].dtype)
+        np.add.at(joined[name], group, parts[name])
+    for name in (*HEADS, *MAXIMA, "told"):
+        np.maximum.at(joined[name], group, parts[name])
+    return joined
+
+
+class _Weighed(NamedTuple):
+    sums: Ints  # with a nothing at the end, for what has no sum
+    clamped: npt.NDArray[np.bool_]
+
+
+def _weighed(values: Ints, weight: Ints, first: Ints) -> _Weighed:
+    """Sums of ``values * weight`` from each `first` on; what int64 cannot hold ends at its limit and is marked."""
+    count = np.diff(np.append(first, len(values)))
+    largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
+    if largest * int(np.abs(weight).max(initial=1)) * int(count.max(initial=1)) <= SAFE:
+        return _Weighed(np.append(np.add.reduceat(values * weight, first), 0), np.zeros(len(first), bool))
+    exact = np.add.reduceat(values.astype(object) * weight.astype(object), first)
+    clamped = np.array([abs(value) > LARGEST for value in exact], bool)
+    kept = [max(-LARGEST, min(LARGEST, value)) for value in exact]
+    return _Weighed(np.array([*kept, 0], np.int64), clamped)
+
+
+def _joined(layouts: Sequence[Layout], name: str) -> npt.NDArray[Any]:
+    return np.concatenate([getattr(layout, name) for layout in layouts])

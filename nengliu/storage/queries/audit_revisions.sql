@@ -1,0 +1,24 @@
+-- Which quarter-hours bear a revision of which no reading and no notice of their point is stored?  (for the audit)
+-- present: an audit compares what is stored now
+-- parameters: enterprises texts, start instant, end instant
+-- columns: enterprise, point, at_ms, revision
+SELECT enterprise, point, toInt64(toUnixTimestamp(period_start)) * 1000 AS at_ms, revision
+FROM window_15min FINAL
+WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
+    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
+    AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    AND cityHash64(enterprise, point, revision) NOT IN (
+        SELECT cityHash64(enterprise, point, each) FROM reading_chunk FINAL
+        ARRAY JOIN position AS each
+        WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
+            AND each IN (
+                SELECT revision FROM window_15min
+                WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
+                    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
+                    AND period_start < fromUnixTimestamp64Milli({end:Int64})
+            )
+        UNION ALL
+        SELECT cityHash64(enterprise, point, position) FROM point
+        WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
+    )
+ORDER BY enterprise, point, at_ms

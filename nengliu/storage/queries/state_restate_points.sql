@@ -1,0 +1,17 @@
+-- Which points of a partition of the log measure one of these items, and where are they?  (for restatements)
+-- parameters: items texts, partition integer, partitions integer, position integer
+-- columns: enterprise, point, item, region
+-- present: bounded by its position
+SELECT enterprise, point, item, e.region AS region
+FROM (
+    SELECT enterprise, point, argMax(item, position) AS item, argMax(kind, position) AS kind
+    FROM point
+    WHERE {scope} AND CRC32(enterprise) % {partitions:UInt64} = {partition:UInt64} AND position < {position:UInt64}
+    GROUP BY enterprise, point
+) AS p
+LEFT JOIN (
+    SELECT enterprise, argMax(region, position) AS region FROM enterprise
+    WHERE {scope} AND position < {position:UInt64} GROUP BY enterprise
+) AS e USING (enterprise)
+WHERE kind != 'gauge' AND item IN (SELECT enterprise FROM wanted)
+ORDER BY enterprise, point

@@ -1,0 +1,319 @@
+"""JSON of foreign senders as columns: what a plain message says, without an object for each reading.
+
+Plain is what machines send all day: numbers or decimal texts without exponents, every field as `schemas/messages.md`
+writes it.  Such a message gives exactly the readings of `schemas.foreign.read_json`.  Any other gives nothing here and
+is read there, refusals and evidence included.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from nengliu.domain.quality import Origin, Quality
+from nengliu.errors import ContractError
+from schemas.foreign import MAX_DIGITS
+from schemas.instants import instant_ms, instants_ms
+from schemas.messages import MISSING, Frame
+
+Ints = npt.NDArray[np.int64]
+Declared: TypeAlias = Callable[[str, int], Ints | None]
+"""Decimals of the columns of an (enterprise, schema), (c,); None: the message is not to be read here."""
+
+_PLACES = MAX_DIGITS + 1
+"""Decimals a number may show: 0 to `MAX_DIGITS`."""
+_POWER = 10 ** np.arange(_PLACES, dtype=np.int64)
+_LIMIT = 2**62
+"""Values in declared decimals stay below it, as on the way of single readings."""
+_ORIGINS = {origin.name.lower(): origin for origin in Origin}
+_QUALITIES = {quality.name.lower(): quality for quality in Quality if quality is not Quality.MISSING}
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignRows:
+    """One plain message of many objects, a reading each, in the order sent.
+
+    Attributes
+    ----------
+    source
+        The first that is named.
+    columns
+        ``(point, unit, decimals)`` as sent, indexed by `column`.
+    column : int32 (n,)
+    read_at_ms, values, received_at_s : int64 (n,)
+        A value is the digits shown as one whole number, in the decimals of its column.
+    quality, origin : uint8 (n,)
+    sequence : uint64 (n,)
+    """
+
+    enterprise: str
+    source: str
+    columns: tuple[tuple[str, str, int], ...]
+    column: npt.NDArray[np.int32]
+    read_at_ms: Ints
+    values: Ints
+    quality: npt.NDArray[np.uint8]
+    origin: npt.NDArray[np.uint8]
+    received_at_s: Ints
+    sequence: npt.NDArray[np.uint64]
+
+
+class _Matrix(msgspec.Struct):
+    v: Literal[1]
+    enterprise: str
+    schema: int
+    times: list[str]
+    values: msgspec.Raw
+    source: str = ""
+    sequence: int | None = None
+    received_at: str | None = None
+    origin: str = "timed"
+    quality: str = "good"
+
+
+class _Reading(msgspec.Struct, gc=False):
+    v: Literal[1]
+    enterprise: str
+    point: str
+    unit: str
+    read_at: str
+    value: msgspec.Raw
+    source: str = ""
+    sequence: int | None = None
+    received_at: str | None = None
+    origin: str = "timed"
+    quality: str = "good"
+    schema: msgspec.UnsetType = msgspec.UNSET  # an object that has it is of the other form
+
+
+_matrix_decoder = msgspec.json.Decoder(_Matrix)
+_array_decoder = msgspec.json.Decoder(list[_Reading])
+_lines_decoder = msgspec.json.Decoder(_Reading)
+_any_decoder = msgspec.json.Decoder(msgspec.Raw)
+
+
+def read_columns(
+    value: bytes, declared: Declared, received_at_s: int, sequence: int
+) -> Frame | ForeignRows | None:
+    r"""Read a JSON message as columns; None: it is not plain, `schemas.foreign.read_json` reads it.
+
+    Parameters
+    ----------
+    value
+        Begins with ``{`` or ``[``.
+    received_at_s, sequence
+        What is assumed where the message does not say.
+
+    >>> line = b'{"v":1,"enterprise":"e","point":"p","read_at":"2026-03-01T00:15:00+08:00","value":1.50,"unit":"kWh"}'
+    >>> rows = read_columns(line + b"\n" + line, lambda *_: None, 0, 0)
+    >>> rows.columns, rows.values.tolist()
+    ((('p', 'kWh', 2),), [150, 150])
+    """
+    try:
+        if not value.isascii():
+            value.decode()
+        if value[:1] == b"[":
+            return _rows(_array_decoder.decode(value), received_at_s, sequence)
+        if b'"times"' in value:
+            return _frame(_matrix_decoder.decode(value), declared, received_at_s, sequence)
+        return _rows(_lines(value), received_at_s, sequence)
+    except (ValueError, KeyError, OverflowError, RecursionError, msgspec.MsgspecError, ContractError):
+        return None
+
+
+def _lines(value: bytes) -> list[_Reading]:
+    """Objects one to a line: every line break stands between two of them, and only there."""
+    text = value.rstrip(b"\r\n")
+    if b"\r" in text:
+        text = text.replace(b"\r\n", b"\n")
+    characters = np.frombuffer(text, np.uint8)
+    breaks = (characters == ord("\n")).nonzero()[0]
+    between = (characters[breaks - 1] == ord("}")) & (characters[breaks + 1] == ord("{"))
+    if not len(breaks) or b"\r" in text or not between.all():
+        return []
+    found = _lines_decoder.decode_lines(text)
+    return found if len(found) == len(breaks) + 1 else []
+
+
+def _frame(entry: _Matrix, declared: Declared, received_at_s: int, sequence: int) -> Frame | None:
+    rows = _cells(bytes(entry.values))
+    found = _digits(b",".join(rows))
+    decimals = declared(entry.enterprise, entry.schema)
+    if found is None or decimals is None or len(rows) != len(entry.times):
+        return None
+    shape = len(rows), len(decimals)
+    if len(found.values) != shape[0] * shape[1]:
+        return None
+    values = found.scaled(shape, decimals)
+    given, number, quality = entry.received_at, entry.sequence, _QUALITIES[entry.quality]
+    if values is None or not entry.enterprise or not 0 <= (number or 0) < 2**64:
+        return None
+    return Frame(
+        entry.enterprise,
+        entry.schema,
+        entry.source,
+        sequence if number is None else number,
+        received_at_s if given is None else instant_ms(given) // 1000,
+        instants_ms(entry.times),
+        values,
+        None if quality is Quality.GOOD else np.full(shape, quality, np.uint8),
+        _ORIGINS[entry.origin],
+    )
+
+
+def _cells(values: bytes) -> list[bytes]:
+    """Rows of a matrix as their cells, separated by commas; none if they are not of one width."""
+    text = values.replace(b", ", b",") if b" " in values else values
+    if text[:2] != b"[[" or text[-2:] != b"]]":
+        return []
+    inner = text[2:-2]
+    if b"[" not in inner:
+        return [inner]
+    rows = inner.split(b"],[")
+    return rows if all(rows) and len({row.count(b",") for row in rows}) == 1 else []
+
+
+@dataclass(frozen=True, slots=True)
+class _Digits:
+    """Numbers as shown: whole numbers, decimals, (n,) each, the largest amount, and which of them are null."""
+
+    values: Ints
+    decimals: Ints
+    largest: int
+    null: npt.NDArray[np.bool_] | None = None
+
+    def scaled(self, shape: tuple[int, int], declared: Ints) -> Ints | None:
+        """Matrix in the decimals declared for its columns; None if a number shows more, or becomes too large."""
+        more = declared - self.decimals.reshape(shape)
+        most = int(more.max())
+        if int(more.min()) < 0 or most > MAX_DIGITS or self.largest * 10**most >= _LIMIT:
+            return None
+        values = self.values.reshape(shape)
+        if most:
+            values = values * _POWER[more]
+        return values if self.null is None else np.where(self.null.reshape(shape), MISSING, values)
+
+
+def _digits(cells: bytes) -> _Digits | None:
+    """Read numbers, decimal texts or nulls, separated by commas, digit by digit.
+
+    None: one of them is no plain number of at most `MAX_DIGITS` digits.
+    """
+    if b'"' in cells:
+        cells = _unquoted(cells)
+    null = None
+    if b"n" in cells:
+        null = _nulls(cells)
+        cells = cells.replace(b"null", b"0")
+    if not cells or cells.translate(None, b"0123456789.,-"):
+        return None
+    text = np.frombuffer(cells + b",", np.uint8)
+    ends, points = (text == ord(",")).nonzero()[0], (text == ord(".")).nonzero()[0]
+    if len(points) == len(ends):
+        decimals = ends - points - 1
+    else:
+        number = np.searchsorted(ends, points)
+        decimals = np.zeros(len(ends), np.int64)
+        decimals[number] = ends[number] - points - 1
+    values = np.fromstring(cells.translate(None, b"."), np.int64, len(ends), sep=",")  # too large: 2^63 - 1
+    largest = max(int(values.max()), -int(values.min()))
+    return _Digits(values, decimals, largest, null) if largest < 10**MAX_DIGITS else None
+
+
+def _nulls(cells: bytes) -> npt.NDArray[np.bool_]:
+    """Which of some JSON numbers and nulls, separated by commas, are null."""
+    text = np.frombuffer(cells + b",", np.uint8)
+    ends = (text == ord(",")).nonzero()[0]
+    null = np.zeros(len(ends), bool)
+    null[np.searchsorted(ends, (text == ord("n")).nonzero()[0])] = True
+    return null
+
+
+def _unquoted(cells: bytes) -> bytes:
+    """Take the quotes off decimal texts; empty unless each text is a JSON number, and each cell a text or null.
+
+    A text with a comma in it is told by the count: more cells than pairs of quotes.
+    """
+    nulls = cells.count(b"null") if b"n" in cells else 0
+    if cells.count(b'"') != 2 * (cells.count(b",") + 1 - nulls) or (nulls and b'"null' in cells):
+        return b""
+    bare = cells.translate(None, b'"')
+    _any_decoder.decode(b"[" + bare + b"]")
+    return bare
+
+
+def _rows(readings: list[_Reading], received_at_s: int, sequence: int) -> ForeignRows | None:
+    enterprises = {r.enterprise for r in readings}
+    found = _digits(b",".join([r.value for r in readings]))
+    if found is None or found.null is not None or len(enterprises) != 1 or not all(enterprises):
+        return None
+    if len(found.values) != len(readings) or int(found.decimals.max()) > MAX_DIGITS:
+        return None
+    columns, column = _columns(readings, found.decimals)
+    if not all(point and unit for point, unit, _ in columns):
+        return None
+    return ForeignRows(
+        enterprises.pop(),
+        next((r.source for r in readings if r.source), ""),
+        columns,
+        column,
+        instants_ms([r.read_at for r in readings]),
+        found.values,
+        _words(_QUALITIES, [r.quality for r in readings]),
+        _words(_ORIGINS, [r.origin for r in readings]),
+        _receipts([r.received_at for r in readings], received_at_s),
+        _sequences([r.sequence for r in readings], sequence),
+    )
+
+
+def _columns(
+    readings: list[_Reading], decimals: Ints
+) -> tuple[tuple[tuple[str, str, int], ...], npt.NDArray[np.int32]]:
+    """Distinct ``(point, unit, decimals)`` of readings, and which of them each has."""
+    points, point = _numbered([r.point for r in readings])
+    units, unit = _numbered([r.unit for r in readings])
+    distinct, column = np.unique((point * len(units) + unit) * _PLACES + decimals, return_inverse=True)
+    found = ((*divmod(key // _PLACES, len(units)), key % _PLACES) for key in distinct.tolist())
+    return tuple((points[p], units[u], d) for p, u, d in found), column.astype(np.int32)
+
+
+def _numbered(names: list[str]) -> tuple[tuple[str, ...], Ints]:
+    """Distinct names, and which of them each is."""
+    if _one(names):
+        return (names[0],), np.zeros(len(names), np.int64)
+    numbers: dict[str, int] = defaultdict(count().__next__)
+    found = np.fromiter([numbers[name] for name in names], np.int64, len(names))
+    return tuple(numbers), found
+
+
+def _one(words: Sequence[object]) -> bool:
+    """Whether all are the same."""
+    return words.count(words[0]) == len(words)
+
+
+def _words(known: Mapping[str, Origin | Quality], words: list[str]) -> npt.NDArray[np.uint8]:
+    if _one(words):
+        return np.full(len(words), known[words[0]], np.uint8)
+    return np.array([known[word] for word in words], np.uint8)
+
+
+def _receipts(texts: list[str | None], assumed_s: int) -> Ints:
+    if _one(texts):  # as a rule: not said, or one receipt of all
+        return np.full(len(texts), assumed_s if texts[0] is None else instant_ms(texts[0]) // 1000)
+    found = np.full(len(texts), assumed_s)
+    found[[text is not None for text in texts]] = instants_ms([t for t in texts if t is not None]) // 1000
+    return found
+
+
+def _sequences(numbers: list[int | None], assumed: int) -> npt.NDArray[np.uint64]:
+    """Order of the source; one outside of uint64 is an OverflowError."""
+    if None in numbers:
+        numbers = [assumed if number is None else number for number in numbers]
+    return np.array(numbers, np.uint64)

@@ -1,0 +1,243 @@
+"""Sheaves: frames that are taken whole say exactly what they would have said reading by reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from factories import (
+    AT_MS,
+    ENTERPRISE,
+    OTHER,
+    make_frame,
+    make_links,
+    make_log,
+    make_meter,
+    make_point,
+    make_rows,
+    make_schema,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ingest_store import IngestStore
+from msgspec.structs import replace as changed
+from test_evidence import said
+from test_intake_laws import cuts
+
+from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.intake import IngestShard, Outcome
+from nengliu.analysis.waiting import WaitingRoom
+from nengliu.bus import Record
+from nengliu.domain.points import Kind
+from nengliu.domain.quality import Origin
+from nengliu.domain.times import DAY_MS, HOUR_MS
+from schemas.messages import MISSING, Frame, Notice, PointNotice, SchemaNotice, TickNotice
+
+LAW = settings(max_examples=150, deadline=None)
+START_MS = AT_MS // DAY_MS * DAY_MS + 15 * HOUR_MS  # an hour before midnight in China
+QUARTER_MS = 900_000
+COUNTER = make_point("a")
+GAUGE = make_point("b", Kind.GAUGE, unit="kW", item="active_power", decimals=1, maximum=400)
+AMOUNT = make_point("c", Kind.PERIOD, meters=(), interval_s=900)
+LISTS = {
+    1: [("a", "kWh", 2), ("b", "kW", 1)],
+    2: [("b", "kW", 1), ("c", "kWh", 2)],
+    3: [("a", "Wh", 0), ("b", "W", 0)],
+    4: [("c", "kWh", 2), ("c", "kWh", 2)],
+}
+"""Two lists share a point, one is converted, one names a point twice."""
+
+
+class Slow(IngestShard):
+    """Takes every frame reading by reading."""
+
+    def _lay(self, frame: Frame, batch: Any) -> bool:
+        return False
+
+
+def declared() -> list[Notice]:
+    """Notices of two enterprises, with the same points and lists."""
+    found: list[Notice] = []
+    for enterprise in (ENTERPRISE, OTHER):
+        found += [PointNotice(replace(p, enterprise=enterprise)) for p in (COUNTER, GAUGE, AMOUNT)]
+        found += [
+            SchemaNotice(make_schema(columns, schema=number, enterprise=enterprise))
+            for number, columns in LISTS.items()
+        ]
+    return found
+
+
+def told(notices: Sequence[Any], **given: Any) -> list[Record]:
+    """Records in order, each under the key it speaks for, taken into the log soon after their receipt."""
+    records = make_log(notices, **({"appended_at_s": START_MS // 1000 + 9 * 86_400} | given))
+    keys = [getattr(getattr(m, "value", m), "enterprise", ENTERPRISE) for m in notices]
+    return [replace(record, key=key) for record, key in zip(records, keys, strict=True)]
+
+
+def frame(values: Sequence[Sequence[int]], quarter: int = 0, **given: Any) -> Frame:
+    """A frame of quarter-hours, received half a minute after its last."""
+    at = START_MS + QUARTER_MS * (quarter + np.arange(len(values)))
+    fixed = {"read_at_ms": at, "received_at_s": int(at[-1]) // 1000 + 30, "sequence": 5}
+    return make_frame(values, **(fixed | given))
+
+
+def shard(store: IngestStore | None = None, kind: type[IngestShard] = IngestShard) -> IngestShard:
+    """Make a shard that asks a store, if there is one."""
+    if store is None:
+        return kind()
+    return kind(Catalogue(store.notices), store.readings, waiting=WaitingRoom(store.waiting))
+
+
+# -- laws: the same as reading by reading --------------------------------------------------------------------------
+
+values = st.sampled_from([0, 1, 7, 7, 7, 13, 20, 4000, 5000])
+odd = st.sampled_from([-1, MISSING, 2**61 + 1, 2**62, -(2**61) - 1])
+NEWS: list[Notice] = [
+    PointNotice(replace(COUNTER, meters=(make_meter(), make_meter(from_ms=START_MS + 3 * HOUR_MS, first=0)))),
+    PointNotice(replace(COUNTER, meters=(make_meter(unit="Wh", decimals=0, modulus=10),), decimals=5)),
+    PointNotice(replace(COUNTER, meters=(make_meter(modulus=10),))),
+    PointNotice(replace(COUNTER, meters=(make_meter(multiplier=4),), maximum=30, minimum=2)),
+    PointNotice(replace(GAUGE, valid_to_ms=START_MS + 2 * HOUR_MS)),
+    PointNotice(replace(AMOUNT, valid_from_ms=START_MS + HOUR_MS)),
+    SchemaNotice(make_schema(LISTS[1], schema=9)),
+]
+BESIDE: list[Notice] = [TickNotice(AT_MS // 1000), make_links()]
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> Frame:
+    """Draw a frame of any list: mostly plain and in time, now and then of every other kind."""
+    schema = draw(st.sampled_from([1, 1, 1, 2, 3, 4, 9]))
+    rows = draw(st.integers(1, 3))
+    cell = values if draw(st.integers(0, 5)) else values | odd
+    given: dict[str, Any] = {
+        "schema": schema,
+        "enterprise": draw(st.sampled_from([ENTERPRISE, ENTERPRISE, OTHER])),
+        "sequence": draw(st.integers(1, 4)),
+        "origin": draw(st.sampled_from([Origin.TIMED, Origin.TIMED, Origin.TIMED, Origin.OPC])),
+    }
+    one = frame([[draw(cell), draw(cell)] for _ in range(rows)], draw(st.integers(0, 14)), **given)
+    change = draw(st.integers(0, 14))
+    if change == 0:
+        return changed(one, received_at_s=one.received_at_s + draw(st.sampled_from([1, 7000, -4000, 2**40])))
+    if change == 1:
+        return changed(one, backfilled=True)
+    if change == 2:
+        return changed(one, quality=np.full(one.values.shape, draw(st.sampled_from([0, 5])), np.uint8))
+    if change == 3:
+        return changed(one, read_at_ms=one.read_at_ms[::-1].copy())
+    if change == 4:
+        return changed(one, read_at_ms=one.read_at_ms + draw(st.sampled_from([1, -(10**14), 2**45])))
+    return one
+
+
+@st.composite
+def loose(draw: st.DrawFn) -> Any:
+    """Draw loose readings of points that also come in frames."""
+    at = [START_MS + QUARTER_MS * draw(st.integers(0, 14)) for _ in range(draw(st.integers(1, 3)))]
+    return make_rows(
+        [draw(values) for _ in at],
+        column=np.array([draw(st.integers(0, 1)) for _ in at], np.uint32),
+        schema=draw(st.sampled_from([1, 2])),
+        read_at_ms=np.array(at),
+        received_at_s=np.full(len(at), max(at) // 1000 + 40),
+        origin=draw(st.sampled_from([Origin.TIMED, Origin.MANUAL])),
+        sequence=draw(st.integers(1, 4)),
+    )
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Record]:
+    """Draw a log: runs of frames in order of time, others in between, some told again, notices at any place."""
+    found: list[Any] = []
+    for quarter in range(draw(st.integers(0, 8))):
+        found.append(frame([[draw(values), draw(values)]], quarter, sequence=draw(st.integers(1, 4))))
+    for one in draw(st.lists(frames() | frames() | loose(), max_size=12)):
+        found.insert(draw(st.integers(0, len(found))), one)
+    if found:
+        for one in draw(st.lists(st.sampled_from(found), max_size=4)):
+            found.insert(draw(st.integers(0, len(found))), one)
+    for one in draw(st.lists(st.sampled_from([*NEWS, *BESIDE]), max_size=3)):
+        found.insert(draw(st.integers(0, len(found))), one)
+    return told([*declared(), *found])
+
+
+def fed(
+    one: IngestShard, records: Sequence[Record], store: IngestStore, seed: int, *, forgetful: bool = False
+) -> tuple[list[Any], list[Any]]:
+    """Run a shard over records, cut anyhow, an epoch per batch; what it hands on, and its tallies."""
+    onward, tallies = [], []
+    for batch in cuts(records, seed):
+        if forgetful:
+            one.ledger.keep_ms = one.ledger._trim_beyond = one.ledger.max_rows = one.racks._trim_beyond = 0
+        outcome = one.add(batch)
+        store.write(outcome.rows)
+        one.seal()
+        store.end_epoch()
+        onward += said(outcome.onward)
+        tallies += counted(outcome)
+    return onward, tallies
+
+
+def counted(outcome: Outcome) -> list[Any]:
+    """Tallies as numbers."""
+    return [
+        (t.record.position, t.source, t.received, t.valid, t.duplicate, t.conflicts) for t in outcome.tallies
+    ]
+
+
+def judged_slowly(records: Sequence[Record]) -> tuple[IngestStore, list[Any], list[Any]]:
+    """What comes of a log in one batch, reading by reading."""
+    store = IngestStore()
+    outcome = shard(None, Slow).add(records)
+    store.write(outcome.rows)
+    store.flush()
+    return store, said(outcome.onward), counted(outcome)
+
+
+@LAW
+@given(records=logs(), seed=st.integers(0, 10**6), forgetful=st.booleans())
+def test_frames_taken_whole_say_what_their_readings_say(
+    records: list[Record], seed: int, forgetful: bool
+) -> None:
+    """Law 2 and 3: tallies, quarantine, every stored row, and what is handed on, however the log is cut."""
+    slow, onward, tallies = judged_slowly(records)
+    store = IngestStore()
+    found = fed(shard(store), records, store, seed, forgetful=forgetful)
+    store.flush()
+
+    assert found[1] == tallies
+    assert store.tables == slow.tables
+    assert found[0] == onward
+
+
+@LAW
+@given(
+    records=logs(),
+    seed=st.integers(0, 10**6),
+    share=st.floats(0, 1),
+    back=st.integers(0, 8),
+    kept=st.floats(0, 1),
+    forgetful=st.booleans(),
+)
+def test_replay_after_a_crash_ends_with_the_same_rows(
+    records: list[Record], seed: int, share: float, back: int, kept: float, forgetful: bool
+) -> None:
+    """Law 7: crash anywhere with part of the writes stored, resume from an earlier commit."""
+    slow, onward, _ = judged_slowly(records)
+    died = int(len(records) * share)
+    resumed = max(0, died - back)
+    store = IngestStore()
+    first, _ = fed(shard(store), records[:resumed], store, seed)
+    store.flush()
+    doomed = shard(store)
+    lost = [rows for batch in cuts(records[resumed:died], seed) for rows in doomed.add(batch).rows]
+    store.write(lost[: int(len(lost) * kept)])
+    store.flush()
+    second, _ = fed(shard(store), records[resumed:], store, seed + 1, forgetful=forgetful)
+    store.flush()
+
+    assert store.tables == slow.tables
+    assert first + second == onward
