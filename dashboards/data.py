@@ -24,7 +24,9 @@ from nengliu.domain.times import CHINA
 from nengliu.settings import Settings, load
 
 COAL = ["coal_kgce", "coal_equal_kgce", "co2_kg"]
-HISTORIC = ("windows", "structure", "completeness")  # questions that can be asked as of a day
+HISTORIC = ("windows", "structure", "completeness", "revisions")  # questions that can be asked as of a day
+SETTLED_S = 2 * 3600
+"""What changes a period within two hours after its end is the end of its data, and no correction [s]."""
 QUALITIES = ("good", "late", "substituted", "manual", "suspect", "bad")
 
 Value = str | int | datetime
@@ -117,6 +119,13 @@ def structure(asker: Asker, level: str, enterprise: str, span: Span, live: bool 
     """How much of each item crossed the boundary of the enterprise in a span?"""
     frame = asker.ask("structure", live, level=level, enterprise=enterprise, start=span.start, end=span.end)
     return frame.assign(_item=frame["item"].map(item_order)).sort_values("_item").drop(columns="_item")
+
+
+@kept(STILL)
+def revisions(asker: Asker, level: str, enterprise: str, span: Span) -> pd.DataFrame:
+    """Which numbers of a span changed after they were settled, by how much and why; the newest first."""
+    wanted: dict[str, Value] = {"start": span.start, "end": span.end, "settled_s": SETTLED_S}
+    return asker.ask("revisions", level=level, enterprise=enterprise, **wanted)
 
 
 def links(asker: Asker, enterprise: str) -> pd.DataFrame:

@@ -67,23 +67,23 @@ class WatchLogic(StatefulBatchLogic[Passed, Rows, State]):
             self._held = [*(_without(block, message) for block in self._held), message]
             return self._take_held(shard, item.position) if message.position[-1] <= item.position else []
         if item.position <= self._newest:
-            self._held.clear()
             return []
         found = self._take_held(shard, item.position)
         self._newest = item.position
         return [*found, *shard.take(message, item.position)]
 
     def _take_held(self, shard: WatchShard, until: int) -> list[Rows]:
-        """Take the new readings of what is held, in order of the log."""
+        """Take the new readings of what is held up to a position, in order of the log."""
+        before, self._newest = self._newest, max(self._newest, until)
         if not self._held:
             return []
         block = join(self._held)
-        block = block.take(np.argsort(block.position, kind="stable"))
-        self._held, before, self._newest = [], self._newest, max(self._newest, until)
-        fresh = block.position > np.uint64(before)
-        if not fresh.any():
+        ready, fresh = block.position <= np.uint64(until), block.position > np.uint64(before)
+        self._held = [] if ready.all() else [block.take(~ready)]
+        if not (ready & fresh).any():
             return []
-        return shard.add(block if fresh.all() else block.take(fresh))
+        block = block.take(ready & fresh)
+        return shard.add(block.take(np.argsort(block.position, kind="stable")))
 
 
 def _without(block: Block, again: Block) -> Block:

@@ -29,6 +29,7 @@ from schemas.messages import (
     EnterpriseNotice,
     Notice,
     PointNotice,
+    RetentionNotice,
     SchemaNotice,
     WiringNotice,
 )
@@ -43,7 +44,7 @@ def catalogue_of(asker: Asker, partition: int) -> Catalogue:
 
 
 def catalogue_loader(asker: Asker, partition: int) -> CatalogueLoader:
-    """Loader of an enterprise's notices, oldest first, and of the partition's book with the first of them."""
+    """Loader of an enterprise's notices, oldest first, and with the first of them those told to the whole partition."""
     booked = False
 
     def load(enterprise: str, before: int) -> Iterable[tuple[int, Notice]]:
@@ -51,8 +52,7 @@ def catalogue_loader(asker: Asker, partition: int) -> CatalogueLoader:
         found: list[tuple[int, Notice]] = []
         if not booked:
             booked = True
-            for row in asker.ask("state_book", SYSTEM, partition=partition, position=before).to_pylist():
-                found.append((row["position"], msgspec.json.decode(row["definition"], type=BookNotice)))
+            found += _told_to_all(asker, partition, before)
         wanted: dict[str, Any] = {"enterprises": [enterprise], "position": before}
         for row in asker.ask("state_enterprises", SYSTEM, None, **wanted).to_pylist():
             position = row.pop("position")
@@ -66,6 +66,15 @@ def catalogue_loader(asker: Asker, partition: int) -> CatalogueLoader:
         return sorted(found, key=lambda entry: entry[0])
 
     return load
+
+
+def _told_to_all(asker: Asker, partition: int, before: int) -> list[tuple[int, Notice]]:
+    found: list[tuple[int, Notice]] = []
+    for row in asker.ask("state_book", SYSTEM, partition=partition, position=before).to_pylist():
+        found.append((row["position"], msgspec.json.decode(row["definition"], type=BookNotice)))
+    for row in asker.ask("state_horizon", SYSTEM, partition=partition, position=before).to_pylist():
+        found.append((row["position"], RetentionNotice(row["begins_ms"], row["at_s"])))
+    return found
 
 
 def reading_loader(asker: Asker) -> Loader:

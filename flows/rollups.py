@@ -23,11 +23,13 @@ from flows.connectors import LogSource, StoreSink
 from flows.ingest import Passed, unpack_passed
 from flows.loaders import catalogue_of, day_loader, reading_loader
 from flows.runner import run_flow
+from nengliu.analysis.notice_rows import passed_rows
 from nengliu.analysis.rollup import WindowShard
 from nengliu.bus.open import open_log
 from nengliu.settings import Settings
 from nengliu.storage import Asker, Writer
 from schemas.block import Rows
+from schemas.messages import RetentionNotice
 from schemas.topics import VALID
 
 ShardFactory: TypeAlias = Callable[[int], WindowShard]
@@ -45,6 +47,9 @@ class RollupLogic(StatefulBatchLogic[Passed, Rows, None]):
         """Take blocks and notices in: `Passed` -> `Rows` of windows."""
         self._shard = self._shard or self._make(values[0].partition)
         out = self._shard.run((item.position, item.message) for item in values)
+        for item in values:
+            if isinstance(item.message, RetentionNotice):
+                out.append(passed_rows(item.message, item.position, item.partition))
         return out, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> None:

@@ -12,12 +12,16 @@ from dataclasses import dataclass, field, fields, replace
 from enum import Enum, StrEnum
 from pathlib import Path
 
+from nengliu.domain.retention import DAYS_MIN
 from nengliu.errors import SettingsError
 
 BUS_SECURITY = ("plaintext", "tls", "sasl", "sasl_tls")
 """Ways to a Kafka broker: open, encrypted, with a password, with a password and encrypted."""
 LOG_DAYS_MIN = 15
 """As long as a collector keeps its buffer [d]."""
+
+HISTORY_DAYS_MIN = 92
+"""A flow that resumes finds the months before as they stood [d]."""
 
 
 class Profile(StrEnum):
@@ -64,6 +68,10 @@ class Settings:
         Brokers that hold each record of a new topic.
     log_days
         How long the log keeps records, at least `LOG_DAYS_MIN`; topics of Kafka take it when they are laid [d].
+    retention_days
+        Raw readings are kept at least so long, in whole months; `nengliu retention` lets older ones go [d].
+    history_days
+        Superseded windows are kept so long, in whole months; 0: for ever [d].
     session_h
         How long a log-in to the page holds [h].
     login_failures, login_pause_s
@@ -89,6 +97,8 @@ class Settings:
     bus_ca: str = ""
     bus_replicas: int = 1
     log_days: int = 30
+    retention_days: int = DAYS_MIN
+    history_days: int = 0
     session_h: int = 8
     login_failures: int = 5
     login_pause_s: int = 900
@@ -174,6 +184,11 @@ _LIMITS: dict[str, tuple[Callable[..., bool], str]] = {
     "bus_security": (BUS_SECURITY.__contains__, f"one of {', '.join(BUS_SECURITY)}"),
     "bus_replicas": (lambda replicas: replicas >= 1, "at least 1"),
     "log_days": (lambda days: days >= LOG_DAYS_MIN, f"at least {LOG_DAYS_MIN} days"),
+    "retention_days": (lambda days: days >= DAYS_MIN, f"at least {DAYS_MIN} days"),
+    "history_days": (
+        lambda days: days == 0 or days >= HISTORY_DAYS_MIN,
+        f"0 or at least {HISTORY_DAYS_MIN} days",
+    ),
     "session_h": (lambda hours: 1 <= hours <= 24, "1 to 24 hours"),
     "login_failures": (lambda failures: 1 <= failures <= 100, "1 to 100"),
     "login_pause_s": (lambda pause_s: pause_s >= 1, "at least 1 second"),

@@ -192,8 +192,8 @@ class _Digits:
     def scaled(self, shape: tuple[int, int], declared: Ints) -> Ints | None:
         """Matrix in the decimals declared for its columns; None if a number shows more, or becomes too large."""
         more = declared - self.decimals.reshape(shape)
-        most = int(more.max())
-        if int(more.min()) < 0 or most > MAX_DIGITS or self.largest * 10**most >= _LIMIT:
+        most = int(more.view(np.uint64).max())  # too few declared: a very large number
+        if most > MAX_DIGITS or self.largest * 10**most >= _LIMIT:
             return None
         values = self.values.reshape(shape)
         if most:
@@ -212,19 +212,41 @@ def _digits(cells: bytes) -> _Digits | None:
     if b"n" in cells:
         null = _nulls(cells)
         cells = cells.replace(b"null", b"0")
-    if not cells or cells.translate(None, b"0123456789.,-"):
+    if not cells:
+        return None
+    decimals = _decimals_of_fractions(cells)
+    if decimals is None:
+        decimals = _decimals(cells)
+    if decimals is None:
+        return None
+    values = np.fromstring(
+        cells.translate(None, b"."), np.int64, len(decimals), sep=","
+    )  # too large: 2^63 - 1
+    largest = int(values.max())
+    if b"-" in cells:
+        largest = max(largest, -int(values.min()))
+    return _Digits(values, decimals, largest, null) if largest < 10**MAX_DIGITS else None
+
+
+def _decimals_of_fractions(cells: bytes) -> Ints | None:
+    """Decimals shown by numbers that all have a point and no sign, the common case; None for any other."""
+    text = np.frombuffer(cells + b",", np.uint8)
+    marks = (text < ord("0")).nonzero()[0]
+    if int(text.max()) > ord("9") or text[marks].tobytes() != b".," * (len(marks) // 2):
+        return None
+    return marks[1::2] - marks[::2] - 1
+
+
+def _decimals(cells: bytes) -> Ints | None:
+    """Decimals shown by each number; None if one has an exponent, or is none."""
+    if cells.translate(None, b"0123456789.,-"):
         return None
     text = np.frombuffer(cells + b",", np.uint8)
     ends, points = (text == ord(",")).nonzero()[0], (text == ord(".")).nonzero()[0]
-    if len(points) == len(ends):
-        decimals = ends - points - 1
-    else:
-        number = np.searchsorted(ends, points)
-        decimals = np.zeros(len(ends), np.int64)
-        decimals[number] = ends[number] - points - 1
-    values = np.fromstring(cells.translate(None, b"."), np.int64, len(ends), sep=",")  # too large: 2^63 - 1
-    largest = max(int(values.max()), -int(values.min()))
-    return _Digits(values, decimals, largest, null) if largest < 10**MAX_DIGITS else None
+    number = np.searchsorted(ends, points)
+    decimals = np.zeros(len(ends), np.int64)
+    decimals[number] = ends[number] - points - 1
+    return decimals
 
 
 def _nulls(cells: bytes) -> npt.NDArray[np.bool_]:

@@ -46,9 +46,9 @@ def instants_ms(texts: list[str]) -> npt.NDArray[np.int64]:
     ContractError
         NOT_A_TIME, of the first that is none.
     """
-    if texts and texts.count(texts[0]) == len(texts):
-        return np.full(len(texts), instant_ms(texts[0]))
     if len(texts) > _FEW:
+        if texts.count(texts[0]) == len(texts):
+            return np.full(len(texts), instant_ms(texts[0]))
         found = _alike(texts)
         if found is not None:
             return found

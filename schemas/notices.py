@@ -47,6 +47,13 @@ class TariffNotice(msgspec.Struct, tag="tariff", tag_field="notice", frozen=True
     at_s: int = 0
 
 
+class RetentionNotice(msgspec.Struct, tag="retention", tag_field="notice", frozen=True):
+    """Raw readings are kept from an instant on [ms, UTC], the start of a China month; told at `at_s` [s, UTC]."""
+
+    begins_ms: int
+    at_s: int
+
+
 class RejectedRow(msgspec.Struct, frozen=True):
     """A row of a file that could not become a reading."""
 
@@ -232,6 +239,7 @@ Notice = (
     | SchemaNotice
     | BookNotice
     | TariffNotice
+    | RetentionNotice
     | RejectedNotice
     | ImportNotice
     | LinkNotice

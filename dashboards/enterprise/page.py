@@ -8,6 +8,7 @@ import streamlit as st
 from dashboards import data
 from dashboards.data import Asker
 from dashboards.enterprise import cards
+from dashboards.enterprise.changes import changes_card
 from dashboards.enterprise.collection import collection
 from dashboards.enterprise.context import Context
 from dashboards.enterprise.live import live
@@ -78,3 +79,4 @@ def _cards(context: Context) -> None:
         cards.heat_card(context)
     with right:
         cards.mix_card(context)
+    changes_card(context)

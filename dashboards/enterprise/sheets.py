@@ -168,6 +168,21 @@ def reason_words(text: Text, code: str) -> str:
     return text.get(f"reason.{code}", code)
 
 
+def changes(context: Context) -> pd.DataFrame:
+    """Give every later change of a number with its reasons."""
+    text, frame = context.text, views.changes(context)
+    join = text("list.join")
+    shown = frame.assign(
+        name=[context.point_names.get(point, point) for point in frame["point"]],
+        unit=[unit_label(text, unit) for unit in frame["unit"]],
+        why=[join.join(text(f"revision.{code}") for code in codes.split(",")) for codes in frame["why"]],
+    )
+    numbers = ["old", "new", "difference", "unit", "coal_difference_kgce"]
+    return _named(
+        shown[["known_at", "point", "name", "period_start", *numbers, "why", "received_at", "position"]], text
+    )
+
+
 MAKERS: dict[str, Maker] = {
     "curve": curve,
     "structure": structure,
@@ -177,4 +192,5 @@ MAKERS: dict[str, Maker] = {
     "mix": mix,
     "collection": collection,
     "missed": missed,
+    "changes": changes,
 }

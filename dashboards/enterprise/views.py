@@ -198,3 +198,13 @@ def _shown(context: Context) -> dict[str, str]:
 def mixture(frame: pd.DataFrame) -> pd.DataFrame:
     """Put the days of each point together: what was due, received, and of which class."""
     return frame.groupby("point", as_index=False)[["due", "received", *data.QUALITIES]].sum()
+
+
+CHANGED = {"day": "hour", "month": "day", "year": "month"}
+"""Periods whose corrections are shown, by the grain of the page."""
+
+
+def changes(context: Context) -> pd.DataFrame:
+    """Give the corrections of the period's numbers, the newest first."""
+    filters = context.filters
+    return data.revisions(context.asker, CHANGED[str(filters.grain)], filters.enterprise, filters.span)

@@ -23,6 +23,7 @@ from schemas.messages import (
     EnterpriseNotice,
     Notice,
     PointNotice,
+    RetentionNotice,
     SchemaNotice,
     WiringNotice,
 )
@@ -119,6 +120,8 @@ class Catalogue:
         """Ids of each enterprise's points, in the order they were told of."""
         self.wiring: dict[tuple[str, str], WiringNotice] = {}
         self.book = Book()
+        self.begins_ms = 0
+        """Since when raw readings are kept [ms, UTC]: nothing before may be computed again."""
         self._loader = loader
         self._known: set[str] = set()
 
@@ -160,6 +163,10 @@ class Catalogue:
             return changed
         if isinstance(notice, BookNotice):
             return self._take_book(notice)
+        if isinstance(notice, RetentionNotice):
+            changed = notice.begins_ms > self.begins_ms
+            self.begins_ms = max(self.begins_ms, notice.begins_ms)
+            return changed
         return False
 
     def _take_book(self, notice: BookNotice) -> bool:

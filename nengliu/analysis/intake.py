@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
@@ -66,9 +66,9 @@ from schemas.messages import (
     PointNotice,
     RegionNotice,
     RejectedNotice,
+    RetentionNotice,
     SchemaNotice,
     TargetNotice,
-    TariffNotice,
     TariffNotice,
     TickNotice,
     WiringNotice,
@@ -81,7 +81,7 @@ REFUSAL_ITEM = 1_000_000
 """Refused parts of a JSON message are numbered from here, so that they never meet a reading's number."""
 _REASONS = frozenset(Reason)
 _COUNTS = ("sequence_base", "rows", "readings", "repaired", "rejected")
-CatalogueNotice = EnterpriseNotice | PointNotice | SchemaNotice | BookNotice | WiringNotice
+CatalogueNotice = EnterpriseNotice | PointNotice | SchemaNotice | BookNotice | WiringNotice | RetentionNotice
 """Changes what readings mean or where they hang: it goes on only if it says something new."""
 _IMPORT_BOUNDS = dict.fromkeys(_COUNTS, (0, 2**64 - 1)) | {"started_at_s": (0, 2**32 - 1)}
 
@@ -206,6 +206,10 @@ class IngestShard:
         batch.piles.add(place, frame, len(batch.tallies) - 1)
         return True
 
+    def _timely(self) -> Limits:
+        """Tolerances of time as they are now: what came before the retention begins is held."""
+        return replace(self.limits, begins_ms=self.catalogue.begins_ms)
+
     def _plausible(self, received_at_s: int, record: Record) -> bool:
         """Whether a message's receipt can date its tally; a wild one is refused reading by reading."""
         return 0 <= received_at_s <= record.appended_at_s + self.limits.future_s
@@ -261,7 +265,7 @@ class IngestShard:
             np.array([tally.record.appended_at_s for tally in batch.tallies], np.int64),
             np.array([tally.position for tally in batch.tallies], np.uint64),
         )
-        swaths = self._reaper.reap(batch.piles, batch.parts, self._opener.paths, clock, self.limits)
+        swaths = self._reaper.reap(batch.piles, batch.parts, self._opener.paths, clock, self._timely())
         for rack, swath in swaths:
             for message, rows in enumerate(np.bincount(swath.message).tolist()):
                 batch.tallies[message].received += rows * rack.width
@@ -287,7 +291,9 @@ class IngestShard:
             part.message[:] = message
             batch.tallies[message].received += len(part.message)
         candidates = join([part for _, part in batch.parts])
-        judged = judge(candidates, self._opener.paths, self.limits, clock.appended_at_s[candidates.message])
+        judged = judge(
+            candidates, self._opener.paths, self._timely(), clock.appended_at_s[candidates.message]
+        )
         refused = self._hold_refused(candidates, judged, batch)
         block = block_of(candidates, judged, ~refused, self._opener.paths, batch.tallies)
         blocks, changes = [], []
@@ -330,7 +336,9 @@ class IngestShard:
                 path = self._opener.paths[candidates.path[i]]
                 tally = batch.tallies[candidates.message[i]]
                 tally.quarantined += 1
-                evidence = dict(path.evidence) or _evidence(reason, candidates, i, path, tally)
+                evidence = dict(path.evidence) or _evidence(
+                    reason, candidates, i, path, tally, self.catalogue.begins_ms
+                )
                 payload = json.dumps(
                     _as_sent(candidates, i)
                     | {"point": path.point, "unit": path.unit, "decimals": path.decimals}
@@ -393,7 +401,9 @@ def _as_sent(candidates: Candidates, i: int) -> dict[str, object]:
     return {name: int(getattr(candidates, name)[i]) for name in names}
 
 
-def _evidence(reason: str, candidates: Candidates, i: int, path: Path, tally: Tally) -> dict[str, str]:
+def _evidence(
+    reason: str, candidates: Candidates, i: int, path: Path, tally: Tally, begins_ms: int
+) -> dict[str, str]:
     """Parameters of the reason's text (schemas/codes/reasons.csv)."""
     point = path.facts.point if path.facts else None
     at, received = int(candidates.read_at_ms[i]), int(candidates.received_at_s[i]) * 1000
@@ -403,6 +413,7 @@ def _evidence(reason: str, candidates: Candidates, i: int, path: Path, tally: Ta
         return {"got": str(received), "limit": str(tally.record.appended_at_s * 1000)}
     stamps = {
         "STAMP_IN_FUTURE": received,
+        "BEYOND_RETENTION": begins_ms,
         "BEFORE_POINT": point.valid_from_ms if point else 0,
         "AFTER_POINT": point.valid_to_ms if point else 0,
     }

@@ -19,6 +19,7 @@ from schemas.messages import (
     Notice,
     PointNotice,
     RegionNotice,
+    RetentionNotice,
     SchemaNotice,
     TargetNotice,
     TariffNotice,
@@ -34,7 +35,7 @@ def notice_rows(notice: Notice, record: Record) -> Rows:
     table, keep = _KEEPERS[type(notice)]
     told = {"position": record.position, "known_at": record.appended_at_s}
     each = [row | told for row in keep(notice)]
-    if isinstance(notice, BookNotice | TariffNotice):
+    if isinstance(notice, BookNotice | TariffNotice | RetentionNotice):
         each[0]["partition"] = record.partition
     names = each[0] if each else told
     columns: Named = {name: _column([row[name] for row in each]) for name in names}
@@ -61,6 +62,24 @@ def _schema(notice: SchemaNotice) -> list[Kept]:
 
 def _book(notice: BookNotice | TariffNotice) -> list[Kept]:
     return [{"digest": notice.digest, "definition": _json(notice)}]
+
+
+def _horizon(notice: RetentionNotice) -> list[Kept]:
+    return [{"flow": "ingest", "begins_at": notice.begins_ms}]
+
+
+def passed_rows(notice: RetentionNotice, position: int, partition: int) -> Rows:
+    """Row that says that rollups have passed the notice: nothing before it is under way any more."""
+    return Rows(
+        "horizon",
+        {
+            "flow": labels(["rollups"]),
+            "partition": np.array([partition]),
+            "position": np.array([position]),
+            "begins_at": np.array([notice.begins_ms]),
+            "known_at": np.array([notice.at_s]),
+        },
+    )
 
 
 def _import(notice: ImportNotice) -> list[Kept]:
@@ -92,6 +111,7 @@ _KEEPERS: dict[type[Any], tuple[str, Callable[[Any], list[Kept]]]] = {
     SchemaNotice: ("frame_schema", _schema),
     BookNotice: ("book", _book),
     TariffNotice: ("tariff", _book),
+    RetentionNotice: ("horizon", _horizon),
     ImportNotice: ("import_run", _import),
     WiringNotice: ("wiring", _wiring),
     RegionNotice: ("region", _region),

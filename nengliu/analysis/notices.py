@@ -10,10 +10,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from nengliu.analysis.checks import ENTRY_LIMIT, check, check_bounds, check_names, check_texts, check_time
 from nengliu.bus import Record
 from nengliu.domain.calendars import days_of
+from nengliu.domain.retention import DAYS_MIN
 from nengliu.domain.tariffs import tariffs_of
+from nengliu.domain.times import DAY_MS, Level, period_start_ms
 from schemas.messages import (
     ActionNotice,
     Activity,
@@ -21,6 +25,7 @@ from schemas.messages import (
     BookNotice,
     Notice,
     RegionNotice,
+    RetentionNotice,
     Target,
     TargetNotice,
     TariffNotice,
@@ -48,7 +53,7 @@ def check_notice(notice: Notice, record: Record, future_s: int) -> None:
         BAD_FIELD, NOT_A_TIME or STAMP_IN_FUTURE, naming the field.
     """
     limit_s = record.appended_at_s + future_s
-    if isinstance(notice, ActionNotice | TickNotice | BookNotice | TariffNotice):
+    if isinstance(notice, ActionNotice | TickNotice | BookNotice | TariffNotice | RetentionNotice):
         check_time("at_s", notice.at_s * 1000, limit_s * 1000)
         check_bounds(notice, {"at_s": (0, _LATEST_S)})
     found = _CHECKS.get(type(notice))
@@ -110,6 +115,14 @@ def _check_tariff(notice: TariffNotice) -> None:
     tariffs_of(notice.hours, notice.prices, days_of(notice.days))
 
 
+def _check_retention(notice: RetentionNotice) -> None:
+    """Refuse a horizon that is no start of a month, or would have less than three years kept (TC 4.1.4)."""
+    latest_ms = notice.at_s * 1000 - DAYS_MIN * DAY_MS
+    check_bounds(notice, {"begins_ms": (0, max(latest_ms, 0))})
+    starts = int(period_start_ms(Level.MONTH, np.array([notice.begins_ms]))[0]) == notice.begins_ms
+    check("begins_ms", notice.begins_ms, sound=starts)
+
+
 def _check_figures(
     field: str, units: dict[str, str], periods: str, figures: tuple[Target, ...] | tuple[Activity, ...]
 ) -> None:
@@ -147,4 +160,5 @@ _CHECKS: dict[type[Any], Callable[[Any], None]] = {
     TargetNotice: _check_target,
     ActivityNotice: _check_activity,
     TariffNotice: _check_tariff,
+    RetentionNotice: _check_retention,
 }

@@ -101,7 +101,7 @@ class Operands:
 
     def put_table(self, table: Table, number: dict[Pair, int], *, over: bool = True) -> tuple[Ints, Ints]:
         """Write named rows; say slot and start [s] of each."""
-        slot = np.array([number[pair] for pair in table.pairs], np.int64)[table.owner]
+        slot = np.array([number.get(pair, -1) for pair in table.pairs], np.int64)[table.owner]
         start_s = table.columns["period_start"].astype(np.int64)
         self.put(slot, start_s, table.columns, over=over)
         return slot, start_s

@@ -117,7 +117,9 @@ class Rack:
         for name, column in _vectors(listing).items():
             self.lists[name][number] = column[0]
 
-    def cut(self, pile: Pile, appended_at_s: Ints, position: npt.NDArray[np.uint64], limits: Limits) -> tuple[Swath, Bools]:
+    def cut(
+        self, pile: Pile, appended_at_s: Ints, position: npt.NDArray[np.uint64], limits: Limits
+    ) -> tuple[Swath, Bools]:
         """Rows of a pile, and which of its messages hold plain rows only, in order of time.
 
         `appended_at_s`, `position`: of all messages of the batch (see `nengliu.analysis.validate.judge`).
@@ -164,7 +166,11 @@ class Rack:
         """Which rows lie within their list's times, not ahead of their receipt, and are not late."""
         at, received = rows["read_at_ms"], rows["received_at_s"]
         of = {name: self.lists[name][rows["number"]] for name in ("from_ms", "to_ms", "span_s")}
-        fine = (at >= of["from_ms"]) & (at < of["to_ms"]) & (at <= (received + limits.future_s) * 1000)
+        fine = (
+            (at >= np.maximum(of["from_ms"], limits.begins_ms))
+            & (at < of["to_ms"])
+            & (at <= (received + limits.future_s) * 1000)
+        )
         if self.origin in _TIMELY:
             fine &= received <= at // 1000 + of["span_s"] + limits.lateness_s
         return fine

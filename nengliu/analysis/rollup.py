@@ -20,7 +20,7 @@ from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.days import DayLoader
 from nengliu.analysis.ledger import UNKNOWN, Loader
 from nengliu.analysis.level_rows import Maker
-from nengliu.analysis.plates.homes import Home, Homes
+from nengliu.analysis.plates.homes import Home, Homes, Places
 from nengliu.analysis.plates.loose import Loose
 from nengliu.analysis.plates.names import Names
 from nengliu.analysis.plates.plate import Plate
@@ -89,7 +89,8 @@ class WindowShard:
         block = message.accepted()
         if not len(block):
             return []
-        self._begin(block.points, int(block.position.min()))
+        self.ledger.reach(int(block.position.min()))
+        self._know((block.points,))
         sheaves, rest = self._loose.split(block)
         out = [rows for sheaf in sheaves for rows in self._pour(sheaf)]
         return out + self._generally(rest)
@@ -124,9 +125,8 @@ class WindowShard:
 
     # -- the two ways ---------------------------------------------------------------------------
 
-    def _begin(self, points: Iterable[tuple[str, str]], position: int) -> None:
-        self.ledger.reach(position)
-        for enterprise in {point[0] for point in points}:
+    def _know(self, lists: Iterable[tuple[tuple[str, str], ...]]) -> None:
+        for enterprise in {point[0] for points in lists for point in points}:
             self.catalogue.know(enterprise, self.ledger.stored)
 
     def _generally(self, block: Block) -> list[Rows]:
@@ -141,17 +141,20 @@ class WindowShard:
         """Lists at home go into their plates; the others begin, with their first row, in the general way."""
         if not len(sheaf):
             return []
-        self._begin((points[0] for points in sheaf.lists), int(sheaf.position[0]))
-        homes = [self._homes.of(points, self.ledger) for points in sheaf.lists]
-        out = self._try_again(sheaf, homes)
-        at_home = np.array([home.plate is not None for home in homes])[sheaf.row_list]
+        self.ledger.reach(int(sheaf.position[0]))
+        places = self._homes.places(sheaf.lists, self.ledger)
         if _is_deep(sheaf):
-            return out + self._generally(sheaf.block())
+            self._know(sheaf.lists)
+            return self._generally(sheaf.block())
+        out = self._try_again(sheaf, places)
+        places = self._homes.places(sheaf.lists, self.ledger)
+        at_home = (places.plate >= 0)[sheaf.row_list]
         if at_home.all():
-            return out + self._into_plates(sheaf, homes)
+            return out + self._into_plates(sheaf, places)
         if at_home.any():
-            out += self._into_plates(sheaf.take(at_home), homes)
+            out += self._into_plates(sheaf.take(at_home), places)
             sheaf = sheaf.take(~at_home)
+        self._know(sheaf.lists)
         return out + self._settle_in(sheaf)
 
     def _settle_in(self, sheaf: Sheaf) -> list[Rows]:
@@ -165,11 +168,10 @@ class WindowShard:
             entered[number] = self._enter(
                 sheaf.lists[number], int(sheaf.read_at_ms[first[np.searchsorted(lists, number)]])
             )
-        homes = [self._homes.of(points, self.ledger) for points in sheaf.lists]
         inside = rest & entered[sheaf.row_list]
         outside = rest & ~entered[sheaf.row_list]
         if inside.any():
-            out += self._into_plates(sheaf.take(inside), homes)
+            out += self._into_plates(sheaf.take(inside), self._homes.places(sheaf.lists, self.ledger))
         return out + (self._generally(sheaf.take(outside).block()) if outside.any() else [])
 
     def _enter(self, points: tuple[tuple[str, str], ...], at_ms: int) -> bool:
@@ -184,24 +186,19 @@ class WindowShard:
         self.ledger.known_from[home.slots] = UNKNOWN
         return True
 
-    def _into_plates(self, sheaf: Sheaf, homes: list[Home]) -> list[Rows]:
+    def _into_plates(self, sheaf: Sheaf, places: Places) -> list[Rows]:
         """Pour rows into the plates of their lists; what a plate gives back goes the general way."""
         out: list[Rows] = []
-        plates = {id(home.plate): home.plate for home in homes if home.plate is not None}
-        for plate in plates.values():
-            of_plate = np.array([home.plate is plate for home in homes])[sheaf.row_list]
-            part = sheaf if of_plate.all() else sheaf.take(of_plate)
-            out += self._into_plate(plate, part, homes)
+        plates, of_row = list(self._homes.plates.values()), places.plate[sheaf.row_list]
+        for number in np.unique(of_row).tolist():
+            here = of_row == number
+            out += self._into_plate(plates[number], sheaf if here.all() else sheaf.take(here), places)
         return out
 
-    def _into_plate(self, plate: Plate, sheaf: Sheaf, homes: list[Home]) -> list[Rows]:
-        back = _poured(plate, sheaf, np.array([home.number for home in homes]))
+    def _into_plate(self, plate: Plate, sheaf: Sheaf, places: Places) -> list[Rows]:
+        back = _poured(plate, sheaf, places.number)
         kept = sheaf.take(~back) if back.any() else sheaf
-        out: list[Rows] = []
-        for number in np.unique(kept.row_list).tolist():
-            if plate.out[homes[number].number].any():  # some columns go the general way since earlier
-                columns = np.flatnonzero(plate.out[homes[number].number]).tolist()
-                out += self._general.add(narrowed(kept.take(kept.row_list == number), number, columns))
+        out = self._narrow(plate, kept, places.number)
         if len(kept):
             self._recent.keep(kept)
             self.ledger.passed(int(kept.position[-1]))
@@ -209,8 +206,16 @@ class WindowShard:
         if back.any():
             rest = sheaf.take(back)
             for number in np.unique(rest.row_list).tolist():
-                out += self._restore(homes[number])
+                out += self._restore(places.homes[number])
             out += self._general.add(rest.block())
+        return out
+
+    def _narrow(self, plate: Plate, sheaf: Sheaf, numbers: npt.NDArray[np.int64]) -> list[Rows]:
+        """Columns that go the general way since earlier."""
+        out: list[Rows] = []
+        for number in np.unique(sheaf.row_list[plate.partly[numbers][sheaf.row_list]]).tolist():
+            columns = np.flatnonzero(plate.out[numbers[number]]).tolist()
+            out += self._general.add(narrowed(sheaf.take(sheaf.row_list == number), number, columns))
         return out
 
     def _said(self) -> list[Rows]:
@@ -271,14 +276,15 @@ class WindowShard:
             out += self._restore(home, np.isin(home.slots, leaving))
         return out
 
-    def _try_again(self, sheaf: Sheaf, homes: list[Home]) -> list[Rows]:
+    def _try_again(self, sheaf: Sheaf, places: Places) -> list[Rows]:
         """Lists some columns of which had to leave: the rest follows when the trouble has passed, to enter anew."""
         out: list[Rows] = []
-        for number, home in enumerate(homes):
-            if home.plate is None or not home.plate.out[home.number].any():
-                continue
-            if int(sheaf.read_at_ms[sheaf.row_list == number].min(initial=-1)) > home.again_after_ms:
-                out += self._restore(home)
+        for plate_number, plate in enumerate(self._homes.plates.values()):
+            here = places.plate == plate_number
+            for number in np.flatnonzero(here & plate.partly[np.where(here, places.number, 0)]).tolist():
+                own = sheaf.read_at_ms[sheaf.row_list == number]
+                if len(own) and int(own.min()) > places.homes[number].again_after_ms:
+                    out += self._restore(places.homes[number])
         return out
 
 

@@ -23,10 +23,14 @@ _LIMIT = float(2**62)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Tolerances of time [s]: how far ahead a stamp may be, and when a timed reading counts as late."""
+    """Tolerances of time [s]: how far ahead a stamp may be, and when a timed reading counts as late.
+
+    `begins_ms`: what was read before is beyond the retention of raw readings [ms, UTC].
+    """
 
     future_s: int = 300
     lateness_s: int = 3600
+    begins_ms: int = 0
 
 
 def judge(candidates: Candidates, paths: list[Path], limits: Limits, appended_at_s: Ints) -> Judged:
@@ -73,6 +77,7 @@ def _refuse_times(
     start, end = (np.array(column, np.int64)[candidates.path] for column in zip(*spans, strict=True))
     _refuse(judged, open_, "NOT_A_TIME", (at < 0) | (at >= 2**42))
     _refuse(judged, open_, "STAMP_IN_FUTURE", at > (candidates.received_at_s + limits.future_s) * 1000)
+    _refuse(judged, open_, "BEYOND_RETENTION", at < limits.begins_ms)
     _refuse(judged, open_, "BEFORE_POINT", at < start)
     _refuse(judged, open_, "AFTER_POINT", at >= end)
 

@@ -7,12 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
+from typing import TypeAlias
 
 from nengliu.bus import Log, partition_of
 from nengliu.bus.sqlite import SqliteLog
 from nengliu.domain.books import shipped_factors
 from nengliu.settings import Settings
-from schemas.messages import ActionNotice, BookNotice, TariffNotice, TickNotice, encode
+from schemas.messages import ActionNotice, BookNotice, RetentionNotice, TariffNotice, TickNotice, encode
 from schemas.topics import RAW, TOPICS
 
 
@@ -41,7 +42,11 @@ def publish_book(log: Log, partitions: list[int]) -> None:
         publish(log, BookNotice(digest, factors, int(time.time())), partitions)
 
 
-def publish(log: Log, notice: BookNotice | TariffNotice | TickNotice, partitions: Sequence[int] = ()) -> None:
+ToAll: TypeAlias = BookNotice | TariffNotice | RetentionNotice | TickNotice
+"""What all enterprises must know."""
+
+
+def publish(log: Log, notice: ToAll, partitions: Sequence[int] = ()) -> None:
     """Append what all enterprises must know to some partitions of the raw topic, or to all of them."""
     message, count = encode(notice), log.partitions(RAW)
     told = partitions or range(count)

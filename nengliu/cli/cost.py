@@ -18,6 +18,7 @@ import click
 import msgspec
 import numpy as np
 import pyarrow as pa
+from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from nengliu import settings as settings_of
@@ -159,6 +160,6 @@ def _owners(table: pa.Table, number: dict[tuple[Any, Any], int]) -> np.ndarray[A
 def _bar() -> Iterator[Callable[[int], None]]:
     """Show how many days are done, while they are."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
-    with Progress(*columns, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(say("cost.days"), total=None)
         yield lambda days: progress.advance(task, days)

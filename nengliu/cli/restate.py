@@ -18,6 +18,7 @@ import click
 import msgspec
 import numpy as np
 import pyarrow as pa
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from flows.restating import RestateLoader
@@ -159,8 +160,8 @@ def _shown(found: dict[str, Tally], spans: dict[str, set[Change]]) -> pa.Table:
         ):
             unit = "t" if name == "co2" else "tce"
             row |= {
-                f"{name}_before_{unit}": round(before / 1000, 3),
-                f"{name}_after_{unit}": round(after / 1000, 3),
+                f"{name}_before_{unit}": round(before / 1000, 6),
+                f"{name}_after_{unit}": round(after / 1000, 6),
             }
         rows.append(row)
     return pa.Table.from_pylist(rows)
@@ -174,6 +175,6 @@ def _day(at_ms: int) -> str:
 def _bar(parts: int) -> Iterator[Any]:
     """Show which partition of the log is looked at."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(say("restate.looking"), total=parts)
         yield lambda: progress.advance(task)

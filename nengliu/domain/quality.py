@@ -68,6 +68,7 @@ class Reason(IntEnum):
     CLOCK_STEP_BACK = 314
     EMPTY_VALUE = 315
     RAGGED_ROW = 316
+    BEYOND_RETENTION = 317
     COMPUTED_POINT = 318
     # marks on accepted readings and windows
     CLOCK_REPAIRED = 401

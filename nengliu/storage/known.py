@@ -11,21 +11,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How a table's versions are told apart: its key, its version and since when it was known."""
+    """How a table's versions are told apart: its key, its version and since when it was known.
+
+    `describes`: who was not described yet at an instant is described by the first version.  Readings are known from
+    their receipt at the edge, which may lie before the log that told of their point; without it an imported
+    history would have no past.
+    """
 
     keys: str
     version: str = "position"
     known: str = "known_at"
     history: bool = False
+    describes: bool = False
 
 
 KEPT = {
-    "enterprise": Kept("enterprise"),
-    "point": Kept("enterprise, point"),
-    "book": Kept("partition"),
+    "enterprise": Kept("enterprise", describes=True),
+    "point": Kept("enterprise, point", describes=True),
+    "book": Kept("partition", describes=True),
     "tariff": Kept("partition"),
     "import_run": Kept("enterprise, digest"),
-    "region": Kept("region", history=True),
+    "region": Kept("region", history=True, describes=True),
     "target": Kept("region, enterprise, metric, period", history=True),
     "activity": Kept("enterprise, measure, period", history=True),
     "incident": Kept("enterprise, incident", "revision", "updated_at", history=True),
@@ -48,9 +54,13 @@ def newest(table: str, as_of: bool, predicate: str) -> str:
     if kept.history and not as_of:
         return f"(SELECT * FROM {table} FINAL WHERE {predicate})"
     source = f"{table}_history" if kept.history else table
+    then = known(kept.known, as_of)
+    order = f"{kept.version} DESC"
+    if kept.describes and as_of:
+        then, order = "true", f"{then} DESC, if({then}, -1, 1) * toInt64({kept.version})"
     return f"""(
-        SELECT * FROM {source} FINAL WHERE {predicate} AND {known(kept.known, as_of)}
-        ORDER BY {kept.keys}, {kept.version} DESC LIMIT 1 BY {kept.keys}
+        SELECT * FROM {source} FINAL WHERE {predicate} AND {then}
+        ORDER BY {kept.keys}, {order} LIMIT 1 BY {kept.keys}
     )"""
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nengliu.bus import Log
@@ -50,7 +50,7 @@ class Installation:
     @property
     def environment(self) -> dict[str, str]:
         return os.environ | {
-            "NENGLIU_HOME": str(self.home),
+            "NENGLIU_HOME": str(self.settings.home),
             "NENGLIU_PARTITIONS": str(PARTITIONS),
             "NENGLIU_EPOCH_S": "1",
             "NENGLIU_BUS": self.settings.bus,
@@ -78,6 +78,10 @@ class Installation:
         except StorageError as error:
             said = (self.home / "store.out").read_text()[-2000:]
             raise SystemExit(f"the store did not start: {said}") from error
+
+    def move(self, home: Path) -> None:
+        """Go on with another home folder, which the first one holds."""
+        self.settings = replace(self.settings, home=home)
 
     def kill(self, name: str) -> None:
         """Kill a part with signal 9."""

@@ -76,11 +76,14 @@ def test_accounts_count_nothing_twice_and_deduct_by_rule(client: Client, writer:
 
 
 def test_accounts_as_of_a_day_are_what_was_known_then(client: Client, writer: Writer, rows: Write) -> None:
-    """An earlier number, and an earlier catalogue: the point that came later does not count yet."""
+    """An earlier number, and an earlier catalogue: what was then taken for made inside does not count yet."""
     known, later = JANUARY_S + 10 * DAY_S, JANUARY_S + 40 * DAY_S
     writer.write(rows("enterprise"))
     writer.write(described(rows, {"grid": ("electricity", "in")}))
-    writer.write(rows("point", point="new", position=9, known_at=later))
+    for position, at, flow in ((8, known, "own"), (9, later, "in")):
+        writer.write(
+            rows("point", point="new", position=position, known_at=at, definition=json.dumps({"flow": flow}))
+        )
     writer.write(days(rows, "grid", [1000], coal_kgce=2.0, known_at=later, revision=20))
     writer.write(days(rows, "new", [1000], coal_kgce=8.0, known_at=known, revision=9))
     old = {"period_start": JANUARY_S, "coal_kgce": 1.0, "known_at": known, "revision": 10, "used": 500}
@@ -183,6 +186,18 @@ def test_revisions_say_why_a_number_changed(
         ask(client, "revisions", SYSTEM, as_of=date(2026, 1, 10), level="day", enterprise=E, **SPAN).num_rows
         == 0
     )
+
+
+@pytest.mark.parametrize(("settled_s", "found"), [(17 * DAY_S, 1), (19 * DAY_S, 0)])
+def test_revisions_can_leave_out_what_came_soon(
+    client: Client, writer: Writer, rows: Write, settled_s: int, found: int
+) -> None:
+    """A change 18 days after the day was over is one of more than 17 days, and none of more than 19."""
+    for each in _change(rows):
+        writer.write(each)
+    writer.flush()
+    wanted = {"level": "day", "enterprise": E, "settled_s": settled_s, **SPAN}
+    assert ask(client, "revisions", SYSTEM, **wanted).num_rows == found
 
 
 def test_revisions_of_a_month_do_not_count_its_growth(client: Client, writer: Writer, rows: Write) -> None:

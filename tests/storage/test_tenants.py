@@ -18,7 +18,7 @@ from nengliu.storage.queries import questions
 from tests.storage.tenants import NOON, TENANTS, Tenant, fill, parameters, seen_by
 
 _ALL = sorted(questions())
-_PUBLIC = {"state_book", "state_tariffs"}
+_PUBLIC = {"state_book", "state_horizon", "state_tariffs"}
 """Factors are nobody's secret and stand in no tenant's name."""
 _PLANT = TENANTS[1].code
 _SCOPES = {

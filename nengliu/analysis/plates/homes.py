@@ -28,6 +28,8 @@ from nengliu.domain.times import QUARTER_MS
 
 Ints = npt.NDArray[np.int64]
 Points = tuple[tuple[str, str], ...]
+KEPT_TUPLES = 1000
+"""Tuples of lists whose places are kept."""
 _GOOD_RANKS = (int(RANK[Reason.NONE]), int(RANK[Reason.INTERPOLATED]))
 
 
@@ -45,6 +47,25 @@ class Home:
     pause_ms: int = QUARTER_MS
 
 
+@dataclass(slots=True)
+class Places:
+    """Homes of the lists of a sheaf as arrays, for as long as no list moves.
+
+    Attributes
+    ----------
+    plate : int64 (lists,)
+        Number of the plate; -1: in the general way.
+    number : int64 (lists,)
+        Number of the list in its plate.
+    """
+
+    lists: tuple[Points, ...]
+    homes: list[Home]
+    plate: Ints
+    number: Ints
+    moves: int
+
+
 class Homes:
     """Lists of a shard and their plates (see the head of this file)."""
 
@@ -56,6 +77,8 @@ class Homes:
         self._numbers: dict[tuple[Shape, Points], int] = {}
         self._of_slot: dict[int, Home] = {}
         self._by_number: dict[tuple[int, int], Home] = {}
+        self._places: dict[int, Places] = {}
+        self._moves = 0
 
     def of(self, points: Points, ledger: Ledger) -> Home:
         """Home of a list; a list never seen has none yet."""
@@ -68,6 +91,19 @@ class Homes:
             if len(self._seen) > 4 * len(self._homes) + 1000:
                 self._seen.clear()
         return seen[1]
+
+    def places(self, lists: tuple[Points, ...], ledger: Ledger) -> Places:
+        """Homes of several lists; asked again of the same tuple it costs nothing, as long as no list moves."""
+        found = self._places.get(id(lists))
+        if found is None or found.moves != self._moves:
+            homes = [self.of(points, ledger) for points in lists] if found is None else found.homes
+            order = {id(plate): i for i, plate in enumerate(self.plates.values())}
+            plate = np.array([-1 if home.plate is None else order[id(home.plate)] for home in homes])
+            number = np.array([home.number for home in homes])
+            if len(self._places) > KEPT_TUPLES:
+                self._places.clear()
+            found = self._places[id(lists)] = Places(lists, homes, plate, number, self._moves)
+        return found
 
     def at(self, plate: Plate, number: int) -> Home:
         """Home of a list by its number in a plate."""
@@ -82,6 +118,7 @@ class Homes:
         plate = home.plate
         if plate is None:
             return -1
+        self._moves += 1
         first_ms = plate.evict(home.number, columns)
         home.again_after_ms = int(plate.ring.newest[home.number]) * plate.shape.interval_ms + home.pause_ms
         home.pause_ms = min(2 * home.pause_ms, plate.shape.rows * plate.shape.interval_ms)
@@ -112,6 +149,7 @@ class Homes:
         _fill(plate, number, found, seed)
         home.plate, home.number = plate, number
         self._by_number[id(plate), number] = home
+        self._moves += 1
         self._of_slot.update(dict.fromkeys(home.slots.tolist(), home))
         return True
 

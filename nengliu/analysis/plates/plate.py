@@ -65,6 +65,7 @@ class Plate:
         self.valid_from = np.empty((0, width), np.int64)
         self.valid_to = np.empty((0, width), np.int64)
         self.out = np.empty((0, width), bool)
+        self.partly = np.empty(0, bool)
         self.since = np.empty(0, np.int64)
         self.open_from, self.hours_from, self.days_from = (np.empty(0, np.int64) for _ in range(3))
         self.said = Said()
@@ -86,7 +87,7 @@ class Plate:
         self.scale[number] = 10.0 ** self.decimals[number]
         self.valid_from[number] = [f.point.valid_from_ms for f in facts]
         self.valid_to[number] = [f.point.valid_to_ms for f in facts]
-        self.out[number] = False
+        self.out[number] = self.partly[number] = False
         self._rest(number)
         for part in (self.ring, self.quarters, self.hours):
             part.clear(number)
@@ -162,6 +163,7 @@ class Plate:
                 own = values.window[values.list_ == number]
                 starts += [int(own.min()) * width - east] if len(own) else []
         self.out[number] |= True if columns is None else columns
+        self.partly[number] = True
         if self.out[number].all():
             self._rest(number)
         return min(starts, default=-1)

@@ -108,12 +108,29 @@ def quarters_of(
     """
     out = nothing(ring.shape, list_, window)
     until_day = np.full(len(list_), NEVER) if until_day is None else until_day
+    flat, full = _find(ring, list_, window, until_day)
     step = max(1, CHUNK // ((ring.shape.cells + 1) * len(ring.shape.kinds)))
-    for start in range(0, len(list_), step):
-        part = slice(start, start + step)
-        _whole(ring, out, part, worth, scale, until_day)
+    whole = np.flatnonzero(full)
+    for start in range(0, len(whole), step):
+        pairs = whole[start : start + step]
+        _whole(ring, out, pairs, flat[:, pairs], worth, scale)
+    if len(whole) < len(list_):
+        pairs = np.flatnonzero(~full)
+        _ragged(ring, out, pairs, worth, scale, until_day[pairs])
     _date(ring, out)
     return out
+
+
+def _find(ring: Ring, list_: Ints, window: Ints, until_day: Ints) -> tuple[Ints, Bools]:
+    """Places (k + 1, p) of the rows of each window in the ring, and whether all of them are there."""
+    rows = ring.shape.rows
+    cells = window * ring.shape.cells + np.arange(ring.shape.cells + 1)[:, None]
+    flat = list_ * rows + cells % rows
+    there = ring.cell.reshape(-1)[flat] == cells
+    there &= cells >= ring.floor[list_]
+    if (until_day < NEVER).any():
+        there &= day_of_receipt(ring.received_at_s.reshape(-1)[flat]) <= until_day
+    return flat, there.all(0)
 
 
 def _date(ring: Ring, out: Values) -> None:
@@ -154,62 +171,46 @@ def nothing(shape: Shape, list_: Ints, window: Ints) -> Values:
     )
 
 
-def _whole(ring: Ring, out: Values, part: slice, worth: Ints, scale: Floats, until_day: Ints) -> None:
-    """Fill in the pairs of `part` that have all their rows; the others go to `_ragged`."""
-    k = ring.shape.cells
-    list_ = out.list_[part]
-    cells = (out.window[part] * k)[:, None] + np.arange(k + 1)
-    flat = list_[:, None] * ring.shape.rows + cells % ring.shape.rows
-    there = ring.cell.reshape(-1)[flat] == cells
-    there &= cells >= ring.floor[list_][:, None]
-    received = ring.received_at_s.reshape(-1)[flat]
-    there &= day_of_receipt(received) <= until_day[part, None]
-    full = there.all(1)
-    pairs = np.arange(len(out.list_))[part]
-    if not full.all():
-        _ragged(ring, out, pairs[~full], worth, scale, until_day[part][~full])
-    if not full.any():
-        return
-    pairs, flat = pairs[full], flat[full]
-    position = ring.position.reshape(-1)[flat]
-    values = ring.values.reshape(-1, len(ring.shape.kinds)).take(flat, axis=0)
+def _whole(ring: Ring, out: Values, pairs: Ints, flat: Ints, worth: Ints, scale: Floats) -> None:
+    """Fill in pairs that have all their rows, which lie at ``flat`` (k + 1, p)."""
+    k, width = ring.shape.cells, len(ring.shape.kinds)
+    received, position = (column.reshape(-1)[flat] for column in (ring.received_at_s, ring.position))
+    values = ring.values.reshape(-1, width).take(flat, axis=0)
     _amounts(ring.shape, out, pairs, values, worth, scale)
     for kind in ring.shape.present:
         rows = k + 1 if kind is Kind.COUNTER else k
         said = out.meta[:, KINDS.index(kind)]
         said[pairs, Meta.RECEIVED] = k
         said[pairs, Meta.COVERED_MS] = QUARTER_MS
-        said[pairs, Meta.KNOWN_AT_S] = received[full, :rows].max(1)
-        said[pairs, Meta.REVISION] = position[:, :rows].max(1)
+        said[pairs, Meta.KNOWN_AT_S] = received[:rows].max(0)
+        said[pairs, Meta.REVISION] = position[:rows].max(0)
 
 
 def _amounts(
     shape: Shape, out: Values, pairs: Ints, values: npt.NDArray[np.int64], worth: Ints, scale: Floats
 ) -> None:
-    """Values of windows that have all their rows: ``values`` (p, k + 1, c)."""
+    """Values of windows that have all their rows: ``values`` (k + 1, p, c).
+
+    Columns of a kind that do not lie side by side are reduced with all others and picked out afterwards.
+    """
     k = shape.cells
     list_ = out.list_[pairs]
-    if shape.has(Kind.COUNTER):
-        some = shape.of(Kind.COUNTER)
-        register = values[:, :, some]
-        _store(out.used, pairs, some, (register[:, k] - register[:, 0]) * worth[list_][:, some])
-        _mark_backward(out, pairs, some, register)
-    if shape.has(Kind.PERIOD):
-        some = shape.of(Kind.PERIOD)
-        _store(out.used, pairs, some, values[:, :k, some].sum(1))
-    if shape.has(Kind.GAUGE):
-        some = shape.of(Kind.GAUGE)
-        held, unit = values[:, :k, some], scale[list_][:, some]
-        low, high = held.min(1), held.max(1)
-        _mark_huge(out, pairs, some, low, high)
-        weighted = held.sum(1) * shape.interval_ms / unit
-        _store_gauge(out, pairs, (weighted, low / unit, high / unit, held[:, -1] / unit))
-
-
-def _mark_backward(out: Values, pairs: Ints, some: Any, register: npt.NDArray[np.int64]) -> None:
-    fell = register[:, 1:] < register[:, :-1]
-    if fell.any():
-        _or(out.bad, pairs, some, fell.any(1))
+    for kind in shape.present:
+        some = shape.of(kind)
+        rows, pick = (values[:, :, some], slice(None)) if isinstance(some, slice) else (values, some)
+        if kind is Kind.COUNTER:
+            _store(out.used, pairs, some, (rows[k] - rows[0])[:, pick] * worth[list_][:, some])
+            fell = rows[1:] < rows[:-1]
+            if fell.any():
+                _or(out.bad, pairs, some, fell.any(0)[:, pick])
+        elif kind is Kind.PERIOD:
+            _store(out.used, pairs, some, rows[:k].sum(0)[:, pick])
+        else:
+            unit = scale[list_][:, some]
+            low, high = rows[:k].min(0)[:, pick], rows[:k].max(0)[:, pick]
+            _mark_huge(out, pairs, some, low, high)
+            weighted = rows[:k].sum(0)[:, pick] * shape.interval_ms / unit
+            _store_gauge(out, pairs, (weighted, low / unit, high / unit, rows[k - 1][:, pick] / unit))
 
 
 def _mark_huge(out: Values, pairs: Ints, some: Any, low: Ints, high: Ints) -> None:
@@ -402,7 +403,8 @@ def _mark_ragged_backward(
     filled = np.maximum.accumulate(filled, axis=1)
     flat = np.take_along_axis(seen.around.flat, filled, axis=1)
     values = seen.ring.values.reshape(-1, len(seen.ring.shape.kinds))[flat]
-    _mark_backward(out, pairs, some, values[:, :, some])
+    fell = (values[:, 1:] < values[:, :-1]).any(1)
+    _or(out.bad, pairs, some, fell[:, some])
 
 
 def _add(mask: Bools, place: Ints, where: Bools) -> None:

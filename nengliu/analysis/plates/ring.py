@@ -139,7 +139,7 @@ class Ring:
         np.minimum.at(self.floor, owner, lines.cell)
         day = (lines.received_at_s * 1000 + CHINA_OFFSET_MS) // DAY_MS
         np.maximum.at(self.day, owner, day)
-        other = np.flatnonzero(day != before)
+        other = np.flatnonzero((before >= 0) & (day != before))
         np.maximum.at(self.mixed_until, owner[other], self.newest[owner[other]] + 2 * self.shape.rows)
 
     def neighbours(self, list_: Ints, cell: Ints) -> tuple[Ints, Ints]:

@@ -106,6 +106,7 @@ class TotalShard:
     def add(self, rows: Sequence[Rows], stored: int) -> list[Rows]:
         """Take window rows in, in the order they were made; say the totals they change."""
         self._shelf.stored = max(self._shelf.stored, stored)
+        out = [some for code in list(self._changes) for some in self._restate(code)]
         touched: list[dict[Touch, None]] = [{} for _ in STORED]
         floor = 2**64 - 1
         for some in rows:
@@ -113,9 +114,7 @@ class TotalShard:
                 level = LEVEL_OF[some.table]
                 touched[level].update(dict.fromkeys(self._shelf.put(level, some)))
                 floor = min(floor, int(numbers(some, "revision").min()))
-        out = [self._said(level, list(each), floor) for level, each in enumerate(touched) if each]
-        for code in list(self._changes):
-            out += self._restate(code)
+        out += [self._said(level, list(each), floor) for level, each in enumerate(touched) if each]
         return [some for some in out if len(some)]
 
     def seal(self, stored: int) -> None:
@@ -249,11 +248,13 @@ class TotalShard:
     def _restate(self, code: str) -> list[Rows]:
         """Say anew what a notice changed, month by month."""
         change = self._changes.pop(code, None)
-        span = self._days(code)
+        span = self._days(code) if change else None
         if change is None or span is None:
             return []
         plant = self._shelf.plant(code)
         start_ms, end_ms = max(change.from_ms, span[0]), min(change.to_ms, span[1])
+        if start_ms >= end_ms:
+            return []
         out: list[Rows] = []
         for month in _starts(_MONTH, start_ms, end_ms):
             stretch = max(month, start_ms), min(_end(_MONTH, month), end_ms)

@@ -160,29 +160,29 @@ class Shelf:
                 asked.setdefault(plant, []).append(start_s)
         if asked and self.loader is not None:
             spans = [span for plant, starts in asked.items() for span in _spans(plant, level, starts)]
-            self._load(level, self.loader.windows(STORED[level], spans, self.stored))
+            missing += self._load(level, self.loader.windows(STORED[level], spans, self.stored))
         self._add_pages(level, missing)
         for plant, start_s in missing:
             if plant.newest[level] != UNKNOWN or plant in asked or self.loader is None:
                 self._reach(level, plant, start_s)
 
-    def _load(self, level: int, rows: Rows | None) -> None:
-        """Make pages of stored rows; what is held already is newer."""
+    def _load(self, level: int, rows: Rows | None) -> list[Touch]:
+        """Make pages of stored rows and say which; what is held already is newer."""
         if rows is None or not len(rows):
-            return
+            return []
         spots = self._spots(rows)
         if not len(spots.row):
-            return
+            return []
         number, start_s, task = _tasks(spots.number, spots.start_s, level)
         touches = [Touch(self._by_number[n], s) for n, s in zip(number, start_s, strict=True)]
         fresh = np.array([key_of(level, t.start_s) not in t.plant.pages for t in touches])
         self._add_pages(level, touches)
         for touch in touches:
             self._used.append((touch.plant, key_of(level, touch.start_s)))
-            self._reach(level, touch.plant, touch.start_s)
         base = np.array([t.plant.pages[key_of(level, t.start_s)] for t in touches])
         some = fresh[task]
         self._write(rows, spots.row[some], (base[task] + spots.place)[some])
+        return touches
 
     def _reach(self, level: int, plant: Plant, start_s: int) -> None:
         """Know of a period; the newest one before it may go in time."""

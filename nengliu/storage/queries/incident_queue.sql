@@ -13,7 +13,7 @@ WITH
     units AS ({part(narrowed)}),
     named AS (
         SELECT enterprise, point, argMax(name, position) AS point_name, argMax(name_en, position) AS point_name_en
-        FROM point WHERE {scope} AND {known(known_at)} GROUP BY enterprise, point
+        FROM point WHERE {scope} GROUP BY enterprise, point
     ),
     known AS (
         SELECT *, state != 'closed' AND shelved_until > asked_at AS shelved,

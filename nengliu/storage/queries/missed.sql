@@ -24,7 +24,7 @@ WITH
         SELECT c.*, p.interval_s AS interval_s FROM clipped AS c
         LEFT JOIN (
             SELECT enterprise, point, argMax(interval_s, position) AS interval_s FROM point
-            WHERE {scope} AND {known(known_at)} GROUP BY enterprise, point
+            WHERE {scope} GROUP BY enterprise, point
         ) AS p USING (enterprise, point)
         WHERE c.high >= c.low
     ),

@@ -27,7 +27,7 @@ WITH
     timed AS (
         SELECT enterprise, point, argMax(interval_s, position) AS interval_s,
             toStartOfDay(min(valid_from)) AS begins FROM point
-        WHERE {scope} AND enterprise IN (SELECT enterprise FROM units) AND {known(known_at)} GROUP BY enterprise, point
+        WHERE {scope} AND enterprise IN (SELECT enterprise FROM units) GROUP BY enterprise, point
         HAVING interval_s > 0
     ),
     owed AS (

@@ -12,7 +12,7 @@ FROM {readings(
 )} AS r
 INNER JOIN (
     SELECT enterprise, point, argMax(decimals, position) AS decimals FROM point
-    WHERE {scope} AND enterprise = {enterprise:String} AND point = {point:String} AND {known(known_at)}
+    WHERE {scope} AND enterprise = {enterprise:String} AND point = {point:String}
     GROUP BY enterprise, point
 ) AS p USING (enterprise, point)
 ORDER BY read_at, origin

@@ -1,9 +1,11 @@
 -- Why did a number change, when and by how much?  Newest first.
--- parameters: level level, enterprise text = '', point text = '', start instant, end instant, limit integer = 1000
+-- parameters: level level, enterprise text = '', point text = '', start instant, end instant, settled_s integer = 0,
+--   limit integer = 1000
 -- columns: enterprise, point, period_start, old, new, difference, unit, coal_difference_kgce, why, position, received_at, known_at
 -- A row for each change that a later day of knowledge brought to a number that was known before: derived from the history and the
 -- rows that stand.  A change of an hour, or of a period longer than a day, is what one position changed of its quarter-hours or
 -- days; what became known for the first time is growth and no change.  old, new: the whole period before and after [unit].
+-- settled_s: only what changed so many seconds after the last quarter-hour or day concerned was over.
 -- why: codes with commas between.  late: a reading more than an hour old, or held back by a break; correction: another value for
 -- a time that had one; factor: another factor of coal or CO2; meter: a change of meter was told; definition: a formula was;
 -- on_time: readings as they are due, for a period that was still open; unknown: the readings have expired.
@@ -39,6 +41,8 @@ WITH
     ),
     shown AS (
         SELECT * FROM summed WHERE known_before > 0 AND (changed != 0 OR coal_changed != 0)
+            AND dateDiff('second', last_at, known_at)
+                >= {settled_s:UInt64} + if({settled_s:UInt64} = 0, 0, if({level:String} IN ('15min', 'hour'), 900, 86400))
         ORDER BY position DESC, point, starts_at LIMIT {limit:UInt64}
     ),
     heard AS (
