@@ -1,9 +1,10 @@
 # Nengliu 能流.  `make help` lists the targets; nothing but Python 3.11 or 3.12 and make is needed.
 # Variables: PYTHON=... the interpreter to build .venv with; PORT=... the page's port; ARGS=... more arguments;
-# DATA=... the folder of the data sets for `make prove-a` and `make prove-c`; SLOW=1 runs the slow tests too.
+# DATA=... the folder of the data sets for `make prove-a`, `prove-c` and `prove-d`; CASES=... random plants of the last;
+# SLOW=1 runs the slow tests too.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench prove-a prove-b prove-c wheel lock clean
+.PHONY: help run test check format bench prove-a prove-b prove-c prove-d wheel lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -43,6 +44,9 @@ prove-b: $(DEV_STAMP) ## Prove the live edge: Modbus, both buses, kills at every
 
 prove-c: $(DEV_STAMP) ## Prove the watch: rules, incidents, replay, the first minutes (DATA=folder of the data sets)
 	@$(PY) tests/prove/prove_c.py --data "$(DATA)" $(ARGS)
+
+prove-d: $(DEV_STAMP) ## Prove the rollups: laws, kills, cases, figures, recomputation, audit (DATA=folder of the data sets)
+	@$(PY) tests/prove/prove_d.py --data "$(DATA)" $(if $(CASES),--cases $(CASES)) $(ARGS)
 
 wheel: $(DEV_STAMP) ## Build the wheel into dist/
 	@$(PY) -m build --wheel --no-isolation --outdir dist .

@@ -124,8 +124,14 @@ def structure(asker: Asker, level: str, enterprise: str, span: Span, live: bool 
 @kept(STILL)
 def revisions(asker: Asker, level: str, enterprise: str, span: Span) -> pd.DataFrame:
     """Which numbers of a span changed after they were settled, by how much and why; the newest first."""
-    wanted: dict[str, Value] = {"start": span.start, "end": span.end, "settled_s": SETTLED_S}
-    return asker.ask("revisions", level=level, enterprise=enterprise, **wanted)
+    return asker.ask(
+        "revisions",
+        level=level,
+        enterprise=enterprise,
+        start=span.start,
+        end=span.end,
+        settled_s=SETTLED_S,
+    )
 
 
 def links(asker: Asker, enterprise: str) -> pd.DataFrame:

@@ -29,7 +29,6 @@ def build(settings: Settings, source: LogSource, sink: StoreSink) -> Dataflow:
 
 def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1) -> None:
     """Run the chained flows until they are stopped (or the log ends)."""
-    ingest.tell_book(settings)
     source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end)
     sink = StoreSink(partial(Writer, settings))
     flow = build(settings, source, sink)

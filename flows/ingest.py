@@ -29,9 +29,7 @@ from nengliu.analysis.intake_rows import Tally
 from nengliu.analysis.validate import Limits
 from nengliu.analysis.waiting import WaitingRoom
 from nengliu.bus import Record
-from nengliu.bus.open import open_log, publish_book
-from nengliu.domain.books import shipped_factors
-from nengliu.domain.scope import SYSTEM
+from nengliu.bus.open import open_log
 from nengliu.settings import Settings
 from nengliu.storage import Asker, Writer
 from schemas.block import Block, Rows, Sheaf
@@ -123,7 +121,6 @@ def build(settings: Settings, source: LogSource, sink: StoreThenLogSink) -> Data
 
 def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1) -> None:
     """Run ingest alone until it is stopped (or the log ends)."""
-    tell_book(settings)
     source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end)
     sink = StoreThenLogSink(partial(Writer, settings), partial(open_log, settings), VALID)
     flow = build(settings, source, sink)
@@ -137,22 +134,6 @@ def _count(tallies: list[Tally]) -> None:
     telemetry.emit(telemetry.ReadingsDuplicate(sum(tally.duplicate for tally in tallies)))
     telemetry.emit(telemetry.ReadingsConflicting(sum(tally.conflicts for tally in tallies)))
     telemetry.emit(telemetry.ReadingsQuarantined(sum(tally.quarantined for tally in tallies)))
-
-
-def tell_book(settings: Settings) -> None:
-    """Append the shipped book to the partitions whose stored book is another edition."""
-    digest, _ = shipped_factors()
-    asker = Asker(settings)
-    with open_log(settings) as log:
-        stored = {part: _book_digest(asker, part) for part in range(log.partitions(RAW))}
-        publish_book(log, [part for part, known in stored.items() if known not in ("", digest)])
-    asker.close()
-
-
-def _book_digest(asker: Asker, partition: int) -> str:
-    """Edition of the book a partition has taken in; empty before the first."""
-    rows = asker.ask("state_book", SYSTEM, partition=partition, position=2**63).to_pylist()
-    return str(rows[0]["digest"]) if rows else ""
 
 
 def _message(passed: Passed) -> Message:

@@ -78,6 +78,8 @@ class Settings:
         Log-ins in a row that may fail before no further one is looked at, and for how long none is [s].
     password_length
         Characters a password has at least.
+    audit_hour
+        Hour of the day in China at which `nengliu up` runs the nightly audit, 0 to 23; -1: never.
     """
 
     home: Path = Path.home() / ".local" / "share" / "nengliu"
@@ -103,6 +105,7 @@ class Settings:
     login_failures: int = 5
     login_pause_s: int = 900
     password_length: int = 10
+    audit_hour: int = 3
 
     @property
     def log_path(self) -> Path:
@@ -193,4 +196,5 @@ _LIMITS: dict[str, tuple[Callable[..., bool], str]] = {
     "login_failures": (lambda failures: 1 <= failures <= 100, "1 to 100"),
     "login_pause_s": (lambda pause_s: pause_s >= 1, "at least 1 second"),
     "password_length": (lambda length: 8 <= length <= 64, "8 to 64"),
+    "audit_hour": (lambda hour: -1 <= hour <= 23, "0 to 23, or -1 for never"),
 }

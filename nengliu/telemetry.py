@@ -183,7 +183,17 @@ class RecordsTrimmed(Event):
     level: ClassVar[int] = logging.INFO
 
 
-_UNCOUNTED = ("position", "partition", "exit_status", "line", "meter")
+@dataclass(frozen=True, slots=True)
+class AuditEnded(Event):
+    """The nightly audit is over; what it found is in its report."""
+
+    metric: ClassVar[str] = "nengliu_cli_audits_total"
+    level: ClassVar[int] = logging.INFO
+
+    findings: int
+
+
+_UNCOUNTED = ("position", "partition", "exit_status", "line", "meter", "findings")
 """Fields with unbounded values: in the log line only, never a label of a counter."""
 
 

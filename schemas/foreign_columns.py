@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import msgspec
 import numpy as np
@@ -24,6 +24,8 @@ from schemas.instants import instant_ms, instants_ms
 from schemas.messages import MISSING, Frame
 
 Ints = npt.NDArray[np.int64]
+_Codes: TypeAlias = npt.NDArray[np.uint8]
+_Numbers: TypeAlias = npt.NDArray[np.uint64]
 Declared: TypeAlias = Callable[[str, int], Ints | None]
 """Decimals of the columns of an (enterprise, schema), (c,); None: the message is not to be read here."""
 
@@ -78,13 +80,18 @@ class _Matrix(msgspec.Struct):
     quality: str = "good"
 
 
-class _Reading(msgspec.Struct, gc=False):
+class _Bare(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A reading that says what it must, and no more."""
+
     v: Literal[1]
     enterprise: str
     point: str
     unit: str
     read_at: str
     value: msgspec.Raw
+
+
+class _Reading(_Bare, gc=False, forbid_unknown_fields=False):
     source: str = ""
     sequence: int | None = None
     received_at: str | None = None
@@ -94,8 +101,8 @@ class _Reading(msgspec.Struct, gc=False):
 
 
 _matrix_decoder = msgspec.json.Decoder(_Matrix)
-_array_decoder = msgspec.json.Decoder(list[_Reading])
-_lines_decoder = msgspec.json.Decoder(_Reading)
+_array_decoders = msgspec.json.Decoder(list[_Bare]), msgspec.json.Decoder(list[_Reading])
+_lines_decoders = msgspec.json.Decoder(_Bare), msgspec.json.Decoder(_Reading)
 _any_decoder = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -120,25 +127,38 @@ def read_columns(
         if not value.isascii():
             value.decode()
         if value[:1] == b"[":
-            return _rows(_array_decoder.decode(value), received_at_s, sequence)
-        if b'"times"' in value:
-            return _frame(_matrix_decoder.decode(value), declared, received_at_s, sequence)
-        return _rows(_lines(value), received_at_s, sequence)
+            return _rows(_array(value), received_at_s, sequence)
+        text = value.rstrip(b"\r\n")
+        if b"\n" in text:
+            return _rows(_lines(text), received_at_s, sequence)
+        return _frame(_matrix_decoder.decode(text), declared, received_at_s, sequence)
     except (ValueError, KeyError, OverflowError, RecursionError, msgspec.MsgspecError, ContractError):
         return None
 
 
-def _lines(value: bytes) -> list[_Reading]:
+def _array(value: bytes) -> Sequence[_Bare]:
+    """Objects of an array, bare if they are."""
+    bare, full = _array_decoders
+    try:
+        return bare.decode(value)
+    except msgspec.ValidationError:
+        return full.decode(value)
+
+
+def _lines(text: bytes) -> Sequence[_Bare]:
     """Objects one to a line: every line break stands between two of them, and only there."""
-    text = value.rstrip(b"\r\n")
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
     characters = np.frombuffer(text, np.uint8)
     breaks = (characters == ord("\n")).nonzero()[0]
     between = (characters[breaks - 1] == ord("}")) & (characters[breaks + 1] == ord("{"))
-    if not len(breaks) or b"\r" in text or not between.all():
+    if b"\r" in text or not between.all():
         return []
-    found = _lines_decoder.decode_lines(text)
+    bare, full = _lines_decoders
+    try:
+        found: Sequence[_Bare] = bare.decode_lines(text)
+    except msgspec.ValidationError:
+        found = full.decode_lines(text)
     return found if len(found) == len(breaks) + 1 else []
 
 
@@ -271,7 +291,7 @@ def _unquoted(cells: bytes) -> bytes:
     return bare
 
 
-def _rows(readings: list[_Reading], received_at_s: int, sequence: int) -> ForeignRows | None:
+def _rows(readings: Sequence[_Bare], received_at_s: int, sequence: int) -> ForeignRows | None:
     enterprises = {r.enterprise for r in readings}
     found = _digits(b",".join([r.value for r in readings]))
     if found is None or found.null is not None or len(enterprises) != 1 or not all(enterprises):
@@ -281,13 +301,23 @@ def _rows(readings: list[_Reading], received_at_s: int, sequence: int) -> Foreig
     columns, column = _columns(readings, found.decimals)
     if not all(point and unit for point, unit, _ in columns):
         return None
+    more = cast(Sequence[_Reading], readings) if isinstance(readings[0], _Reading) else ()  # as one, so all
     return ForeignRows(
         enterprises.pop(),
-        next((r.source for r in readings if r.source), ""),
+        next((r.source for r in more if r.source), ""),
         columns,
         column,
         instants_ms([r.read_at for r in readings]),
         found.values,
+        *(_said(more, received_at_s, sequence) if more else _assumed(len(readings), received_at_s, sequence)),
+    )
+
+
+def _said(
+    readings: Sequence[_Reading], received_at_s: int, sequence: int
+) -> tuple[_Codes, _Codes, Ints, _Numbers]:
+    """Quality, origin, receipt and sequence of readings that name them or some of them."""
+    return (
         _words(_QUALITIES, [r.quality for r in readings]),
         _words(_ORIGINS, [r.origin for r in readings]),
         _receipts([r.received_at for r in readings], received_at_s),
@@ -295,8 +325,14 @@ def _rows(readings: list[_Reading], received_at_s: int, sequence: int) -> Foreig
     )
 
 
+def _assumed(n: int, received_at_s: int, sequence: int) -> tuple[_Codes, _Codes, Ints, _Numbers]:
+    """Quality, origin, receipt and sequence of readings that name none of them."""
+    good, timed = np.full(n, Quality.GOOD, np.uint8), np.full(n, Origin.TIMED, np.uint8)
+    return good, timed, np.full(n, received_at_s), np.full(n, sequence, np.uint64)
+
+
 def _columns(
-    readings: list[_Reading], decimals: Ints
+    readings: Sequence[_Bare], decimals: Ints
 ) -> tuple[tuple[tuple[str, str, int], ...], npt.NDArray[np.int32]]:
     """Distinct ``(point, unit, decimals)`` of readings, and which of them each has."""
     points, point = _numbered([r.point for r in readings])
@@ -320,7 +356,7 @@ def _one(words: Sequence[object]) -> bool:
     return words.count(words[0]) == len(words)
 
 
-def _words(known: Mapping[str, Origin | Quality], words: list[str]) -> npt.NDArray[np.uint8]:
+def _words(known: Mapping[str, Origin | Quality], words: list[str]) -> _Codes:
     if _one(words):
         return np.full(len(words), known[words[0]], np.uint8)
     return np.array([known[word] for word in words], np.uint8)
@@ -334,7 +370,7 @@ def _receipts(texts: list[str | None], assumed_s: int) -> Ints:
     return found
 
 
-def _sequences(numbers: list[int | None], assumed: int) -> npt.NDArray[np.uint64]:
+def _sequences(numbers: list[int | None], assumed: int) -> _Numbers:
     """Order of the source; one outside of uint64 is an OverflowError."""
     if None in numbers:
         numbers = [assumed if number is None else number for number in numbers]

@@ -58,18 +58,18 @@ def _row(context: Context, row: Row) -> str:
     cells = (
         f"<td class='n'>{stamp(row['known_at'])[5:]}</td><td class='n w'><b>{escape(name)}</b></td>",
         f"<td class='h'>{stamp(row['period_start'])[5:]}</td>",
-        f"<td>{row['old']:,.2f}</td><td>{row['new']:,.2f}</td><td>{_difference(row)}</td>",
+        f"<td>{row['old']:,.2f}</td><td>{row['new']:,.2f}</td><td>{_difference(context.text, row)}</td>",
         f"<td class='n'>{_why(context.text, str(row['why']))}</td>",
     )
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _difference(row: Row) -> str:
+def _difference(text: Text, row: Row) -> str:
     """Write what changed in the unit of the point; where only a factor changed, in standard coal."""
     if row["difference"]:
         return f"{row['difference']:+,.2f} <span class='q'>{escape(str(row['unit']))}</span>"
     coal = row["coal_difference_kgce"]
-    return DASH if pd.isna(coal) else f"{coal:+,.1f} <span class='q'>kgce</span>"
+    return DASH if pd.isna(coal) else f"{coal:+,.1f} <span class='q'>{escape(text('revision.unit'))}</span>"
 
 
 def _why(text: Text, codes: str) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Catalogue, Facts
-from nengliu.domain.points import Kind
+from nengliu.domain.points import Kind, Point
 from nengliu.domain.units import factor
 from nengliu.errors import ContractError
 
@@ -22,7 +24,7 @@ class Path:
     """How values of one column (point, unit and decimals as sent) become ticks.
 
     One span per meter: from when, numerator and denominator of steps per sent digit, modulus, ticks per step.
-    `refusal` is the reason why no value of the column can be taken.
+    `refusal` is the reason why no value of the column can be taken.  `numbers` are those of `Numbers`.
     """
 
     enterprise: str
@@ -33,6 +35,28 @@ class Path:
     evidence: tuple[tuple[str, str], ...] = ()
     facts: Facts | None = None
     spans: tuple[tuple[int, int, int, int, int], ...] = ()
+    numbers: tuple[int, ...] = (0, 0, 0, 0, -_LARGEST, _LARGEST, 0, 1, 1, 0, 1)
+
+
+class Numbers(NamedTuple):
+    """What is known of the columns of some paths, as columns themselves; spans: those of the first meter."""
+
+    from_ms: Ints
+    to_ms: Ints
+    gauge: Ints
+    counter: Ints
+    low: Ints
+    high: Ints
+    span_s: Ints
+    top: Ints
+    bottom: Ints
+    modulus: Ints
+    worth: Ints
+
+
+def numbers_of(paths: list[Path], path: Ints) -> Numbers:
+    """Facts of each reading's path (n,)."""
+    return Numbers(*np.array([one.numbers for one in paths], np.int64).T[:, path])
 
 
 def path_of(catalogue: Catalogue, enterprise: str, point: str, unit: str, decimals: int) -> Path:
@@ -42,7 +66,17 @@ def path_of(catalogue: Catalogue, enterprise: str, point: str, unit: str, decima
         return Path(enterprise, point, unit, decimals, "UNKNOWN_POINT", (("point", point),))
     known = facts.point
     if known.formulas:
-        return Path(enterprise, point, unit, decimals, "COMPUTED_POINT", (("point", point),), facts)
+        return Path(
+            enterprise,
+            point,
+            unit,
+            decimals,
+            "COMPUTED_POINT",
+            (("point", point),),
+            facts,
+            (),
+            _numbers(known),
+        )
     try:
         if known.kind is Kind.COUNTER:
             spans = tuple(
@@ -57,10 +91,25 @@ def path_of(catalogue: Catalogue, enterprise: str, point: str, unit: str, decima
         else:
             spans = ((0, *_ratio(unit, decimals, known.unit, known.decimals), 0, 1),)
     except ContractError as error:
-        return Path(enterprise, point, unit, decimals, error.reason, tuple(error.parameters.items()), facts)
-    return Path(enterprise, point, unit, decimals, "", (), facts, spans)
+        evidence = tuple(error.parameters.items())
+        return Path(enterprise, point, unit, decimals, error.reason, evidence, facts, (), _numbers(known))
+    return Path(enterprise, point, unit, decimals, "", (), facts, spans, _numbers(known, spans[0]))
 
 
+def _numbers(point: Point, span: tuple[int, ...] = (0, 1, 1, 0, 1)) -> tuple[int, ...]:
+    return (
+        point.valid_from_ms,
+        point.valid_to_ms,
+        point.kind is Kind.GAUGE,
+        point.kind is Kind.COUNTER,
+        -_LARGEST if point.minimum is None else point.minimum,
+        _LARGEST if point.maximum is None else point.maximum,
+        point.interval_s if point.kind is Kind.PERIOD else 0,
+        *span[1:],
+    )
+
+
+@cache
 def _ratio(unit: str, decimals: int, target: str, target_decimals: int) -> tuple[int, int]:
     ratio = factor(unit, target) * Fraction(10) ** (target_decimals - decimals)
     if max(ratio.numerator, ratio.denominator) > _LARGEST:
@@ -87,9 +136,9 @@ class Candidates:
     message: Ints
     item: Ints
 
-    def take(self, mask: npt.NDArray[np.bool_]) -> Candidates:
-        """Keep some of the readings."""
-        return Candidates(*(getattr(self, f.name)[mask] for f in fields(self)))
+    def take(self, some: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Candidates:
+        """Keep some of the readings: a mask, or places in any order."""
+        return Candidates(*(getattr(self, f.name)[some] for f in fields(self)))
 
 
 def join(parts: list[Candidates]) -> Candidates:

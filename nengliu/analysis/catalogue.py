@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from nengliu.analysis.checks import check, check_bounds
+from nengliu.analysis.checks import check, check_bounds, check_names
 from nengliu.domain.books import Book, book_of
 from nengliu.domain.formulas import Computed, compute
 from nengliu.domain.points import FOREVER_MS, Enterprise, Formula, Kind, Meter, Point, Schema, Seat, Stay
@@ -181,6 +181,7 @@ class Catalogue:
     def _take_point(self, point: Point, position: int) -> bool:
         check_bounds(point, _POINT_BOUNDS)
         _check_stays("places", point.places, point.place)
+        _check_tariffs(point)
         key = point.enterprise, point.point
         old = self.points.get(key)
         if old is not None and old.point == point:
@@ -243,6 +244,14 @@ def _check_stays(field: str, stays: Sequence[Stay | Seat], last: str | tuple[str
         newest = stays[-1]
         at = newest.place if isinstance(newest, Stay) else (newest.region, newest.industry)
         check(field, at, sound=at == last)
+
+
+def _check_tariffs(point: Point) -> None:
+    starts = [tariff.from_ms for tariff in point.tariffs]
+    check("tariffs", "order", sound=starts == sorted(set(starts)))
+    check_names("tariffs", [tariff.tariff for tariff in point.tariffs])
+    for tariff in point.tariffs:
+        check_bounds(tariff, {"from_ms": (-_LARGEST, _LARGEST)})
 
 
 def _check_fixed(old: Point, new: Point) -> None:

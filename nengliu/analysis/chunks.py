@@ -180,14 +180,19 @@ def rack_chunks(rack: Rack, fresh: Ints, words: Vocabulary) -> Rows:
 
 def labels(rack: Rack, number: npt.NDArray[np.int32], words: Vocabulary) -> dict[str, Labels]:
     """Enterprise and point of every column of some lists, column by column."""
-    enterprise, codes = compact(rack.lists["enterprise"][number])
-    used, names = compact(rack.lists["names"][number].T.ravel())
+    enterprise = np.tile(rack.lists["enterprise"][number], rack.width)
     return {
-        "enterprise": Labels(
-            np.tile(codes, rack.width), tuple(words.enterprises[i] for i in enterprise.tolist())
-        ),
-        "point": Labels(names, tuple(words.names[i] for i in used.tolist())),
+        "enterprise": _label(enterprise, words.enterprises),
+        "point": _label(rack.lists["names"][number].T.ravel(), words.names),
     }
+
+
+def _label(codes: npt.NDArray[np.int32], words: tuple[str, ...]) -> Labels:
+    """Label rows by a vocabulary, or by the part of it that is used if there is much more."""
+    if len(words) <= len(codes):
+        return Labels(codes, words)
+    used, place = compact(codes)
+    return Labels(place, tuple(words[i] for i in used.tolist()))
 
 
 def _by_hour(rack: Rack, fresh: Ints) -> tuple[Ints, Ints]:

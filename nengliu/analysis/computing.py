@@ -20,11 +20,12 @@ from nengliu.analysis.computed import COUNTS, evaluate
 from nengliu.analysis.level_rows import FACTORS
 from nengliu.analysis.named_rows import Pair, table_of
 from nengliu.analysis.operands import Columns, Operands, WindowLoader
+from nengliu.analysis.totals.plants import due_in
 from nengliu.analysis.windows import BY_GRAVITY, RANK
 from nengliu.domain.books import Whose
 from nengliu.domain.formulas import in_force, operands_of, order
 from nengliu.domain.points import FOREVER_MS, Kind
-from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, STORED, Level, day_of, next_period_ms
+from nengliu.domain.times import DAY_MS, STORED, Level, day_of, next_period_ms
 from schemas.block import Labels, Rows
 from schemas.messages import Notice, PointNotice
 
@@ -200,7 +201,7 @@ class ComputedShard:
         columns = self._columns(level, facts, start_s, stored)
         known = columns.pop("known")
         start_s, columns = start_s[known], {name: column[known] for name, column in columns.items()}
-        stood = operands.take(own, start_s)
+        stood = _line(operands.take([own], start_s))
         operands.put(np.full(len(start_s), own), start_s, columns)
         touched.setdefault(own, []).append(start_s)
         days = (day_of(of["known_at"] * 1000) for of in (stood, columns))
@@ -217,13 +218,11 @@ class ComputedShard:
         for i in np.unique(which).tolist():
             mask = which == i
             computed = facts.computed[max(i, 0)]
-            rows = {
-                name: self._operand(level, (facts.point.enterprise, name), start_s[mask], end_ms[mask])
-                for name in computed.operands
-            }
+            pairs = [(facts.point.enterprise, name) for name in computed.operands]
+            rows = self._operands(level, pairs, start_s[mask], end_ms[mask])
             made = evaluate(computed, rows)
             made["known"] = made["known"] & (i >= 0)
-            made["book"] = _books(list(rows.values()))
+            made["book"] = _books(rows)
             for name, column in made.items():
                 found.setdefault(name, np.zeros(len(start_s), column.dtype))[mask] = column
         if level and facts.point.kind is Kind.PERIOD:
@@ -234,19 +233,17 @@ class ComputedShard:
                     found[name][place] = value
         return found
 
-    def _operand(self, level: int, pair: Pair, start_s: Ints, end_ms: Ints) -> Columns:
-        """Rows of an operand; what it owes in periods without a row, too."""
-        rows = self._levels[level].take(self._slots[pair], start_s)
-        point = self.catalogue.points[pair].point
-        step = max(point.interval_s * 1000, 1)
-        start = np.maximum(start_s * 1000, point.valid_from_ms) + CHINA_OFFSET_MS
-        end = np.minimum(end_ms, point.valid_to_ms) + CHINA_OFFSET_MS
-        owed = np.where((end > start) & (point.interval_s > 0), -(-end // step) + (-start // step), 0)
+    def _operands(self, level: int, pairs: list[Pair], start_s: Ints, end_ms: Ints) -> Columns:
+        """Rows of operands (o, n); what they owe in periods without a row, too."""
+        rows = self._levels[level].take([self._slots[pair] for pair in pairs], start_s)
+        points = [self.catalogue.points[pair].point for pair in pairs]
+        facts = [(point.interval_s * 1000, point.valid_from_ms, point.valid_to_ms) for point in points]
+        interval_ms, from_ms, to_ms = np.array(facts, np.int64).T[:, :, None]
+        owed, _ = due_in(interval_ms, from_ms, to_ms, start_s * 1000, end_ms)
         rows["due"] = np.where(rows["known"], rows["due"], owed)
-        if level < _DAY:
-            for name in FACTORS:
-                rows.pop(name)
-        return rows
+        return (
+            rows if level >= _DAY else {name: column for name, column in rows.items() if name not in FACTORS}
+        )
 
     def _by_parts(self, level: int, facts: Facts, period: tuple[int, int], stored: int) -> dict[str, Any]:
         """A period that holds a change of the formula: the sum of the point's own rows one level below."""
@@ -254,7 +251,7 @@ class ComputedShard:
         start_s = _starts(STORED[level - 1], period) // 1000
         own = self._slots[point.enterprise, point.point]
         operands.need([own], start_s, self._pairs, stored)
-        rows = operands.take(own, start_s)
+        rows = _line(operands.take([own], start_s))
         known = rows.pop("known")
         if not known.any():
             return {"known": False}
@@ -311,11 +308,15 @@ def _starts(level: Level, period: tuple[int, int]) -> Ints:
     return np.concatenate(found)
 
 
-def _books(operands: list[Columns]) -> npt.NDArray[Any]:
+def _line(columns: Columns) -> Columns:
+    """The one line of columns."""
+    return {name: column[0] for name, column in columns.items()}
+
+
+def _books(columns: Columns) -> npt.NDArray[Any]:
     """Digest of the book behind each row: that of its newest operand."""
-    revisions = np.stack([np.where(one["known"], one["revision"], np.uint64(0)) for one in operands])
-    books = np.stack([one["book"] for one in operands])
-    found: npt.NDArray[Any] = books[revisions.argmax(0), np.arange(revisions.shape[1])]
+    revision = np.where(columns["known"], columns["revision"], np.uint64(0))
+    found: npt.NDArray[Any] = columns["book"][revision.argmax(0), np.arange(revision.shape[1])]
     return found
 
 

@@ -73,7 +73,8 @@ class Quarters:
 def cost_rows(payers: Sequence[Payer], book: Tariffs, quarters: Quarters) -> Rows:
     """Rows of `cost_day`, one for each day."""
     days = len(quarters.day_ms)
-    band, price = _priced(payers, book, quarters)
+    names, tariff = _tariffs_of_days(payers, quarters)
+    band, price = _priced(names, tariff, book, quarters)
     cell = quarters.day * WIDTH + band
     used, estimated = (_sums(cell, values, days * WIDTH) for values in (quarters.used, quarters.estimated))
     worth = np.array([_kwh_of_tick(payer.point) for payer in payers])[quarters.payer]
@@ -84,10 +85,6 @@ def cost_rows(payers: Sequence[Payer], book: Tariffs, quarters: Quarters) -> Row
     revision = told[quarters.payer]
     np.maximum.at(revision, quarters.day, quarters.revision)
     codes = quarters.payer.astype(np.int32)
-    named = [
-        _tariff_on(payers[p].point, int(at)) for p, at in zip(quarters.payer, quarters.day_ms, strict=True)
-    ]
-    names = sorted(set(named))
     ends = np.arange(1, days + 1, dtype=np.int64) * WIDTH
     return Rows(
         "cost_day",
@@ -95,7 +92,7 @@ def cost_rows(payers: Sequence[Payer], book: Tariffs, quarters: Quarters) -> Row
             "enterprise": Labels(codes, tuple(payer.point.enterprise for payer in payers)),
             "point": Labels(codes, tuple(payer.point.point for payer in payers)),
             "period_start": quarters.day_ms // 1000,
-            "tariff": Labels(np.array([names.index(name) for name in named], np.int32), tuple(names)),
+            "tariff": Labels(tariff, names),
             "book": Labels(np.zeros(days, np.int32), (book.digest,)),
             "decimals": np.array([payer.point.decimals for payer in payers], np.uint8)[quarters.payer],
             "used": Arrays(ends, used),
@@ -110,19 +107,36 @@ def cost_rows(payers: Sequence[Payer], book: Tariffs, quarters: Quarters) -> Row
     )
 
 
-def _priced(payers: Sequence[Payer], book: Tariffs, quarters: Quarters) -> tuple[Ints, Floats]:
+def _tariffs_of_days(
+    payers: Sequence[Payer], quarters: Quarters
+) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+    """Names of tariffs, the first of them empty, and which one holds on each day."""
+    names = {"": 0}
+    found = np.zeros(len(quarters.day_ms), np.int32)
+    alike: dict[tuple[Tariffed, ...], list[int]] = {}
+    for number, payer in enumerate(payers):
+        alike.setdefault(payer.point.tariffs, []).append(number)
+    for tariffs, numbers in alike.items():
+        mine = np.isin(quarters.payer, numbers)
+        for start_ms, end_ms, name in _spans(tariffs):
+            held = mine & (quarters.day_ms >= start_ms) & (quarters.day_ms < end_ms)
+            found[held] = names.setdefault(name, len(names))
+    return tuple(names), found
+
+
+def _priced(
+    names: tuple[str, ...], tariff: npt.NDArray[np.int32], book: Tariffs, quarters: Quarters
+) -> tuple[Ints, Floats]:
     """Band of each quarter-hour, and price of each band of each day (days * WIDTH,); NaN where none is known."""
     band = np.zeros(len(quarters.day), np.int64)
     price = np.full(len(quarters.day_ms) * WIDTH, np.nan)
-    owner = quarters.payer[quarters.day]
-    for number, payer in enumerate(payers):
-        for start_ms, end_ms, name in _spans(payer.point.tariffs):
-            mine = (owner == number) & (quarters.start_ms >= start_ms) & (quarters.start_ms < end_ms)
-            tariff = book.by_name.get(name)
-            if tariff is None or not mine.any():
-                continue
-            band[mine] = bands(tariff, quarters.start_ms[mine])
-            price[quarters.day[mine] * WIDTH + band[mine]] = prices(tariff, quarters.start_ms[mine])
+    of_quarter = tariff[quarters.day]
+    for number, name in enumerate(names):
+        known = book.by_name.get(name)
+        mine = np.flatnonzero(of_quarter == number)
+        if known is not None and len(mine):
+            band[mine] = bands(known, quarters.start_ms[mine])
+            price[quarters.day[mine] * WIDTH + band[mine]] = prices(known, quarters.start_ms[mine])
     return band, price
 
 
@@ -133,11 +147,6 @@ def _spans(tariffs: Sequence[Tariffed]) -> list[tuple[int, int, str]]:
         (start, end, each.tariff)
         for start, end, each in zip(starts, [*starts[1:], FOREVER_MS], tariffs, strict=True)
     ]
-
-
-def _tariff_on(point: Point, day_ms: int) -> str:
-    """Tariff of a point on a day; nothing: none."""
-    return next((name for start, end, name in _spans(point.tariffs) if start <= day_ms < end), "")
 
 
 def _kwh_of_tick(point: Point) -> float:

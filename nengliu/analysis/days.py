@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from nengliu.analysis.ledger import Ledger
 from nengliu.analysis.level_rows import FACTORS, SUMS, Maker
+from nengliu.analysis.named_rows import table_of
 from nengliu.analysis.reduce import QUARTERS
 from nengliu.analysis.sorted import Columns, Sorted, ranges
 from nengliu.analysis.windows import BY_GRAVITY, RANK, Grid
@@ -59,9 +61,36 @@ class Days:
         touched = np.unique(np.stack([owner, month]), axis=1)
         self._know(maker, touched, stored)
         keys = _key(slots, day_of(start_ms))
+        self._keep_restated(keys, columns)
         order = np.argsort(keys)
         self.rows.upsert(keys[order], {name: columns[name][order] for name in self.rows.columns})
         return self._fold(maker, touched[0], touched[1])
+
+    def restated(self, rows: Rows, ledger: Ledger) -> None:
+        """Take over what a restatement said of days that are held: accounts, revision and when it was known."""
+        table = table_of([rows])
+        if table is None:
+            return
+        slots = ledger.slots(tuple(table.pairs)).astype(np.int64)[table.owner]
+        keys = _key(slots, day_of(table.columns["period_start"].astype(np.int64) * 1000))
+        place, held = self._held(keys)
+        for name in (*FACTORS, "revision"):
+            self.rows.columns[name][place] = table.columns[name][held]
+        self.rows.columns["known_at_s"][place] = table.columns["known_at"][held]
+
+    def _keep_restated(self, keys: npt.NDArray[np.uint64], columns: Columns) -> None:
+        """A day that is said again of older readings stays as new as a restatement made it."""
+        place, held = self._held(keys)
+        for name in ("known_at_s", "revision"):
+            columns[name][held] = np.maximum(columns[name][held], self.rows.columns[name][place])
+
+    def _held(self, keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Places of the days that are held, and which of `keys` they are."""
+        place = np.searchsorted(self.rows.keys, keys)
+        inside = np.minimum(place, max(len(self.rows.keys) - 1, 0))
+        found = self.rows.keys[inside] == keys if len(self.rows.keys) else np.zeros(len(keys), bool)
+        held = np.flatnonzero(found)
+        return place[held], held
 
     def seal(self, stored: int) -> None:
         """End an epoch: forget months before the newest two, once their days are surely stored."""

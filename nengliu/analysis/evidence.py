@@ -35,7 +35,9 @@ def block_of(
     taken = [paths[number] for number in used.tolist()]
     points = {pair: i for i, pair in enumerate(dict.fromkeys((p.enterprise, p.point) for p in taken))}
     units = {pair: i for i, pair in enumerate(dict.fromkeys((p.unit, p.decimals) for p in taken))}
-    slot = np.array([points[p.enterprise, p.point] for p in taken], np.int32)
+    slot = np.arange(len(points), dtype=np.int32)
+    if len(points) < len(taken):
+        slot = np.array([points[p.enterprise, p.point] for p in taken], np.int32)
     unit = np.array([units[p.unit, p.decimals] for p in taken], np.uint16)
     position = np.array([tally.position for tally in tallies], np.uint64)
     return Block(

@@ -13,13 +13,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.candidates import Candidates, Judged, Path, join
+from nengliu.analysis.candidates import Candidates, Judged, Path
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.checks import check_bounds
 from nengliu.analysis.chunks import Changes, hour_of, ledger_chunks, newest_of, rack_chunks
@@ -44,10 +43,10 @@ from nengliu.analysis.links import check_links, link_rows
 from nengliu.analysis.notice_rows import notice_rows
 from nengliu.analysis.notices import check_notice
 from nengliu.analysis.opening import Opener, wrong_enterprise
-from nengliu.analysis.plain import listing_of
 from nengliu.analysis.rack import Rack, Swath
 from nengliu.analysis.racks import Racks
 from nengliu.analysis.reaping import Clock, Parts, Piles, Reaper
+from nengliu.analysis.sorted import compact
 from nengliu.analysis.validate import Limits, judge
 from nengliu.analysis.waiting import WAIT_LIMIT, WaitingRoom, waiting_row
 from nengliu.bus import Record
@@ -75,6 +74,7 @@ from schemas.messages import (
 )
 
 Bools = npt.NDArray[np.bool_]
+Slots = npt.NDArray[np.int32]
 PAYLOAD_LIMIT = 64_000
 """A refused message is kept up to here; beyond, the log has the rest for its retention."""
 REFUSAL_ITEM = 1_000_000
@@ -126,14 +126,15 @@ class IngestShard:
         self.limits = limits or Limits()
         self.racks = Racks(self.ledger)
         self._opener = Opener(self.catalogue)
-        self._reaper = Reaper(self.racks, self.ledger, self._opener.spread)
+        self._reaper = Reaper(self.racks, self.ledger, self._opener)
 
     def add(self, records: Sequence[Record]) -> Outcome:
         """Take records in log order; a notice takes effect between the readings around it."""
         outcome, batch = Outcome(), _Batch()
         for record in records:
-            self.ledger.reach(record.position)
-            notice = self._open(record, batch, record.position)
+            position = record.position
+            self.ledger.reach(position)
+            notice = self._open(record, batch, position)
             if notice is not None:
                 if isinstance(notice, CatalogueNotice):
                     self._settle(batch, outcome)  # so that all goes on in log order
@@ -157,8 +158,8 @@ class IngestShard:
             return None
         if opened.notice is not None:
             return opened.notice
-        batch.tallies.append(tally)
         tally.source = opened.source
+        batch.tallies.append(tally)
         if self._plausible(opened.received_at_s, record):
             tally.received_at_s = opened.received_at_s
         if opened.frame is not None and self._lay(opened.frame, batch):
@@ -168,10 +169,10 @@ class IngestShard:
             return None
         for item, refusal in enumerate(opened.refusals, REFUSAL_ITEM):
             batch.held.append(Held(tally, item, Reason[refusal.reason], "", refusal.evidence, refusal.text))
-        candidates = opened.candidates if opened.frame is None else self._opener.spread(opened.frame)
         tally.received = tally.quarantined = len(opened.refusals)
-        if candidates is not None:
-            batch.parts.append((len(batch.tallies) - 1, candidates))
+        part = opened.candidates if opened.frame is None else opened.frame
+        if part is not None:
+            batch.parts.append((len(batch.tallies) - 1, part))
         return None
 
     def _wait(self, tally: Tally, schema: int, batch: _Batch) -> None:
@@ -198,9 +199,7 @@ class IngestShard:
         """Put a frame by that may be plain; say whether it was."""
         if frame.quality is not None or frame.backfilled or not len(frame.read_at_ms):
             return False
-        known, place = self.racks.known(frame)
-        if not known:
-            place = self.racks.meet(frame, listing_of(self._opener.columns(frame)))
+        place = self.racks.place(frame, self._opener.columns)
         if place is None:
             return False
         batch.piles.add(place, frame, len(batch.tallies) - 1)
@@ -265,7 +264,7 @@ class IngestShard:
             np.array([tally.record.appended_at_s for tally in batch.tallies], np.int64),
             np.array([tally.position for tally in batch.tallies], np.uint64),
         )
-        swaths = self._reaper.reap(batch.piles, batch.parts, self._opener.paths, clock, self._timely())
+        swaths = self._reaper.reap(batch.piles, batch.parts, clock, self._timely())
         for rack, swath in swaths:
             for message, rows in enumerate(np.bincount(swath.message).tolist()):
                 batch.tallies[message].received += rows * rack.width
@@ -286,11 +285,9 @@ class IngestShard:
         """Judge and merge what must be looked at reading by reading; say what goes on and what has changed."""
         if not batch.parts:
             return [], []
-        batch.parts.sort(key=itemgetter(0))
-        for message, part in batch.parts:
-            part.message[:] = message
-            batch.tallies[message].received += len(part.message)
-        candidates = join([part for _, part in batch.parts])
+        candidates = self._reaper.glean(batch.parts)
+        for message, readings in enumerate(np.bincount(candidates.message).tolist()):
+            batch.tallies[message].received += readings
         judged = judge(
             candidates, self._opener.paths, self._timely(), clock.appended_at_s[candidates.message]
         )
@@ -298,8 +295,9 @@ class IngestShard:
         block = block_of(candidates, judged, ~refused, self._opener.paths, batch.tallies)
         blocks, changes = [], []
         if len(block):
-            merged = self._merge(block, candidates.message[~refused], batch, outcome)
-            changes.append(_changes(block, self.ledger.slots(block.points)[block.slot], merged.verdict))
+            slot = self.ledger.slots(block.points)[block.slot]
+            merged = self._merge(block, slot, candidates.message[~refused], batch, outcome)
+            changes.append(_changes(block, slot, merged.verdict))
             blocks.append(merged_block(block, merged))
             newest = newest_rows(blocks[0].accepted())
             if len(newest):
@@ -348,14 +346,15 @@ class IngestShard:
                 )
         return refused
 
-    def _merge(self, block: Block, message: npt.NDArray[np.int64], batch: _Batch, outcome: Outcome) -> Merge:
+    def _merge(
+        self, block: Block, slot: Slots, message: npt.NDArray[np.int64], batch: _Batch, outcome: Outcome
+    ) -> Merge:
         """Settle readings in the ledger; make the rows of those that lost."""
-        slots = self.ledger.slots(block.points)
-        _, lists = self.racks.of_slots(slots)
+        _, lists = self.racks.of_slots(compact(slot)[0].astype(np.int32))
         if len(lists):
             self.racks.lift(np.unique(lists))
-        merged = self.ledger.merge(block)
-        self.racks.reached(slots[block.slot], block.read_at_ms)
+        merged = self.ledger.merge(block, slot)
+        self.racks.reached(slot, block.read_at_ms)
         accepted = merged.verdict <= Verdict.REPLACED
         conflict = (merged.verdict == Verdict.REPLACED) | (merged.verdict == Verdict.LOST)
         n = len(batch.tallies)

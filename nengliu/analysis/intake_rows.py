@@ -121,18 +121,35 @@ def quarantine_rows(held: list[Held]) -> Rows:
 def intake_rows(tallies: list[Tally]) -> Rows:
     """Rows of `intake`, one per message that held readings."""
     counted = [tally for tally in tallies if tally.received]
-    numbers = ("received", "valid", "duplicate", "quarantined", "conflicts")
+    numbers = [
+        (
+            t.record.partition,
+            t.record.position,
+            t.received_at_s,
+            t.received,
+            t.duplicate,
+            t.quarantined,
+            t.conflicts,
+        )
+        for t in counted
+    ]
+    partition, position, received_at, received, duplicate, quarantined, conflicts = (
+        zip(*numbers, strict=True) if numbers else ((),) * 7
+    )
+    accepted = [t.valid for t in counted]
     columns: Named = {
         "enterprise": labels([t.record.key for t in counted]),
         "source": labels([t.source for t in counted]),
-        "partition": np.array([t.record.partition for t in counted], np.uint32),
-        "position": np.array([t.record.position for t in counted], np.uint64),
-        "received_at": np.array([t.received_at_s for t in counted], np.int64),
+        "partition": np.array(partition, np.uint32),
+        "position": np.array(position, np.uint64),
+        "received_at": np.array(received_at, np.int64),
+        "received": np.array(received, np.uint32),
+        "valid": np.array(accepted, np.uint32),
+        "duplicate": np.array(duplicate, np.uint32),
+        "quarantined": np.array(quarantined, np.uint32),
+        "conflicts": np.array(conflicts, np.uint32),
     }
-    return Rows(
-        "intake",
-        columns | {name: np.array([getattr(t, name) for t in counted], np.uint32) for name in numbers},
-    )
+    return Rows("intake", columns)
 
 
 def labels(values: list[str]) -> Labels:

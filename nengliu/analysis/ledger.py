@@ -138,9 +138,10 @@ class Ledger:
         """Numbers of points as far as they have one, else -1."""
         return np.array([self._slots.get(point, -1) for point in points], np.int32)
 
-    def merge(self, block: Block) -> Merge:
-        """Take a block in, in log order; see `Merge` for what it says back."""
-        slot = self.slots(block.points)[block.slot] if len(block) else block.slot
+    def merge(self, block: Block, slot: Slots | None = None) -> Merge:
+        """Take a block in, in log order, with the slots of its readings if they are known; `Merge` is the answer."""
+        if slot is None:
+            slot = self.slots(block.points)[block.slot] if len(block) else block.slot
         if len(block):
             self.reach(int(block.position.min()))
         self._trim()
@@ -161,11 +162,17 @@ class Ledger:
             self._raised.append((self._open, raised))
         return replace(merged, verdict=verdict, repeated=repeated, accepted_keys=accepted, raised_keys=raised)
 
-    def absorb(self, block: Block) -> None:
+    def absorb(self, keys: Keys, columns: Columns) -> None:
         """Take in readings, distinct and all of one's own, that were kept elsewhere until now."""
-        keys = key_of(self.slots(block.points)[block.slot], block.read_at_ms, block.origin)
         order = np.argsort(keys, kind="stable")
-        self._settle(keys[order], {name: column[order] for name, column in self._columns_of(block).items()})
+        self._settle(keys[order], {name: columns[name][order] for name in self.dtypes})
+
+    def unit(self, unit: tuple[str, int]) -> int:
+        """Number of a unit and its decimals as sent, given at first sight."""
+        if unit not in self._units:
+            self._units[unit] = len(self.units)
+            self.units.append(unit)
+        return self._units[unit]
 
     def newest(self, slots: Slots) -> Ints:
         """Time [ms] of the newest reading held of each slot, or -1; all but older ones are held (see `know`)."""
@@ -249,11 +256,7 @@ class Ledger:
         columns: Columns = {name: getattr(block, name) for name in self.dtypes}
         if "sent_unit" not in columns:
             return columns
-        for unit in block.units:
-            if unit not in self._units:
-                self._units[unit] = len(self.units)
-                self.units.append(unit)
-        codes = np.array([self._units[unit] for unit in block.units], np.uint16)
+        codes = np.array([self.unit(unit) for unit in block.units], np.uint16)
         columns["sent_unit"] = codes[block.sent_unit] if len(block) else block.sent_unit
         return columns
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.reduce import QUARTERS, Dirty
 from nengliu.analysis.sorted import compact
 from nengliu.analysis.windows import BY_GRAVITY, Grid
-from nengliu.domain.books import CO2, COAL, COAL_EQUAL, Book
-from nengliu.domain.points import Kind
+from nengliu.domain.books import CO2, COAL, COAL_EQUAL, Whose
+from nengliu.domain.points import FOREVER_MS, Kind
 from nengliu.domain.quality import Quality
 from nengliu.domain.times import CHINA_OFFSET_MS, QUARTER_MS, day_start
 from schemas.block import Labels, Rows
@@ -37,7 +39,7 @@ class Maker:
 
     points: list[tuple[str, str]]
     dirty: Dirty
-    book: Book
+    catalogue: Catalogue
 
     def rows(self, table: str, grid: Grid, quarters: int, mask: npt.NDArray[np.bool_]) -> Rows:
         """Rows of one level (`quarters` per row) where `mask` says so."""
@@ -93,8 +95,32 @@ class Maker:
         for item in sorted(set(items[energy].tolist())):
             mask = energy & (items == item)
             for name, use in FACTORS.items():
-                found[name][mask] = amount[mask] * self.book.values(item, use, start_ms[mask])
+                found[name][mask] = amount[mask] * self._factors(item, use, owner[mask], start_ms[mask])
         return found
+
+    def _factors(
+        self, item: str, use: tuple[str, str], owner: Ints, start_ms: Ints
+    ) -> npt.NDArray[np.float64]:
+        """Factors on these days; where they differ from place to place, those of the enterprise's place on the day."""
+        book = self.catalogue.book
+        if not book.is_local(item, use):
+            return book.values(item, use, start_ms)
+        found = np.full(len(owner), np.nan)
+        for one in np.unique(owner).tolist():
+            for from_ms, whose in self._whose(one):
+                mine = (owner == one) & (start_ms >= from_ms)
+                found[mine] = book.values(item, use, start_ms[mine], whose)
+        return found
+
+    def _whose(self, owner: int) -> Iterator[tuple[int, Whose]]:
+        """Since when a point's enterprise is where; the first place holds before it, too."""
+        code = self.dirty.facts[owner].point.enterprise
+        enterprise = self.catalogue.enterprises.get(code)
+        stays = enterprise.stays if enterprise is not None else ()
+        region = enterprise.region if enterprise is not None else ""
+        yield -FOREVER_MS, Whose(code, stays[0].region if stays else region)
+        for seat in stays[1:]:
+            yield seat.from_ms, Whose(code, seat.region)
 
     def pack(self, table: str, owner: Ints, start_ms: Ints, columns: Columns) -> Rows:
         """Put names and times to bare columns, as the table wants them."""
@@ -117,7 +143,7 @@ class Maker:
             **plain,
         }
         if "coal_kgce" in columns:
-            full["book"] = Labels(np.zeros(len(owner), np.int32), (self.book.digest,))
+            full["book"] = Labels(np.zeros(len(owner), np.int32), (self.catalogue.book.digest,))
         return Rows(table, full)
 
     def _scale(self, owner: Ints) -> npt.NDArray[np.float64]:

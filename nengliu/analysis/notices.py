@@ -39,7 +39,7 @@ ACTIONS = ("acknowledge", "shelve", "unshelve", "close")
 METRICS = {"energy_total": "tce", "energy_intensity": "tce/10k CNY"}
 """What a target may limit, and its unit."""
 MEASURES = {"output_value": "10k CNY", "value_added": "10k CNY", "output": "t"}
-"""What an enterprise reports of a month, and its unit; money at comparable prices."""
+"""What an enterprise reports of a month, and its unit; money at comparable prices; ``output:cement`` of one product."""
 _YEAR, _MONTH = r"[12]\d{3}", r"[12]\d{3}-(?:0[1-9]|1[0-2])"
 _LATEST_S = 2**32 - 1
 
@@ -129,12 +129,13 @@ def _check_figures(
     """Check what is said of each period: a known word in its unit, a finite amount, a source one can read."""
     check("figures", f"{len(figures)} of them", sound=len(figures) <= ENTRY_LIMIT)
     for one in figures:
-        word = getattr(one, field)
-        check(field, word, sound=word in units)
+        word, _, product = getattr(one, field).partition(":")
+        check(field, word, sound=word in units and (not product or word == "output"))
         check("unit", one.unit, sound=one.unit == units[word])
         check("period", one.period, sound=bool(re.fullmatch(periods, one.period)))
         check("value", one.value, sound=math.isfinite(one.value))
     check_names("source", [one.source for one in figures])
+    check_names(field, [getattr(one, field) for one in figures])
     keys = [(getattr(one, field), one.period) for one in figures]
     check("period", "the same twice", sound=len(keys) == len(set(keys)))
 

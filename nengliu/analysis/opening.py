@@ -6,7 +6,8 @@ that cannot be read are refusals beside the readings that can.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -36,7 +37,7 @@ class Opened:
     received_at_s: int = 0
     candidates: Candidates | None = None
     notice: Notice | None = None
-    refusals: list[foreign.Refusal] = field(default_factory=list)
+    refusals: Sequence[foreign.Refusal] = ()
     frame: Frame | None = None
     unknown: int | None = None
 
@@ -70,13 +71,15 @@ class Opener:
         ContractError
             The record as a whole is refused.
         """
-        if record.value[:1] in (b"{", b"["):
+        if record.value.startswith((b"{", b"[")):
             self.catalogue.know(record.key, before)
             return self._json(record)
         message = decode(record.value)
-        if isinstance(message, Block | Sheaf):
+        if isinstance(message, Frame) and self._fits(message, record.key):
+            return Opened(message.source, message.received_at_s, frame=message)
+        if isinstance(message, (Block, Sheaf)):
             raise ContractError("NOT_A_MESSAGE", "a block of valid readings in the raw topic", got="VALID")
-        if not isinstance(message, Frame | RowsFrame):
+        if not isinstance(message, (Frame, RowsFrame)):
             return Opened(notice=message, received_at_s=record.appended_at_s)
         if message.enterprise != record.key:
             raise wrong_enterprise(record, message.enterprise)
@@ -89,17 +92,28 @@ class Opener:
             return Opened(message.source, message.received_at_s, frame=message)
         return Opened(message.source, _receipt(message), _from_rows(message, columns))
 
-    def spread(self, frame: Frame) -> Candidates:
-        """Spell out an opened frame reading by reading, row by row, without its empty cells."""
-        return _from_frame(frame, self._schema(frame.enterprise, frame.schema))
+    def _fits(self, frame: Frame, key: str) -> bool:
+        """Whether a frame has the width of a list that was worked out before: nothing else is to be asked then."""
+        lists = self._columns.get(key)
+        columns = lists.get(frame.schema) if lists is not None and frame.enterprise == key else None
+        return columns is not None and len(columns) == frame.values.shape[1]
+
+    def spread(self, frames: list[Frame], messages: list[int]) -> Candidates:
+        """Spell opened frames out reading by reading, row by row, without their empty cells."""
+        return _from_frames(frames, messages, [self.list_of(frame) for frame in frames])
+
+    def list_of(self, frame: Frame) -> Ints:
+        """Number of the path of each column of an opened frame."""
+        return self._schema(frame.enterprise, frame.schema)
 
     def columns(self, frame: Frame) -> list[Path]:
         """Paths of the columns of an opened frame."""
-        return [self.paths[path] for path in self._schema(frame.enterprise, frame.schema).tolist()]
+        return [self.paths[path] for path in self.list_of(frame).tolist()]
 
     def _schema(self, enterprise: str, schema: int) -> Ints:
         """Path of each column of a declared schema."""
-        found = self._columns.setdefault(enterprise, {}).get(schema)
+        known = self._columns.get(enterprise)
+        found = known.get(schema) if known else None
         if found is None:
             declared = self.catalogue.schemas.get((enterprise, schema))
             if declared is None:
@@ -107,7 +121,8 @@ class Opener:
                     "UNKNOWN_SCHEMA", f"no schema {schema} declared by {enterprise}", got=schema
                 )
             paths = [self._path(enterprise, c.point, c.unit, c.decimals) for c in declared.columns]
-            found = self._columns[enterprise][schema] = np.array(paths, np.int64)
+            found = np.array(paths, np.int64)
+            self._columns.setdefault(enterprise, {})[schema] = found
         return found
 
     def _path(self, enterprise: str, point: str, unit: str, decimals: int) -> int:
@@ -138,7 +153,7 @@ class Opener:
         """Open a matrix: readings of JSON are numbered without the empty cells."""
         if (frame.values != MISSING).all():
             return Opened(frame.source, frame.received_at_s, frame=frame)
-        candidates = self.spread(frame)
+        candidates = self.spread([frame], [0])
         candidates.item[:] = np.arange(len(candidates.item))
         return Opened(frame.source, frame.received_at_s, candidates)
 
@@ -204,25 +219,30 @@ def _check_width(frame: Frame, columns: Ints) -> None:
         raise ContractError("RAGGED_ROW", f"schema {frame.schema}", expected=len(columns), got=width)
 
 
-def _from_frame(frame: Frame, columns: Ints) -> Candidates:
-    n, width = frame.values.shape
-    sent = frame.values.ravel()
-    quality = (
-        np.zeros(n * width, np.int64) if frame.quality is None else frame.quality.ravel().astype(np.int64)
-    )
-    ones = np.ones(n * width, np.int64)
-    after_break = (quality == Quality.GOOD) & frame.backfilled
+def _from_frames(frames: list[Frame], messages: list[int], columns: list[Ints]) -> Candidates:
+    sizes = np.array([frame.values.size for frame in frames])
+    starts, each = np.cumsum(sizes) - sizes, np.repeat(np.arange(len(frames)), sizes)
+    rows = [len(frame.read_at_ms) for frame in frames]
+    sent = np.concatenate([frame.values.ravel() for frame in frames])
+    quality = np.zeros(len(sent), np.int64)
+    for start, frame in zip(starts.tolist(), frames, strict=True):
+        if frame.quality is not None:
+            quality[start : start + frame.quality.size] = frame.quality.ravel()
+    after_break = (quality == Quality.GOOD) & np.array([frame.backfilled for frame in frames])[each]
+    widths = np.repeat([len(some) for some in columns], rows)
     candidates = Candidates(
-        path=np.tile(columns, n),
-        read_at_ms=np.repeat(frame.read_at_ms, width),
+        path=np.concatenate(
+            [some if n == 1 else np.tile(some, n) for some, n in zip(columns, rows, strict=True)]
+        ),
+        read_at_ms=np.repeat(np.concatenate([frame.read_at_ms for frame in frames]), widths),
         sent=sent,
         quality=np.where(after_break, Quality.LATE, quality),
         reason=np.where(after_break, Reason.BACKFILLED, Reason.NONE),
-        origin=ones * frame.origin,
-        received_at_s=ones * frame.received_at_s,
-        sequence=np.full(n * width, frame.sequence, np.uint64),
-        message=0 * ones,
-        item=np.arange(n * width),
+        origin=np.array([frame.origin for frame in frames], np.int64)[each],
+        received_at_s=np.array([frame.received_at_s for frame in frames], np.int64)[each],
+        sequence=np.array([frame.sequence for frame in frames], np.uint64)[each],
+        message=np.array(messages)[each],
+        item=np.arange(len(sent)) - starts[each],
     )
     there = sent != MISSING
     return candidates if there.all() else candidates.take(there)

@@ -25,6 +25,7 @@ _DTYPES = (
     | {"mean": "f8", "reason": "u2", "revision": "u8", "book": "O"}
     | dict.fromkeys(FACTORS, "f8")
 )
+_EMPTY: dict[str, Any] = {"f8": np.nan, "O": ""}
 _BITS = np.uint64(32)
 _QUARTER_S = 900
 
@@ -62,15 +63,15 @@ class Operands:
         whole = {name: _or_empty(columns, name, dtype, len(keys))[order] for name, dtype in _DTYPES.items()}
         self._rows.upsert(keys[order], whole)
 
-    def take(self, slot: int, start_s: Ints) -> Columns:
-        """Columns of a slot in some periods (n,), and `known`: whether there is a row; without one they are empty."""
-        keys = _key(np.full(len(start_s), slot), start_s)
+    def take(self, slots: Sequence[int], start_s: Ints) -> Columns:
+        """Columns (o, n) of slots in some periods, and `known`: whether there is a row; without one they are empty."""
+        keys = _key(np.array(slots, np.int64)[:, None], start_s)
         place = np.searchsorted(self._rows.keys, keys)
         known = place < len(self._rows.keys)
         known[known] = self._rows.keys[place[known]] == keys[known]
         found: Columns = {"known": known}
         for name, column in self._rows.columns.items():
-            found[name] = _or_empty({}, name, _DTYPES[name], len(keys))
+            found[name] = np.full(keys.shape, _EMPTY.get(_DTYPES[name], 0), _DTYPES[name])
             found[name][known] = column[place[known]]
         return found
 
@@ -125,6 +126,4 @@ def _key(slot: Ints, start_s: Ints) -> npt.NDArray[np.uint64]:
 
 def _or_empty(columns: Columns, name: str, dtype: str, n: int) -> npt.NDArray[Any]:
     """A column as it is kept; what a level has not is NaN, or an empty text."""
-    if name in columns:
-        return columns[name].astype(dtype)
-    return np.full(n, {"f8": np.nan, "O": ""}.get(dtype, 0), dtype)
+    return columns[name].astype(dtype) if name in columns else np.full(n, _EMPTY.get(dtype, 0), dtype)

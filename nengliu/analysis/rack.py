@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.growing import Growing
+from nengliu.analysis.ledger import key_of
 from nengliu.analysis.plain import Limits as Of
 from nengliu.analysis.plain import Listing
-from nengliu.analysis.sorted import Columns, compact
+from nengliu.analysis.sorted import Columns, Keys, compact
 from nengliu.analysis.validate import Limits, convert
 from nengliu.domain.quality import Origin
 from schemas.block import Sheaf
@@ -32,6 +33,8 @@ BY_ROW = {
     "position": "u8",
     "number": "i4",
 }
+_BOUNDS = ("low", "span")
+_LIMITS = ("top", "bottom", "sent", "gauge", *_BOUNDS)
 _TIMELY = (Origin.TIMED, Origin.COMMAND)
 
 
@@ -89,7 +92,7 @@ class Rack:
         self.width, self.origin, self.converted = width, origin, converted
         self.listings: list[Listing] = []
         matrices = {"slots": "i4", "names": "i4", "units": "i4"}
-        limits = dict.fromkeys(Of._fields, "i8")
+        limits = dict.fromkeys(_LIMITS, "i8")
         self.lists = Growing(
             {"id": "i4", "enterprise": "i4", "from_ms": "i8", "to_ms": "i8", "span_s": "i8", "last": "i8"}
             | matrices
@@ -148,9 +151,8 @@ class Rack:
     def _judge(self, values: Ints, number: Numbers) -> tuple[Ints, Bools]:
         """Ticks of values as sent, and which rows are plain by all of them."""
         used, place = compact(number)
-        of = {name: self.lists[name][used] for name in Of._fields}
-        if len(used) > 1:
-            of = {name: column[place] for name, column in of.items()}
+        where = place if len(used) > 1 else slice(None)
+        of = {name: self.lists[name][used][where] for name in (_LIMITS if self.converted else _BOUNDS)}
         ticks, strange = values, np.zeros(len(values), bool)
         if self.converted:
             reach = of["sent"]
@@ -159,14 +161,14 @@ class Rack:
                 np.where(small, values, 0), of["top"], of["bottom"], of["gauge"].astype(bool)
             )
             strange |= (inexact | ~small).any(axis=1)
-        above = (ticks - of["low"]).view(np.uint64)  # below `low` it wraps round and is larger than any reach
-        return ticks, (above <= (of["high"] - of["low"]).view(np.uint64)).all(axis=1) & ~strange
+        above = (ticks - of["low"]).view(np.uint64)  # below `low` it wraps round, beyond any span
+        return ticks, (above <= of["span"].view(np.uint64)).all(axis=1) & ~strange
 
     def _timely(self, rows: Columns, limits: Limits) -> Bools:
         """Which rows lie within their list's times, not ahead of their receipt, and are not late."""
         at, received = rows["read_at_ms"], rows["received_at_s"]
         of = {name: self.lists[name][rows["number"]] for name in ("from_ms", "to_ms", "span_s")}
-        fine = (
+        fine: Bools = (
             (at >= np.maximum(of["from_ms"], limits.begins_ms))
             & (at < of["to_ms"])
             & (at <= (received + limits.future_s) * 1000)
@@ -217,17 +219,26 @@ class Rack:
             origin=int(self.origin),
         )
 
-    def lift(self, numbers: Ints) -> Sheaf:
-        """Take the rows of some lists out."""
+    def lift(self, numbers: Ints) -> tuple[Keys, Columns]:
+        """Take the rows of some lists out, spelled out as keys and columns of the ledger."""
         wanted = np.zeros(len(self.listings) + 1, bool)
         wanted[numbers] = True
         index = np.flatnonzero(wanted[self.rows["number"]])  # the number of a row that is out is -1
+        number = self.rows["number"][index]
         self.lists["last"][numbers] = -1
-        rows = {name: self.rows[name][index] for name in BY_ROW}
-        ticks = self.rows["ticks"][index]
         self.rows["number"][index] = -1
         self._dead += len(index)
-        return self.sheaf(rows, ticks, self.rows["sent"][index] if self.converted else ticks)
+        by_row = {name: np.repeat(self.rows[name][index], self.width) for name in BY_ROW}
+        ticks = self.rows["ticks"][index].ravel()
+        none = np.zeros(len(ticks), np.uint8)
+        keys = key_of(self.lists["slots"][number].ravel(), by_row["read_at_ms"], int(self.origin))
+        return keys, by_row | {
+            "ticks": ticks,
+            "sent": self.rows["sent"][index].ravel() if self.converted else ticks,
+            "sent_unit": self.lists["units"][number].ravel(),
+            "quality": none,
+            "reason": none,
+        }
 
     def tidy(self) -> None:
         """Give back the room of rows that are out, once they are the greater part; places change."""
@@ -254,5 +265,8 @@ class Rack:
 
 def _vectors(listing: Listing) -> dict[str, npt.NDArray[Any]]:
     """One row of a rack's lists: limits and times."""
-    limits = dict(zip(Of._fields, listing.limits[:, None], strict=True))
-    return limits | {name: np.array([time]) for name, time in listing.spread._asdict().items()}
+    of = Of(*listing.limits)
+    limits = of._asdict() | {"span": of.high - of.low}
+    return {name: limits[name][None] for name in _LIMITS} | {
+        name: np.array([time]) for name, time in listing.spread._asdict().items()
+    }

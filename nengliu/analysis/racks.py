@@ -10,16 +10,17 @@ Source: docs/decisions/0023; laws 2 and 7.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from nengliu.analysis.candidates import Path
 from nengliu.analysis.chunks import Vocabulary
 from nengliu.analysis.ledger import TIME_BITS, Ledger
-from nengliu.analysis.plain import Listing
+from nengliu.analysis.plain import Listing, listing_of
 from nengliu.analysis.rack import Rack, Swath
 from nengliu.analysis.sorted import compact
 from nengliu.domain.times import HOUR_MS, day_of, day_start
@@ -69,13 +70,9 @@ class Racks:
         self._trim_beyond = ledger.max_rows
         self.front = np.empty(0, np.int64)
         self.mixed = np.empty(0, np.int64)
-        self.enterprises: dict[str, int] = {}
-        self.names: dict[str, int] = {}
-        self.units: dict[tuple[str, int], int] = {}
-
-    def __iter__(self) -> Iterable[Rack]:
-        """Go through the racks."""
-        return iter(self._racks.values())
+        self._words = Vocabulary((), (), ())
+        self._enterprises: dict[str, int] = {}
+        self._names: dict[str, int] = {}
 
     # -- lists ---------------------------------------------------------------------------------------------------
 
@@ -83,26 +80,25 @@ class Racks:
         """Work the lists of an enterprise out anew: the catalogue has changed."""
         self._places.pop(enterprise, None)
 
-    def known(self, frame: Frame) -> tuple[bool, Place | None]:
-        """Say whether the list of a frame was worked out, and where it is if it can be taken whole."""
-        places = self._places.get(frame.enterprise)
+    def place(self, frame: Frame, columns: Callable[[Frame], list[Path]]) -> Place | None:
+        """Where the list of a frame is, if it can be taken whole; `columns` are asked for at first sight."""
+        places = self._places.setdefault(frame.enterprise, {})
         key = frame.schema, frame.origin
-        return (True, places[key]) if places is not None and key in places else (False, None)
+        if key not in places:
+            places[key] = self._meet(frame, listing_of(columns(frame)))
+        return places[key]
 
-    def meet(self, frame: Frame, listing: Listing | None) -> Place | None:
-        """Take in what the catalogue says of the list of a frame."""
-        key = frame.schema, frame.origin
-        place = self._known.get(frame.enterprise, {}).get(key)
+    def _meet(self, frame: Frame, listing: Listing | None) -> Place | None:
+        """Take in what the catalogue says now of the list of a frame."""
+        place = self._known.get(frame.enterprise, {}).get((frame.schema, frame.origin))
         if listing is None:
-            place = None
-        elif place is None or place.rack.converted != listing.converted:
-            if place is not None:
-                self.lift(np.array([place.id]))
-            place = self._enter(frame, listing)
-        else:
+            return None
+        if place is not None and place.rack.converted == listing.converted:
             place.rack.revise(place.number, listing)
-        self._places.setdefault(frame.enterprise, {})[key] = place
-        return place
+            return place
+        if place is not None:
+            self.lift(np.array([place.id]))
+        return self._enter(frame, listing)
 
     def _enter(self, frame: Frame, listing: Listing) -> Place:
         key = len(listing.points), int(frame.origin), listing.converted
@@ -112,10 +108,10 @@ class Racks:
         slots, list_id = self._ledger.slots(listing.points), len(self._all)
         columns = {
             "id": np.array(list_id),
-            "enterprise": np.array(self.enterprises.setdefault(frame.enterprise, len(self.enterprises))),
+            "enterprise": np.array(self._enterprises.setdefault(frame.enterprise, len(self._enterprises))),
             "slots": slots,
-            "names": np.array([self.names.setdefault(p, len(self.names)) for _, p in listing.points]),
-            "units": np.array([self.units.setdefault(u, len(self.units)) for u in listing.units]),
+            "names": np.array([self._names.setdefault(p, len(self._names)) for _, p in listing.points]),
+            "units": np.array([self._ledger.unit(unit) for unit in listing.units]),
         }
         place = Place(rack, rack.enter(listing, columns), list_id)
         self._all.append(place)
@@ -157,7 +153,11 @@ class Racks:
 
     def words(self) -> Vocabulary:
         """Words of all labels as of now."""
-        return Vocabulary(tuple(self.enterprises), tuple(self.names), tuple(self.units))
+        held = self._words
+        known = self._enterprises, self._names, self._ledger.units
+        if list(map(len, known)) != list(map(len, (held.enterprises, held.names, held.units))):
+            self._words = Vocabulary(tuple(known[0]), tuple(known[1]), tuple(known[2]))
+        return self._words
 
     # -- what is new ---------------------------------------------------------------------------------------------
 
@@ -248,7 +248,7 @@ class Racks:
             if place.rack.lists["last"][place.number] >= 0:
                 by_rack.setdefault(id(place.rack), []).append(place)
         for places in by_rack.values():
-            self._ledger.absorb(places[0].rack.lift(np.array([place.number for place in places])).block())
+            self._ledger.absorb(*places[0].rack.lift(np.array([place.number for place in places])))
             mine = np.array([place.id for place in places])
             self.mixed[mine] = np.maximum(self.mixed[mine], _hour_after(self.front[mine]))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.candidates import Candidates, Path
+from nengliu.analysis.candidates import Candidates, join
 from nengliu.analysis.ledger import Ledger
+from nengliu.analysis.opening import Opener
 from nengliu.analysis.rack import Pile, Rack, Swath
 from nengliu.analysis.racks import Place, Racks, Spans
 from nengliu.analysis.sorted import compact
@@ -17,7 +17,7 @@ from nengliu.analysis.validate import Limits
 from schemas.messages import Frame
 
 Ints = npt.NDArray[np.int64]
-Parts = list[tuple[int, Candidates]]
+Parts = list[tuple[int, Candidates | Frame]]
 """Readings to be judged one by one, with the number of their message in the batch."""
 
 
@@ -49,12 +49,10 @@ class Clock:
 class Reaper:
     """Sorts what can be taken whole from what must be judged reading by reading; see `Racks`."""
 
-    def __init__(self, racks: Racks, ledger: Ledger, spread: Callable[[Frame], Candidates]) -> None:
-        self._racks, self._ledger, self._spread = racks, ledger, spread
+    def __init__(self, racks: Racks, ledger: Ledger, opener: Opener) -> None:
+        self._racks, self._ledger, self._opener = racks, ledger, opener
 
-    def reap(
-        self, piles: Piles, parts: Parts, paths: list[Path], clock: Clock, limits: Limits
-    ) -> list[tuple[Rack, Swath]]:
+    def reap(self, piles: Piles, parts: Parts, clock: Clock, limits: Limits) -> list[tuple[Rack, Swath]]:
         """Rows of the piles that are plain and new; frames that are not whole so are added to `parts`."""
         cut = []
         for rack, pile in piles.by_rack.values():
@@ -66,7 +64,7 @@ class Reaper:
         asked = _joined([_spans(rack, pile, swath, some) for rack, pile, swath, some in cut])
         if not len(asked.list_id):
             return []
-        beyond = self._racks.beyond(asked, self._barriers(parts, paths))
+        beyond = self._racks.beyond(asked, self._barriers(parts))
         found, start = [], 0
         for rack, pile, swath, some in cut:
             new = beyond[start : start + len(some)]
@@ -79,17 +77,37 @@ class Reaper:
                 found.append((rack, kept))
         return found
 
+    def glean(self, parts: Parts) -> Candidates:
+        """All parts as one, in order of their messages; frames are spelled out together."""
+        frames = [(message, part) for message, part in parts if isinstance(part, Frame)]
+        found = [part for _, part in parts if isinstance(part, Candidates)]
+        for message, part in parts:
+            if isinstance(part, Candidates):
+                part.message[:] = message
+        if frames:
+            found.append(
+                self._opener.spread([frame for _, frame in frames], [number for number, _ in frames])
+            )
+        candidates = join(found)
+        if (candidates.message[1:] >= candidates.message[:-1]).all():
+            return candidates
+        return candidates.take(np.argsort(candidates.message, kind="stable"))
+
     def _leave(self, pile: Pile, some: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Parts:
         places = np.arange(len(pile.frames))[some].tolist()
-        return [(pile.messages[i], self._spread(pile.frames[i])) for i in places]
+        return [(pile.messages[i], pile.frames[i]) for i in places]
 
-    def _barriers(self, parts: Parts, paths: list[Path]) -> Spans:
+    def _barriers(self, parts: Parts) -> Spans:
         """What loose readings span of the lists that have their points."""
-        found = [_nothing()]
-        for message, candidates in parts:
-            used, place = compact(candidates.path)
-            last = np.full(len(used), -1, np.int64)
-            np.maximum.at(last, place, candidates.read_at_ms)
+        found, paths = [_nothing()], self._opener.paths
+        for message, part in parts:
+            if isinstance(part, Frame):
+                used = self._opener.list_of(part)
+                last = np.full(len(used), part.read_at_ms.max(initial=-1))
+            else:
+                used, place = compact(part.path)
+                last = np.full(len(used), -1, np.int64)
+                np.maximum.at(last, place, part.read_at_ms)
             slots = self._ledger.find([(paths[i].enterprise, paths[i].point) for i in used.tolist()])
             known = slots >= 0
             some, list_id = self._racks.of_slots(slots[known])

@@ -159,7 +159,7 @@ class Recompute:
     def _rows(self, dirty: Dirty, series: Series, prior: Series | None, floor: int, today: int) -> list[Rows]:
         """Rows of every level whose revision is at least `floor`, and the history they supersede."""
         grid = reduce_days(series, dirty)
-        maker = Maker(self.ledger.points, dirty, self.catalogue.book)
+        maker = Maker(self.ledger.points, dirty, self.catalogue)
         fresh = grid.revision >= np.uint64(floor)
         out = self._history(dirty, prior, fresh, today) if prior is not None else []
         hours = windows.fold(grid, PER_HOUR)
@@ -175,7 +175,7 @@ class Recompute:
     def _history(self, dirty: Dirty, prior: Series, fresh: npt.NDArray[np.bool_], today: int) -> list[Rows]:
         """Fresh windows as they stood before, where that was known on an earlier day than `today`."""
         before = reduce_days(prior, dirty)
-        maker = Maker(self.ledger.points, dirty, self.catalogue.book)
+        maker = Maker(self.ledger.points, dirty, self.catalogue)
         stood = (before.revision > 0) & (day_of(before.known_at_s * 1000) < today)
         days = windows.fold(windows.fold(before, PER_HOUR), HOURS)
         stood_days = (days.revision > 0) & (day_of(days.known_at_s * 1000) < today)

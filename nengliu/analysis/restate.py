@@ -245,13 +245,17 @@ def _factors(
     start_ms, owner = days.columns["period_start"][mask].astype(np.int64) * 1000, days.owner[mask]
     if not book.is_local(item, use):
         return book.values(item, use, start_ms)
-    found = np.full(len(start_ms), np.nan)
-    for one in np.unique(owner).tolist():
-        enterprise = days.pairs[one][0]
-        for from_ms, region in about[days.pairs[one]].regions():
-            mine = (owner == one) & (start_ms >= from_ms)
-            found[mine] = book.values(item, use, start_ms[mine], Whose(enterprise, region))
-    return found
+    seats = [about[pair].regions() if pair in about else [] for pair in days.pairs]
+    whose = [
+        Whose(pair[0], region) for pair, each in zip(days.pairs, seats, strict=True) for _, region in each
+    ]
+    count = np.array([len(each) for each in seats])
+    seat = (np.cumsum(count) - count)[owner]
+    for moved in np.flatnonzero(count > 1).tolist():
+        mine = owner == moved
+        starts = np.array([from_ms for from_ms, _ in seats[moved]])
+        seat[mine] += np.searchsorted(starts, start_ms[mine], side="right") - 1
+    return book.values_by(item, use, start_ms, seat, whose)
 
 
 def _months(part: Stored, days: Table, whole: Columns, owners: Ints, book: Book) -> Rows | None:

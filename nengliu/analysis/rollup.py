@@ -30,6 +30,9 @@ from nengliu.analysis.plates.ring import Lines
 from nengliu.analysis.plates.rows import day_grid, joined, window_rows
 from nengliu.analysis.recompute import Recompute
 from nengliu.analysis.reduce import QUARTERS
+from nengliu.analysis.restate import About, Restater, Told
+from nengliu.analysis.totals.shard import TotalShard
+from nengliu.domain.points import Kind
 from nengliu.domain.times import HOUR_MS, QUARTER_MS
 from schemas.block import Block, Rows, Sheaf, join, join_sheaves
 from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
@@ -38,7 +41,7 @@ _CONCERNS = (PointNotice, EnterpriseNotice, SchemaNotice, BookNotice)
 """Notices that may change what a window is; all others pass by."""
 DEEP = 32
 """So many rows of a list at once are quicker made the general way, unless many lists come together."""
-WIDE = 1000
+WIDE = 200
 """Values that one row of all lists together must hold for that."""
 PAUSE_MS = HOUR_MS
 """A list that could not enter a plate tries again after so long, by its own clock."""
@@ -54,13 +57,19 @@ class WindowShard:
         catalogue: Catalogue | None = None,
         loader: Loader | None = None,
         day_loader: DayLoader | None = None,
+        restater: Restater | None = None,
+        totals: TotalShard | None = None,
     ) -> None:
-        """Start empty; the loaders tell what is stored from before this run."""
+        """Start empty; the loaders tell what is stored from before this run.
+
+        `totals`, which shares the catalogue, is told every row and notice; its rows are said with those of the windows.
+        """
         self.catalogue = catalogue or Catalogue()
         self._recent = Recent(loader)
         self._general = Recompute(self.catalogue, self._recent.load, day_loader)
         self.ledger, self.days = self._general.ledger, self._general.days
         self._homes, self._loose, self._names = Homes(), Loose({}), Names()
+        self._restater, self._totals = restater or Restater(), totals
 
     def run(self, items: Iterable[tuple[int, Block | Sheaf | Notice]]) -> list[Rows]:
         """Take messages with their positions in; those of one kind are joined up to the next that concerns windows."""
@@ -71,12 +80,27 @@ class WindowShard:
                 waiting.append(message)
             elif isinstance(message, _CONCERNS):
                 out += self._run(waiting)
-                out += self.take(message, position)
+                out += self._told(message, position)
                 waiting = []
-        return out + self._run(waiting) + self.flush()
+        return out + self._run(waiting)
 
     def _run(self, messages: list[Block | Sheaf]) -> list[Rows]:
-        return [rows for message in _joined(messages) for rows in self.pour(message)]
+        if not messages:
+            return []
+        return self._above(
+            [rows for message in _joined(messages) for rows in self.pour(message)] + self.flush()
+        )
+
+    def _told(self, notice: Notice, position: int) -> list[Rows]:
+        """Take a notice; what stands on the windows is told before the catalogue changes, and of the rows after."""
+        self.ledger.reach(position)
+        before = self._totals.take(notice, self.ledger.stored) if self._totals is not None else []
+        return before + self._above(self.take(notice, position))
+
+    def _above(self, rows: list[Rows]) -> list[Rows]:
+        """Rows of windows, and of what stands on them."""
+        self._restater.see(rows)
+        return rows + (self._totals.add(rows, self.ledger.stored) if self._totals is not None else [])
 
     def add(self, message: Block | Sheaf) -> list[Rows]:
         """Take readings in, of which only the accepted count; say the rows they change, newest version last."""
@@ -102,8 +126,10 @@ class WindowShard:
         return self._said()
 
     def take(self, notice: Notice, position: int) -> list[Rows]:
-        """Take a notice of the catalogue in; a changed meter restates the windows it touches."""
+        """Take a notice of the catalogue in: a changed meter restates windows, a changed factor days and months."""
         self.ledger.reach(position)
+        if isinstance(notice, BookNotice):
+            return self._take_book(notice, position)
         if not isinstance(notice, PointNotice):
             self.catalogue.take(notice, position)
             return []
@@ -117,9 +143,33 @@ class WindowShard:
             return out
         return out + self._general.restate(self.ledger.slot(key), old, new, position)
 
+    def _take_book(self, notice: BookNotice, position: int) -> list[Rows]:
+        """Restate what another edition counts otherwise; what is still open is said by the old one first."""
+        out = self.flush()
+        self._restater.see(out)
+        old = self.catalogue.book
+        self.catalogue.take(notice, position)
+        told = Told(position, notice.at_s)
+        for rows in self._restater.restate(old, self.catalogue.book, told, self.ledger.stored, self._about):
+            if rows.table == "window_day":
+                self.days.restated(rows, self.ledger)
+            out.append(rows)
+        return out
+
+    def _about(self, pair: tuple[str, str]) -> About:
+        """What a restatement must know of a point; nothing of a gauge, or where the enterprise is not known."""
+        self.catalogue.know(pair[0], self.ledger.stored)
+        facts, enterprise = self.catalogue.points[pair], self.catalogue.enterprises.get(pair[0])
+        if facts.point.kind is Kind.GAUGE or enterprise is None:
+            return About("")
+        return About(facts.point.item, enterprise.region, enterprise.stays)
+
     def seal(self) -> None:
         """End an epoch: what came before the last one is stored and may be forgotten."""
         self.ledger.seal()
+        self._restater.seal(self.ledger.stored)
+        if self._totals is not None:
+            self._totals.seal(self.ledger.stored)
         self._recent.forget(self.ledger.stored)
         self.days.seal(self.ledger.stored)
 
@@ -213,7 +263,7 @@ class WindowShard:
     def _narrow(self, plate: Plate, sheaf: Sheaf, numbers: npt.NDArray[np.int64]) -> list[Rows]:
         """Columns that go the general way since earlier."""
         out: list[Rows] = []
-        for number in np.unique(sheaf.row_list[plate.partly[numbers][sheaf.row_list]]).tolist():
+        for number in np.unique(sheaf.row_list[plate.partly[numbers[sheaf.row_list]]]).tolist():
             columns = np.flatnonzero(plate.out[numbers[number]]).tolist()
             out += self._general.add(narrowed(sheaf.take(sheaf.row_list == number), number, columns))
         return out
@@ -249,7 +299,7 @@ class WindowShard:
         dirty, grid = day_grid(plate, days)
         if not len(dirty.slots):
             return []
-        maker = Maker(self.ledger.points, dirty, self.catalogue.book)
+        maker = Maker(self.ledger.points, dirty, self.catalogue)
         fresh = grid.revision > 0
         rows = [maker.rows(table, grid, QUARTERS, fresh)]
         return (

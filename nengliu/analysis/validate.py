@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.candidates import Candidates, Judged, Path
+from nengliu.analysis.candidates import Candidates, Judged, Numbers, Path, numbers_of
 from nengliu.analysis.sorted import compact
-from nengliu.domain.points import Kind
 from nengliu.domain.quality import Origin, Quality, Reason
 
 Ints = npt.NDArray[np.int64]
@@ -45,14 +44,15 @@ def judge(candidates: Candidates, paths: list[Path], limits: Limits, appended_at
     paths, candidates = [paths[number] for number in used.tolist()], replace(candidates, path=place)
     judged = Judged(np.zeros(n, np.int64), candidates.quality.copy(), candidates.reason.copy())
     open_ = np.ones(n, bool)
+    facts = numbers_of(paths, candidates.path)
     _refuse_columns(judged, open_, candidates, paths)
-    _refuse_times(judged, open_, candidates, paths, limits)
+    _refuse_times(judged, open_, candidates, facts, limits)
     received = candidates.received_at_s
     _refuse(judged, open_, "STAMP_IN_FUTURE", received > appended_at_s + limits.future_s)
     _refuse(judged, open_, "NOT_A_TIME", received < 0)
-    spans = _spans(candidates, paths)
-    _convert(judged, open_, candidates, paths, spans)
-    _mark(judged, open_, candidates, paths, limits, spans.worth)
+    spans = _spans(candidates, paths, facts)
+    _convert(judged, open_, candidates, facts, spans)
+    _mark(judged, open_, candidates, facts, limits, spans.worth)
     return judged
 
 
@@ -70,16 +70,14 @@ def _refuse_columns(judged: Judged, open_: Bools, candidates: Candidates, paths:
 
 
 def _refuse_times(
-    judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path], limits: Limits
+    judged: Judged, open_: Bools, candidates: Candidates, facts: Numbers, limits: Limits
 ) -> None:
     at = candidates.read_at_ms
-    spans = [(p.facts.point.valid_from_ms, p.facts.point.valid_to_ms) if p.facts else (0, 0) for p in paths]
-    start, end = (np.array(column, np.int64)[candidates.path] for column in zip(*spans, strict=True))
     _refuse(judged, open_, "NOT_A_TIME", (at < 0) | (at >= 2**42))
     _refuse(judged, open_, "STAMP_IN_FUTURE", at > (candidates.received_at_s + limits.future_s) * 1000)
     _refuse(judged, open_, "BEYOND_RETENTION", at < limits.begins_ms)
-    _refuse(judged, open_, "BEFORE_POINT", at < start)
-    _refuse(judged, open_, "AFTER_POINT", at >= end)
+    _refuse(judged, open_, "BEFORE_POINT", at < facts.from_ms)
+    _refuse(judged, open_, "AFTER_POINT", at >= facts.to_ms)
 
 
 class _Spans(NamedTuple):
@@ -91,14 +89,9 @@ class _Spans(NamedTuple):
     worth: Ints
 
 
-def _convert(judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path], spans: _Spans) -> None:
+def _convert(judged: Judged, open_: Bools, candidates: Candidates, facts: Numbers, spans: _Spans) -> None:
     top, bottom, modulus, worth = spans
-    gauge = np.array([p.facts is not None and p.facts.point.kind is Kind.GAUGE for p in paths])[
-        candidates.path
-    ]
-    counter = np.array([p.facts is not None and p.facts.point.kind is Kind.COUNTER for p in paths])[
-        candidates.path
-    ]
+    gauge, counter = facts.gauge.astype(bool), facts.counter.astype(bool)
     size = np.abs(candidates.sent.astype(np.float64)) * top
     _refuse(judged, open_, "OUT_OF_INT64", (size > _LIMIT) | (size / bottom * worth > _LIMIT))
     judged.ticks[:], inexact = convert(np.where(open_, candidates.sent, 0), top, bottom, gauge)
@@ -118,9 +111,8 @@ def convert(sent: Ints, top: Ints, bottom: Ints, gauge: Bools) -> tuple[Ints, Bo
     return whole + up, ~gauge & (rest != 0)
 
 
-def _spans(candidates: Candidates, paths: list[Path]) -> _Spans:
-    first = np.array([p.spans[0] if p.spans else (0, 1, 1, 0, 1) for p in paths], np.int64)
-    top, bottom, modulus, worth = (first[candidates.path, i] for i in (1, 2, 3, 4))
+def _spans(candidates: Candidates, paths: list[Path], facts: Numbers) -> _Spans:
+    top, bottom, modulus, worth = facts.top, facts.bottom, facts.modulus, facts.worth
     for number, path in enumerate(paths):
         for start, n, d, m, w in path.spans[1:]:
             mask = (candidates.path == number) & (candidates.read_at_ms >= start)
@@ -129,18 +121,12 @@ def _spans(candidates: Candidates, paths: list[Path]) -> _Spans:
 
 
 def _mark(
-    judged: Judged, open_: Bools, candidates: Candidates, paths: list[Path], limits: Limits, worth: Ints
+    judged: Judged, open_: Bools, candidates: Candidates, facts: Numbers, limits: Limits, worth: Ints
 ) -> None:
-    points = [path.facts.point if path.facts else None for path in paths]
-    low = np.array([-(2**62) if p is None or p.minimum is None else p.minimum for p in points], np.int64)
-    high = np.array([2**62 if p is None or p.maximum is None else p.maximum for p in points], np.int64)
     ticks = judged.ticks * worth  # a register's steps in ticks of the point
-    over = open_ & ((ticks < low[candidates.path]) | (ticks > high[candidates.path]))
+    over = open_ & ((ticks < facts.low) | (ticks > facts.high))
     judged.quality[over], judged.reason[over] = Quality.SUSPECT, Reason.OVER_RANGE
-    span = np.array(
-        [p.interval_s if p is not None and p.kind is Kind.PERIOD else 0 for p in points], np.int64
-    )
-    due_s = candidates.read_at_ms // 1000 + span[candidates.path] + limits.lateness_s
+    due_s = candidates.read_at_ms // 1000 + facts.span_s + limits.lateness_s
     timed = (candidates.origin == Origin.TIMED) | (candidates.origin == Origin.COMMAND)
     late = open_ & timed & (judged.quality == Quality.GOOD) & (candidates.received_at_s > due_s)
     judged.quality[late], judged.reason[late] = Quality.LATE, Reason.ARRIVED_LATE

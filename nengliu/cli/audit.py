@@ -13,6 +13,7 @@ import click
 
 from nengliu import settings as settings_of
 from nengliu.cli.language import examples, say
+from nengliu.cli.nightly import keep_watch
 from nengliu.cli.query import instant
 from nengliu.domain.times import DAY_MS, from_ms, to_ms
 from nengliu.errors import InputError
@@ -40,15 +41,20 @@ SAMPLE = "20"
     show_default=True,
     help=say("option.audit_recompute"),
 )
+@click.option("--nightly", is_flag=True, help=say("option.audit_nightly"))
 @click.option(
     "--format", "form", type=click.Choice(("text", "json")), default="text", help=say("option.format")
 )
-def audit(start: str | None, end: str | None, enterprise: str, sample: str, form: str) -> None:
+def audit(
+    start: str | None, end: str | None, enterprise: str, sample: str, form: str, *, nightly: bool
+) -> None:
     """Compare registers, windows, tallies and readings of whole months."""
     from nengliu.cli.audit_look import Audit, Recomputed
     from nengliu.storage import Asker
 
     settings = settings_of.load()
+    if nightly:
+        keep_watch(settings)
     now = time.time()
     end_at = instant("--to", end) if end else from_ms(int(now * 1000))
     start_at = instant("--from", start) if start else _month_before(end_at)

@@ -133,10 +133,10 @@ class Recomputed:
         if not chosen.points:
             return
         asked = {"points": chosen.points, "from_ms": part.start_ms}
-        found = recompute(part.catalogue, _block(part.ask("audit_readings", **asked)))
+        found = recompute(part.catalogue, block_of(part.ask("audit_readings", **asked)))
         for level, table in LEVELS.items():
-            stored = _stored(part.ask("audit_windows", level=level, **asked), chosen.points)
-            expected = _within(found.get(table, []), chosen.points, part)
+            stored = stored_columns(part.ask("audit_windows", level=level, **asked), chosen.points)
+            expected = within(found.get(table, []), chosen.points, part)
             yield from compare(level, expected, stored, part.catalogue, chosen)
 
     def _choose(self, part: Part) -> Described:
@@ -149,7 +149,7 @@ class Recomputed:
         return Described([part.described.points[i] for i in places], part.described.position[places])
 
 
-def _block(table: pa.Table) -> Block:
+def block_of(table: pa.Table) -> Block:
     """Readings as the rollups take them."""
     pairs = _pairs(table)
     number = {pair: i for i, pair in enumerate(dict.fromkeys(pairs))}
@@ -179,14 +179,15 @@ def _pairs(table: pa.Table) -> list[tuple[str, str]]:
     return [(str(enterprise), str(point)) for enterprise, point in zip(*columns, strict=True)]
 
 
-def _stored(table: pa.Table, points: list[tuple[str, str]]) -> dict[str, Any]:
+def stored_columns(table: pa.Table, points: list[tuple[str, str]]) -> dict[str, Any]:
+    """Stored windows as bare columns; `slot` numbers the point."""
     number = {pair: i for i, pair in enumerate(points)}
     names = [name for name in table.column_names if name not in ("enterprise", "point")]
     columns: dict[str, Any] = {name: table[name].to_numpy(zero_copy_only=False) for name in names}
     return columns | {"slot": np.array([number[pair] for pair in _pairs(table)], np.int64)}
 
 
-def _within(parts: Sequence[Rows], points: list[tuple[str, str]], part: Part) -> dict[str, Any]:
+def within(parts: Sequence[Rows], points: list[tuple[str, str]], part: Part) -> dict[str, Any]:
     """Recomputed rows of the month; a window of a neighbouring month is only there in part."""
     if not parts:
         return {name: np.empty(0, np.int64) for name in ("slot", "period_start_s")}
@@ -251,7 +252,7 @@ class Audit:
     def run(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Look at one part after the other; each is said when it is done."""
         for batch in self.batches():
-            catalogue, described = self._catalogue(batch)
+            catalogue, described = self.catalogue(batch)
             for start_ms, end_ms in self.months():
                 part = Part(self.asker, batch, start_ms, end_ms, catalogue, described)
                 self.findings += self._look(part)
@@ -268,7 +269,7 @@ class Audit:
                 found += [one for one in look(part) if (one.place, str(one.got)) in lasting]
         return found
 
-    def _catalogue(self, enterprises: tuple[str, ...]) -> tuple[Catalogue, Described]:
+    def catalogue(self, enterprises: tuple[str, ...]) -> tuple[Catalogue, Described]:
         """What the log has told of some enterprises, the last words of it."""
         catalogue = Catalogue()
         wanted: dict[str, Any] = {"enterprises": enterprises, "position": NOW}

@@ -17,12 +17,15 @@ from typing import Any
 import click
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from flows.restating import rows_of
 from nengliu import settings as settings_of
 from nengliu.analysis.costs import Payer, Quarters, Tariffs, cost_rows
+from nengliu.analysis.named_rows import owners_of
 from nengliu.bus import partition_of
 from nengliu.bus.open import open_log, publish
 from nengliu.cli.language import examples, say
@@ -134,7 +137,7 @@ def _payers(asker: Asker, partitions: int, enterprise: str) -> dict[int, list[Pa
 
 def _quarters(asker: Asker, pairs: list[tuple[str, str]], days: pa.Table) -> Quarters:
     """The quarter-hours of some days."""
-    number: dict[tuple[Any, Any], int] = {pair: i for i, pair in enumerate(pairs)}
+    number = {pair: i for i, pair in enumerate(pairs)}
     payer, day_ms = _owners(days, number), days["day_ms"].to_numpy().astype(np.int64)
     order = np.lexsort((day_ms, payer))
     payer, day_ms = payer[order], day_ms[order]
@@ -151,9 +154,9 @@ def _quarters(asker: Asker, pairs: list[tuple[str, str]], days: pa.Table) -> Qua
     return Quarters(payer, day_ms, day_revision, day, start_ms, used, estimated, known_at_s, revision)
 
 
-def _owners(table: pa.Table, number: dict[tuple[Any, Any], int]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    pairs = zip(table["enterprise"].to_pylist(), table["point"].to_pylist(), strict=True)
-    return np.array([number[pair] for pair in pairs], np.int64)
+def _owners(table: pa.Table, number: dict[tuple[str, str], int]) -> npt.NDArray[np.int64]:
+    owner, pairs = owners_of(rows_of("", table))
+    return np.array([number[pair] for pair in pairs], np.int64)[owner]
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from nengliu import settings as settings_of
 from nengliu.cli.checks import Check, collector_checks, flow_checks, guarded, log_checks
 from nengliu.cli.health import page_answers
 from nengliu.cli.language import examples, say
+from nengliu.cli.nightly import audit_check
+from nengliu.cli.retention import kept_check
 from nengliu.cli.up import ENOUGH_BYTES, is_free
 from nengliu.errors import NengliuError
 from nengliu.settings import Settings
@@ -67,6 +69,9 @@ def examine(*, offline: bool = False) -> Iterator[Check]:
     if not offline:
         yield from _services(settings)
     yield from collector_checks(settings, offline=offline)
+    audited = audit_check(settings)
+    if audited is not None:
+        yield audited
 
 
 def origins(settings: Settings) -> dict[str, str]:
@@ -190,6 +195,7 @@ def _store(client: Any, settings: Settings) -> Iterator[Check]:
     found = f"{masked(settings.store) or settings.store_home}, {client.server_version}"
     yield Check("store", ok=True, found=found)
     yield guarded("tables", "cure.store", lambda: _tables(client, settings))
+    yield guarded("kept", "cure.tables", lambda: kept_check(client, settings))
 
 
 def _tables(client: Any, settings: Settings) -> Check:

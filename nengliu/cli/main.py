@@ -26,6 +26,8 @@ COMMANDS = {
     "user": "nengliu.cli.users:user",
     "doctor": "nengliu.cli.doctor:doctor",
     "audit": "nengliu.cli.audit:audit",
+    "repair": "nengliu.cli.repair:repair",
+    "retention": "nengliu.cli.retention:retention",
     "logs": "nengliu.cli.logs:logs",
     "health": "nengliu.cli.health:health",
     "migrate": "nengliu.cli.parts:migrate",

@@ -21,6 +21,7 @@ from nengliu import settings as settings_of
 from nengliu import telemetry
 from nengliu.cli.health import collector_lives, collectors, lives, page_answers, reachable
 from nengliu.cli.language import examples, say
+from nengliu.cli.nightly import Nightly
 from nengliu.cli.supervise import TICK_S, Part, Supervisor, owning
 from nengliu.cli.tick import ticking
 from nengliu.cli.users import tell_if_nobody
@@ -129,9 +130,18 @@ def watch(installation: Installation, done: Callable[[], bool]) -> None:
 
 
 def _watch(installation: Installation, done: Callable[[], bool]) -> None:
+    nightly = Nightly(installation.settings)
+    try:
+        _watch_all(installation, nightly, done)
+    finally:
+        nightly.stop()
+
+
+def _watch_all(installation: Installation, nightly: Nightly, done: Callable[[], bool]) -> None:
     shown, tidy_at = "", time.monotonic() + TIDY_S
     while not done():
         installation.supervisor.tick()
+        nightly.tick(time.time())
         if time.monotonic() > tidy_at:
             tidy(installation)
             tidy_at = time.monotonic() + TIDY_S

@@ -90,11 +90,20 @@ class Book:
         """The same for many at once: `owner` (n,) says which of `whose` each day is asked for."""
         if not self.is_local(item, use):
             return self.values(item, use, day_ms)
+        alike = [self.nearest(item, use, one) for one in whose]
+        distinct = list(dict.fromkeys(alike))
+        number = np.array([distinct.index(one) for one in alike])[owner]
         found = np.full(len(day_ms), np.nan)
-        for one in np.unique(owner).tolist():
-            mask = owner == one
-            found[mask] = self.values(item, use, day_ms[mask], whose[one])
+        for i, one in enumerate(distinct):
+            mask = number == i
+            found[mask] = self.values(item, use, day_ms[mask], one)
         return found
+
+    def nearest(self, item: str, use: Use, whose: Whose) -> Whose:
+        """Keep of somebody what the book makes a difference of: the nearest region it names, the unit if it does."""
+        named = {place for span in self.spans.get((item, *use), ()) for place in span.places}
+        regions = [place for place in named if whose.region.startswith(place)]
+        return Whose(whose.enterprise if whose.enterprise in named else "", max(regions, key=len, default=""))
 
     def is_local(self, item: str, use: Use) -> bool:
         """Say whether the factor differs from place to place."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from nengliu.domain.calendars import (
     reading,
     valid_ms,
 )
-from nengliu.domain.times import CHINA_OFFSET_MS, QUARTER_MS, day_of
+from nengliu.domain.times import CHINA_OFFSET_MS, QUARTER_MS, day_of, day_start
 
 _LONGEST_CYCLE = 366
 
@@ -58,6 +59,16 @@ class Worked:
     day: Ints
 
 
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Shifts one after the other (n,): from, to [ms, UTC], code as in the calendar, and the day number it began on."""
+
+    from_ms: Ints
+    to_ms: Ints
+    code: Ints
+    day: Ints
+
+
 def shifts_of(rows: Iterable[Row], calendar: str, days: DayCalendar) -> ShiftCalendar:
     """Make the shift calendar of a name; of one date a later row overrides.
 
@@ -86,6 +97,38 @@ def shift_of(calendar: ShiftCalendar, at_ms: Ints) -> Worked:
         code = np.where(here > 0, here, code)
         began = np.where(here > 0, day - before, began)
     return Worked(code, began)
+
+
+def spans(calendar: ShiftCalendar, start_ms: int, end_ms: int) -> Spans:
+    """Every shift that lies in ``[start_ms, end_ms)`` [ms, UTC] at least in part, in order of time, whole."""
+    found = [np.empty((4, 0), np.int64)]
+    wanted = day_of(np.array([start_ms, end_ms - 1]))
+    for rotation in calendar.rotations:
+        first, end = day_of(np.array([rotation.from_ms, rotation.to_ms]))
+        day = np.arange(max(first, wanted[0] - 1), min(end, wanted[1] + 1))
+        turn, kind = (day - first) % len(rotation.codes), calendar.days.kinds(day)
+        for t, k in np.ndindex(rotation.codes.shape[:2]):
+            on = day[(turn == t) & (kind == k)]
+            found += [
+                np.stack(
+                    [
+                        day_start(on) + a * QUARTER_MS,
+                        day_start(on) + b * QUARTER_MS,
+                        np.full(len(on), code),
+                        on,
+                    ]
+                )
+                for a, b, code in _runs(rotation.codes[t, k])
+            ]
+    whole = np.concatenate(found, axis=1)
+    whole = whole[:, (whole[1] > start_ms) & (whole[0] < end_ms)]
+    return Spans(*whole[:, np.argsort(whole[0], kind="stable")])
+
+
+def _runs(codes: Codes) -> list[tuple[int, int, int]]:
+    """First, end and code of each run of quarter-hours that somebody works."""
+    edges = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+    return [(a, b, int(codes[a])) for a, b in pairwise(edges) if codes[a]]
 
 
 def _codes(calendar: ShiftCalendar, day: Ints, quarter: Ints) -> Codes:

@@ -24,7 +24,7 @@ never as text.  These marks are filled in here:
 ``{name(list, column)}``
     the name of a stored number of a closed list: `reason` or `kind` (of a link event); the number where it has none.
 ``wanted``
-    a temporary table with the points or enterprises a flow asks for (too many for a parameter).
+    a temporary table with the points or enterprises a flow asks for (too many for a parameter), or with shifts.
 """
 
 from __future__ import annotations
@@ -52,12 +52,15 @@ from nengliu.domain.times import CHINA, DAY_MS, Level, next_period_ms, period_st
 from nengliu.errors import InputError
 from nengliu.storage.client import speaking
 from nengliu.storage.known import known, newest, readings
+from nengliu.storage.shifts import STRUCTURE, calendar_name, shift_rows
 from nengliu.storage.windows import COAL_LEVELS, following, period, source, versions
 
 _HEADER = re.compile(r"^-- (parameters|columns|level|present): *(.*(?:\n--   .*)*)", re.MULTILINE)
 _PARAMETER = re.compile(r"(?P<name>\w+) (?P<kind>\w+)(?: = (?P<default>'[^']*'|-?\d+))?")
 _WINDOWS = re.compile(r"\{windows\((?:(?P<level>day|month):)?(?P<predicate>.*?)\)\}", re.DOTALL)
-_PAST = re.compile(r"\{(?P<which>newest|readings|versions|known)\((?:(?P<table>\w+):\s)?(?P<text>.*?)\)\}", re.DOTALL)
+_PAST = re.compile(
+    r"\{(?P<which>newest|readings|versions|known)\((?:(?P<table>\w+):\s)?(?P<text>.*?)\)\}", re.DOTALL
+)
 _EDGE = re.compile(r"\{(?P<which>period|next)\((?P<at>.*?)\)\}")
 _PART = re.compile(r"\{part\((?P<name>\w+)\)\}")
 _NAME = re.compile(r"\{name\((?P<list>\w+), (?P<column>[\w.]+)\)\}")
@@ -311,6 +314,7 @@ _KINDS = {
     "texts": _texts,
     "points": _points,
     "instants": _instants,
+    "shifts": calendar_name,
     "services": _services,
 }
 
@@ -342,6 +346,9 @@ def _wanted(question: Question, values: dict[str, Any]) -> ExternalData | None:
         structure = ["enterprise LowCardinality(String)", "point LowCardinality(String)", "from_ms Int64"]
     elif "services" in kinds:
         rows, structure = values.pop(kinds["services"]), [*_SERVICE]
+    elif "shifts" in kinds:
+        rows = shift_rows(values.pop(kinds["shifts"]), values["start"], values["end"])
+        structure = [*STRUCTURE]
     elif "texts" in kinds:
         rows, structure = values.pop(kinds["texts"]), ["enterprise String"]
     else:

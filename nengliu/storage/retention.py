@@ -43,7 +43,9 @@ def months(client: Client, tables: tuple[str, ...], before_ms: int) -> list[Mont
 
 def horizons(client: Client) -> dict[tuple[str, int], int]:
     """Since when each flow keeps readings [ms, UTC], by flow and partition; who was told nothing is not named."""
-    query = "SELECT flow, partition, max(toUnixTimestamp64Milli(begins_at)) FROM horizon GROUP BY flow, partition"
+    query = (
+        "SELECT flow, partition, max(toUnixTimestamp64Milli(begins_at)) FROM horizon GROUP BY flow, partition"
+    )
     with speaking(client.uri):
         return {(str(flow), int(part)): int(at) for flow, part, at in client.query(query).result_rows}
 

@@ -191,4 +191,4 @@ def _one_partition(story: Story, store: PlantStore) -> Iterator[str]:
 
 def _values(store: PlantStore, table: str) -> dict[Any, str]:
     rows = store.windows.tables[table].items()
-    return {key: str({n: v for n, v in row.items() if n not in POSITIONS}) for key, row in rows}
+    return {key: str(sorted((n, v) for n, v in row.items() if n not in POSITIONS)) for key, row in rows}

@@ -42,15 +42,17 @@ def window(known: bool = True, **given: Any) -> dict[str, Any]:
     return row | {"mean": np.nan, "covered_s": 900, "due": 1, "known": known} | given
 
 
-def columns(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """Rows as columns."""
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+def result(formula: Computed, periods: list[dict[str, dict[str, Any]]]) -> dict[str, np.ndarray]:
+    """The columns of some periods, each given as a row by operand."""
+    lines = [[period[name] for period in periods] for name in formula.operands]
+    return evaluate(
+        formula, {name: np.array([[row[name] for row in line] for line in lines]) for name in lines[0][0]}
+    )
 
 
 def one(formula: Computed, **rows: dict[str, Any]) -> dict[str, Any]:
     """The result of one period."""
-    found = evaluate(formula, {name: columns([row]) for name, row in rows.items()})
-    return {name: column[0].item() for name, column in found.items()}
+    return {name: column[0].item() for name, column in result(formula, [rows]).items()}
 
 
 rows = st.builds(
@@ -79,7 +81,7 @@ def test_amount_is_the_weighted_sum_of_what_is_known(
     """A loop over plain numbers finds the same in every column (law 1; law 5 where somebody is silent)."""
     names = ("a", "b", "big")
     used_by = [(name, place) for place, name in enumerate(names) if SUMMED[text][place]]
-    found = evaluate(computed(text), {name: columns([row[i] for row in periods]) for name, i in used_by})
+    found = result(computed(text), [{name: row[i] for name, i in used_by} for row in periods])
     for n, row in enumerate(periods):
         parts = [(row[i], SUMMED[text][i]) for _, i in used_by]
         known = [part for part, _ in parts if part["known"]]

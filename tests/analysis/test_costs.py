@@ -68,7 +68,8 @@ def test_cost_sums_whole_ticks_by_band_before_it_prices_them():
     assert _shown(rows, "used") == [used]
     amount = _shown(rows, "amount")[0]
     assert (amount[Band.VALLEY], amount[Band.PEAK]) == (3.2 * 0.25, 6.4 * 1.5)
-    assert rows.columns["tariff"].dictionary == ("t",)
+    names = rows.columns["tariff"]
+    assert [names.dictionary[code] for code in names.codes] == ["t"]
 
 
 def test_revision_is_the_newest_of_windows_point_and_tariff():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import intake_mix as mix
@@ -32,11 +31,12 @@ from factories import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from intake_mix import LATE_S, PLACES, TEXT, shard, table
+from msgspec.structs import replace as changed
 
 from nengliu.analysis.intake import Outcome
 from nengliu.domain.points import Formula, Kind
 from nengliu.domain.quality import Quality, Reason
-from nengliu.domain.times import DAY_MS
+from nengliu.domain.times import DAY_MS, Level, period_start_ms
 from schemas.block import Block, Verdict
 from schemas.messages import (
     ENVELOPE,
@@ -46,6 +46,7 @@ from schemas.messages import (
     PointNotice,
     RejectedNotice,
     RejectedRow,
+    RetentionNotice,
     encode,
 )
 
@@ -190,18 +191,34 @@ def test_every_reason_that_holds_back_is_proved() -> None:
     """No reason of the network, communication and business layer is without a case."""
     layers = {row["code"] for row in csv.DictReader(TEXT.splitlines()) if row["class"] == "quarantine"}
 
-    assert {case[0] for case in CASES} | {"COMPUTED_POINT", "TOO_MANY_WAIT"} == layers
+    assert {case[0] for case in CASES} | {"COMPUTED_POINT", "TOO_MANY_WAIT", "BEYOND_RETENTION"} == layers
 
 
 def test_reading_of_a_computed_point_is_held() -> None:
     """What a formula says is not read."""
-    point = replace(make_point(meters=()), formulas=(Formula(0, "b"),))
-    (row,) = table(told(make_frame(), points=[point]), "quarantine")
+    points = [make_point("b"), make_point(kind=Kind.PERIOD, interval_s=0, formulas=(Formula(0, "b"),))]
+    (row,) = table(told(make_json(), points=points), "quarantine")
 
     assert (Reason(row["reason"]), json.loads(row["parameters"])) == (
         Reason.COMPUTED_POINT,
         {"point": POINT_ID},
     )
+
+
+def test_reading_beyond_the_retention_is_held_for_a_person() -> None:
+    """From the notice on, what lies before it is refused, reading by reading."""
+    later = AT_S + 5 * 366 * 86_400
+    month = int(period_start_ms(Level.MONTH, np.array([AT_MS]))[0])
+    frame = make_frame(((1,), (2,)), read_at_ms=np.array([month - 1, month]), received_at_s=month // 1000 + 9)
+    outcome = told(
+        RetentionNotice(month, later), frame, changed(frame, sequence=2), appended_at_s=later
+    )
+    rows = table(outcome, "quarantine")
+
+    assert [json.loads(row["parameters"]) for row in rows] == [
+        {"got": str(month - 1), "limit": str(month)}
+    ] * 2
+    assert [(t.valid, t.duplicate, t.quarantined) for t in outcome.tallies] == [(1, 0, 1), (0, 1, 1)]
 
 
 def test_message_refused_whole_is_kept_to_be_read_again() -> None:

@@ -154,11 +154,11 @@ def test_notices_among_readings_go_on_in_log_order() -> None:
     assert [type(message).__name__ for _, message in onward] == [
         "PointNotice",
         "SchemaNotice",
-        "Block",
+        "Sheaf",
         "LinkNotice",
-        "Block",
+        "Sheaf",
         "EnterpriseNotice",
-        "Block",
+        "Sheaf",
         "LinkNotice",
     ]
     assert [position - GENERATION for position, _ in onward] == list(range(8))

@@ -49,7 +49,7 @@ def opened(message: Any, **given: Any) -> tuple[Opened, Candidates]:
     """Open a record that must hold readings."""
     one = opener()
     found = one.open(make_record(message, **given), GENERATION)
-    candidates = found.candidates if found.frame is None else one.spread(found.frame)
+    candidates = found.candidates if found.frame is None else one.spread([found.frame], [0])
     assert candidates is not None
     return found, candidates
 
@@ -164,7 +164,7 @@ def test_message_by_a_list_nobody_declared_says_which(message: Any) -> None:
     """Source and receipt are known before the list is."""
     found = opener().open(make_record(message), GENERATION)
 
-    assert (found.unknown, found.frame, found.candidates, found.refusals) == (9, None, None, [])
+    assert (found.unknown, found.frame, found.candidates, found.refusals) == (9, None, None, ())
     assert found.source != ""
     assert found.received_at_s > AT_S
 

@@ -212,9 +212,10 @@ def _feed(batch, catalogue, shard, windows, stored):
 
 
 def _add(shard, windows, changed, stored):
+    """Totals go out before the windows they rest on, as the writer keeps them."""
     said = windows.say(changed) if changed else []
-    yield from said
     yield from shard.add(said, stored)
+    yield from said
 
 
 def _final(story):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nengliu.domain.calendars import days_of, shipped_rows
-from nengliu.domain.shifts import ShiftCalendar, shift_of, shifts_of
+from nengliu.domain.shifts import ShiftCalendar, shift_of, shifts_of, spans
 from nengliu.domain.times import CHINA, DAY_MS, QUARTER_MS, day_of, from_ms, to_ms
 from nengliu.errors import ContractError
 
@@ -134,3 +134,20 @@ def test_shift_that_cannot_be_meant_so_is_refused(rows: list[dict[str, str]], sa
     with pytest.raises(ContractError, match=said) as caught:
         shifts_of(rows, "c", DAYS)
     assert caught.value.reason == "BAD_FIELD"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(start=st.integers(1_600_000_000_000, 1_900_000_000_000), days=st.integers(1, 9))
+def test_shifts_of_a_span_cover_what_is_worked_and_nothing_else(name: str, start: int, days: int) -> None:
+    """Every quarter-hour lies in the span that its shift says, and those of nobody in none."""
+    start = start // QUARTER_MS * QUARTER_MS
+    at_ms = start + np.arange(days * 96) * QUARTER_MS
+    worked = shift_of(CALENDARS[name], at_ms)
+    found = spans(CALENDARS[name], start, start + days * DAY_MS)
+    inside = (at_ms[:, None] >= found.from_ms) & (at_ms[:, None] < found.to_ms)
+
+    assert (inside.sum(1) == (worked.code > 0)).all()
+    assert (inside @ found.code == worked.code).all()
+    assert (inside @ found.day == np.where(worked.code > 0, worked.day, 0)).all()
+    assert (found.to_ms > start).all()
+    assert (found.from_ms < start + days * DAY_MS).all()

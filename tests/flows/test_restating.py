@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +26,9 @@ from nengliu.domain.books import book_of, shipped_factors
 from nengliu.domain.points import Enterprise, Tariffed
 from nengliu.domain.scope import SYSTEM
 from nengliu.settings import Settings
-from nengliu.storage import Asker, Writer, ask, migrate
+from nengliu.storage import Asker, Writer, ask, connect, disconnect, migrate
 from nengliu.storage.client import dsn
-from schemas.messages import EnterpriseNotice, PointNotice, SchemaNotice, encode
+from schemas.messages import BookNotice, EnterpriseNotice, PointNotice, SchemaNotice, encode
 from schemas.topics import RAW
 
 MARCH_MS = 1_772_294_400_000
@@ -190,3 +191,74 @@ def test_migrations_can_be_laid_over_a_store_that_has_them(plant: Settings, clie
         if "INSERT INTO incident_history" in statement:
             client.command(statement)
     assert client.query("SELECT count() FROM incident_history FINAL").result_rows == before
+
+
+TABLES = ("window_15min", "window_hour", "window_day", "window_month", "window_day_history")
+
+
+def contents(settings: Settings) -> dict[str, tuple[int, int]]:
+    """Count and hash of the FINAL rows of each table of windows."""
+    client = connect(settings)
+    found = {
+        table: client.query(f"SELECT count(), sum(cityHash64(*)) FROM {table} FINAL").result_rows[0]
+        for table in TABLES
+    }
+    disconnect(client)
+    return found
+
+
+def story() -> list[tuple[str, bytes]]:
+    """Frames of two months, a book in the midst of them that changes both, and old days that come after it."""
+    meters = (make_meter(),)
+    told = [
+        EnterpriseNotice(Enterprise(ENTERPRISE, "厂", region="320500")),
+        PointNotice(make_point("grid", meters=meters)),
+    ]
+    told.append(SchemaNotice(make_schema((("grid", "kWh", 2),))))
+    at = MARCH_MS + 28 * DAY_MS + np.arange(0, 8 * 96, 8) * QUARTER_MS
+    register = np.cumsum(np.arange(len(at)) % 7 * 31)
+    frames = [
+        make_frame(
+            [[int(register[i])], [int(register[i + 1])]],
+            sequence=i + 1,
+            read_at_ms=at[i : i + 2],
+            received_at_s=int(at[i + 1]) // 1000 + 5,
+        )
+        for i in range(0, len(at) - 1, 2)
+    ]
+    late = frames.pop(10)
+    book = BookNotice("new", dearer(), int(at[60]) // 1000)
+    middle = [*frames[:30], book, *frames[30:36], late, *frames[36:]]
+    keys = {id(book): "book-0" if partition_of("book-0", 2) == partition_of(ENTERPRISE, 2) else "book-1"}
+    return [(keys.get(id(message), ENTERPRISE), encode(message)) for message in [*told, *middle]]
+
+
+@pytest.mark.parametrize("step", [1000, 7, 31])
+def test_flow_that_restates_and_is_resumed_stores_what_one_run_stores(
+    store_settings: Settings, tmp_path: Path, step: int
+) -> None:
+    """Law 7: however the log is cut into runs, with its recovery or without, the same rows, revision included."""
+    found = {}
+    for name in ("whole", "cut"):
+        database = f"{store_settings.database}_{name}_{step}"
+        settings = replace(store_settings, home=tmp_path / name, store=dsn(store_settings), database=database)
+        settings = replace(settings, partitions=2, epoch_s=1)
+        client = connect(settings)
+        migrate(client, database)
+        disconnect(client)
+        messages, size = story(), 1000 if name == "whole" else step
+        for first in range(0, len(messages), size):
+            with open_log(settings) as log:
+                log.append(RAW, messages[first : first + size])
+            embedded.run(settings, stop_at_end=True)
+        if step == 1000 and name == "cut":
+            shutil.rmtree(settings.recovery_path)
+            embedded.run(settings, stop_at_end=True)
+        found[name] = contents(settings)
+    assert found["cut"] == found["whole"]
+    client = connect(settings)
+    dearer_days = "countIf(coal_kgce > 0.15 * used / 100)"
+    told = f"SELECT count(), {dearer_days} FROM window_day FINAL WHERE book = 'new' AND used > 0"
+    ((rows, dear),) = client.query(told).result_rows
+    assert rows > dear > 2  # days of March after the book was told bear its name, and the old worth
+    disconnect(client)

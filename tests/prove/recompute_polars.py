@@ -10,15 +10,18 @@ from clickhouse_connect.driver.client import Client
 QUARTER, CHINA = 900_000, 28_800_000
 LEVELS = ("15min", "hour", "day", "month")
 KEY = ["enterprise", "point"]
-READINGS = "SELECT enterprise, point, toUnixTimestamp64Milli(read_at) AS at, toInt64(origin) AS origin, ticks FROM reading"
+READINGS = """
+SELECT enterprise, point, toUnixTimestamp64Milli(read_at) AS at, toInt64(origin) AS origin, ticks FROM reading
+"""
 POINTS = """
 SELECT enterprise, point, argMax(kind, position) AS kind, toInt64(argMax(decimals, position)) AS decimals,
-    argMax(unit, position) AS unit, toInt64(argMax(interval_s, position)) AS interval_s, argMax(definition, position) AS definition
+    argMax(unit, position) AS unit, toInt64(argMax(interval_s, position)) AS interval_s,
+    argMax(definition, position) AS definition
 FROM point GROUP BY enterprise, point
 """
 WINDOWS = """
-SELECT enterprise, point, toInt64(toUnixTimestamp(period_start)) * 1000 AS at, used, estimated, toInt64(received) AS received,
-    mean, low, high, last FROM window_{level} FINAL
+SELECT enterprise, point, toInt64(toUnixTimestamp(period_start)) * 1000 AS at, used, estimated,
+    toInt64(received) AS received, mean, low, high, last FROM window_{level} FINAL
 """
 UNITS = {("MWh", "kWh"): 1000}
 
@@ -99,7 +102,9 @@ def registers(said: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     ]
     stops = pl.concat([real, *both]).sort([*KEY, "at", "meter", "after"])
     pairs = stops.with_columns(
-        a=pl.col("at").shift().over(KEY), before=pl.col("steps").shift().over(KEY), was=pl.col("meter").shift().over(KEY)
+        a=pl.col("at").shift().over(KEY),
+        before=pl.col("steps").shift().over(KEY),
+        was=pl.col("meter").shift().over(KEY),
     ).filter(pl.col("was") == pl.col("meter")).join(known, on=[*KEY, "meter"])  # fmt: skip
     fell, top = pl.col("steps") < pl.col("before"), pl.col("modulus").cast(pl.Float64)
     rolled = fell & (pl.col("before") > 0.9 * top) & (pl.col("steps") < 0.1 * top)

@@ -33,7 +33,8 @@ WITH
         FROM reading AS r GROUP BY enterprise, point, at
     ),
     meters AS (
-        SELECT enterprise, point, n, if(n = 1, 0, m.from_ms) AS since, m.modulus AS modulus, m.first AS first, m.last AS last,
+        SELECT enterprise, point, n, if(n = 1, 0, m.from_ms) AS since, m.modulus AS modulus, m.first AS first,
+            m.last AS last,
             m.multiplier * if(m.unit = p.unit, 1, if(m.unit = 'MWh' AND p.unit = 'kWh', 1000, 0))
                 * toInt64(intExp10(p.decimals - m.decimals)) AS worth
         FROM p ARRAY JOIN meters AS m, arrayEnumerate(meters) AS n
@@ -46,8 +47,8 @@ WITH
     ),
     spans AS (SELECT enterprise, point, min(at) AS a, max(at) AS b FROM shown GROUP BY enterprise, point),
     exchanges AS (
-        SELECT enterprise, point, y.since AS at, toInt64(x.n) AS gone, assumeNotNull(x.last) AS last, toInt64(y.n) AS came,
-            assumeNotNull(y.first) AS first
+        SELECT enterprise, point, y.since AS at, toInt64(x.n) AS gone, assumeNotNull(x.last) AS last,
+            toInt64(y.n) AS came, assumeNotNull(y.first) AS first
         FROM meters AS x INNER JOIN meters AS y ON x.enterprise = y.enterprise AND x.point = y.point AND y.n = x.n + 1
         INNER JOIN spans AS s ON s.enterprise = x.enterprise AND s.point = x.point
         WHERE x.last IS NOT NULL AND y.first IS NOT NULL AND s.a < y.since AND y.since <= s.b
@@ -58,15 +59,15 @@ WITH
         UNION ALL SELECT enterprise, point, at, came, 0, first FROM exchanges
     ),
     pairs AS (
-        SELECT enterprise, point, lagInFrame(at, 1, -1) OVER w AS a, at AS b, lagInFrame(meter, 1, 0) OVER w = meter AS same,
-            meter, lagInFrame(steps) OVER w AS before, steps AS now
+        SELECT enterprise, point, lagInFrame(at, 1, -1) OVER w AS a, at AS b,
+            lagInFrame(meter, 1, 0) OVER w = meter AS same, meter, lagInFrame(steps) OVER w AS before, steps AS now
         FROM stops WINDOW w AS (PARTITION BY enterprise, point ORDER BY at, meter, after
             ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
     ),
     amounts AS (
         SELECT enterprise, point, a, b, toInt128(worth) * (now - before
-            + if(now < before AND modulus > 0 AND before > 0.9 * modulus AND now < 0.1 * modulus, modulus, 0)) AS amount,
-            toFloat64(nan) AS value
+            + if(now < before AND modulus > 0 AND before > 0.9 * modulus AND now < 0.1 * modulus, modulus, 0)
+            ) AS amount, toFloat64(nan) AS value
         FROM pairs INNER JOIN meters AS m
             ON pairs.enterprise = m.enterprise AND pairs.point = m.point AND pairs.meter = toInt64(m.n)
         WHERE same AND a >= 0
@@ -90,7 +91,8 @@ WITH
                 - if(l <= a, 0, intDiv(x, whole) - (x < 0 AND x % whole != 0)) AS share,
             intDiv(a, {QUARTER}) != intDiv(greatest(b - 1, a), {QUARTER}) AS split
         FROM amounts
-        ARRAY JOIN arrayMap(n -> n * {QUARTER}, range(intDiv(a, {QUARTER}), intDiv(greatest(b - 1, a), {QUARTER}) + 1)) AS q
+        ARRAY JOIN arrayMap(n -> n * {QUARTER},
+            range(intDiv(a, {QUARTER}), intDiv(greatest(b - 1, a), {QUARTER}) + 1)) AS q
     ),
     counted AS (
         SELECT enterprise, point, intDiv(at, {QUARTER}) * {QUARTER} AS q, count() AS received
@@ -102,9 +104,11 @@ WITH
         GROUP BY enterprise, point, q
     )
 SELECT enterprise, point, q, sum(s.used) AS used, sum(s.estimated) AS estimated, sum(s.covered) AS covered,
-    sum(s.weighted) AS weighted, min(s.low) AS low, max(s.high) AS high, max(s.last) AS last, sum(s.received) AS received
+    sum(s.weighted) AS weighted, min(s.low) AS low, max(s.high) AS high, max(s.last) AS last,
+    sum(s.received) AS received
 FROM (
-    SELECT enterprise, point, toInt64(q) AS q, toInt64(sum(share)) AS used, toInt64(sumIf(share, split AND isNaN(value))) AS estimated,
+    SELECT enterprise, point, toInt64(q) AS q, toInt64(sum(share)) AS used,
+        toInt64(sumIf(share, split AND isNaN(value))) AS estimated,
         toInt64(sum(r - l)) AS covered, sumIf(value * (r - l), isFinite(value)) AS weighted,
         minOrNullIf(value, isFinite(value)) AS low, maxOrNullIf(value, isFinite(value)) AS high,
         argMaxOrNullIf(value, a, isFinite(value)) AS last, toInt64(0) AS received

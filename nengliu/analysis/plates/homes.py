@@ -27,6 +27,7 @@ from nengliu.domain.quality import Quality, Reason
 from nengliu.domain.times import QUARTER_MS
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Points = tuple[tuple[str, str], ...]
 KEPT_TUPLES = 1000
 """Tuples of lists whose places are kept."""
@@ -235,19 +236,20 @@ def _seed_of(
     inside = np.minimum(owner, len(dirty.slots) - 1)
     if (dirty.slots[inside] != slots).any():
         return None
-    first, end = int(dirty.first[owner].max()), int(dirty.end[owner].min())
+    first, end = int(dirty.first[owner].max()), int(dirty.end[owner].max())
     newest = int(found.lines.cell[-1]) // shape.cells
     since = first * QUARTERS - EAST * PER_HOUR
-    if not first <= (newest + EAST * PER_HOUR) // QUARTERS < end:
+    if not first <= (newest + EAST * PER_HOUR) // QUARTERS < int(dirty.end[owner].min()):
         return None
     window = np.arange(since, end * QUARTERS - EAST * PER_HOUR)
     group = (dirty.base[owner] + (first - dirty.first[owner]) * QUARTERS) + np.arange(len(window))[:, None]
-    quarters = _values(shape, window, grid, group)
+    made = (window[:, None] + EAST * PER_HOUR) // QUARTERS < dirty.end[owner]
+    quarters = _values(shape, window, grid, group, made)
     if quarters is None:
         return None
     quarters.meta[:, :, Meta.FIRST_DAY] = _first_days(found, window, shape)[:, None]
     hour = np.arange(since // PER_HOUR, (since + len(window)) // PER_HOUR)
-    above = _values(shape, hour, hours, group[::PER_HOUR] // PER_HOUR)
+    above = _values(shape, hour, hours, group[::PER_HOUR] // PER_HOUR, made[::PER_HOUR])
     if above is None:
         return None
     above.meta[:, :, Meta.FIRST_DAY] = (
@@ -261,32 +263,42 @@ def _seed_of(
     )
 
 
-def _values(shape: Shape, window: Ints, grid: Grid, group: Ints) -> Values | None:
-    """Windows (p,) of all columns from a grid's groups (p, c); None if what is said once per kind differs."""
+def _values(shape: Shape, window: Ints, grid: Grid, group: Ints, made: Bools) -> Values | None:
+    """Windows (p,) of all columns from a grid's groups (p, c), where it made them.
+
+    None if what is said once per kind is not the same for all columns of it.
+    """
     out = nothing(shape, np.zeros(len(window), np.int64), window)
-    out.used[:], out.estimated[:] = grid.used[group], grid.estimated[group]
-    if grid.counts[group][:, :, Quality.GOOD + 1 :].any():
+    group = np.where(made, group, 0)
+    counts, gravity = (
+        np.where(made[:, :, None], grid.counts[group], 0),
+        np.where(made, grid.gravity[group], 0),
+    )
+    if counts[:, :, Quality.GOOD + 1 :].any() or not np.isin(gravity, _GOOD_RANKS).all():
         return None
-    if not np.isin(grid.gravity[group], _GOOD_RANKS).all():
-        return None
+    out.used[:], out.estimated[:] = (
+        np.where(made, grid.used[group], 0),
+        np.where(made, grid.estimated[group], 0),
+    )
     for kind in shape.present:
         some = shape.of(kind)
-        own = group[:, some]
+        own, mine = group[:, some], made[:, some]
         said = {
-            Meta.RECEIVED: grid.counts[own][:, :, Quality.GOOD],
+            Meta.RECEIVED: counts[:, some, Quality.GOOD],
             Meta.COVERED_MS: grid.covered_ms[own],
             Meta.KNOWN_AT_S: grid.known_at_s[own],
             Meta.REVISION: grid.revision[own].astype(np.int64),
-            Meta.SPLIT: (grid.gravity[own] > 0).astype(np.int64),
+            Meta.SPLIT: (gravity[:, some] > 0).astype(np.int64),
         }
         for name, column in said.items():
-            if (column != column[:, :1]).any():
+            told = np.where(mine, column, 0)
+            if (told != told[:, :1]).any():
                 return None
-            out.meta[:, KINDS.index(kind), name] = column[:, 0]
+            out.meta[:, KINDS.index(kind), name] = told[:, 0]
         if kind is Kind.GAUGE:
             out.used[:, some] = 0
             for number, part in enumerate((grid.weighted, grid.low, grid.high, grid.last)):
-                out.gauge[:, number] = part[own]
+                out.gauge[:, number] = np.where(mine, part[own], np.nan if number else 0)
     return out
 
 

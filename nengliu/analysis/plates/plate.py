@@ -281,7 +281,7 @@ class Plate:
 
     def keep_days(self, lists: Ints) -> None:
         """Keep the days that rows to come may change, as they are known now."""
-        reach = self.shape.reach * self.shape.interval_ms
+        reach = self.shape.back * self.shape.interval_ms
         newest = self.ring.newest[lists] * self.shape.interval_ms + CHINA_OFFSET_MS
         list_, window = _pairs(lists, (newest - reach) // DAY_MS, (newest + self.shape.hold_ms) // DAY_MS + 1)
         below = self.hours.get(*_below(list_, window * PER_DAY - EAST, PER_DAY))

@@ -9,7 +9,6 @@ Source: docs/decisions/0011, 0012 and 0021.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
@@ -200,9 +199,9 @@ def _amounts(
         rows, pick = (values[:, :, some], slice(None)) if isinstance(some, slice) else (values, some)
         if kind is Kind.COUNTER:
             _store(out.used, pairs, some, (rows[k] - rows[0])[:, pick] * worth[list_][:, some])
-            fell = rows[1:] < rows[:-1]
+            fell = np.asarray(rows[1:] < rows[:-1])
             if fell.any():
-                _or(out.bad, pairs, some, fell.any(0)[:, pick])
+                _or(out.bad, pairs, some, np.asarray(fell.any(0))[:, pick])
         elif kind is Kind.PERIOD:
             _store(out.used, pairs, some, rows[:k].sum(0)[:, pick])
         else:
@@ -311,6 +310,11 @@ class _Seen:
         flat = self.around.flat[self.line, np.clip(place, 0, self.around.n - 1)]
         return self.ring.values.reshape(-1, len(self.ring.shape.kinds))[flat]
 
+    def spread(self, place: Ints) -> npt.NDArray[np.int64]:
+        """Values (p, n, c) of rows at places (p, n)."""
+        flat = np.take_along_axis(self.around.flat, place, axis=1)
+        return self.ring.values.reshape(-1, len(self.ring.shape.kinds)).take(flat, axis=0)
+
     def tell(self, out: Values, pairs: Ints, kind: Kind, mask: Bools, covered: Ints, split: Bools) -> None:
         """Say the meta of windows that rest on the rows under `mask` (p, n)."""
         flat = self.around.flat
@@ -401,10 +405,9 @@ def _mark_ragged_backward(
     first = np.where(left.before >= 0, left.before, left.after)
     filled = np.maximum(filled, np.minimum(first, seen.around.n - 1)[:, None])
     filled = np.maximum.accumulate(filled, axis=1)
-    flat = np.take_along_axis(seen.around.flat, filled, axis=1)
-    values = seen.ring.values.reshape(-1, len(seen.ring.shape.kinds))[flat]
-    fell = (values[:, 1:] < values[:, :-1]).any(1)
-    _or(out.bad, pairs, some, fell[:, some])
+    values = seen.spread(filled)
+    fell = np.any(values[:, 1:] < values[:, :-1], axis=1)
+    _or(out.bad, pairs, some, np.asarray(fell)[:, some])
 
 
 def _add(mask: Bools, place: Ints, where: Bools) -> None:
@@ -415,61 +418,44 @@ def _add(mask: Bools, place: Ints, where: Bools) -> None:
 
 def _ragged_amounts(ring: Ring, out: Values, pairs: Ints, seen: _Seen) -> None:
     some = ring.shape.of(Kind.PERIOD)
-    total = np.zeros((len(pairs), len(ring.shape.kinds)), np.int64)
-    for rows, there in _inside(seen):
-        total += np.where(there[:, None], rows, 0)
-    _store(out.used, pairs, some, total[:, some])
+    rows = np.where(seen.counted[:, :, None], seen.spread(seen.inside)[:, :, some], 0)
+    _store(out.used, pairs, some, rows.sum(1))
     covered = seen.counted.sum(1) * ring.shape.interval_ms
     seen.tell(out, pairs, Kind.PERIOD, seen.mask(), covered, np.zeros(len(pairs), bool))
-
-
-def _inside(seen: _Seen) -> Iterator[tuple[npt.NDArray[np.int64], Bools]]:
-    """The rows of the windows, one cell after the other, and whether they are there."""
-    for i in range(seen.k):
-        yield seen.rows(seen.inside[:, i]), seen.counted[:, i]
 
 
 def _ragged_gauges(ring: Ring, out: Values, pairs: Ints, seen: _Seen, scale: Floats) -> None:
     """Each row's value holds until the next row, at most `hold_ms`; so does the one before the window."""
     some = ring.shape.of(Kind.GAUGE)
-    unit = scale[out.list_[pairs]][:, some]
-    interval_ms = ring.shape.interval_ms
-    start_ms, end_ms = seen.start * interval_ms, (seen.start + seen.k) * interval_ms
     carried = np.where(seen.counted[:, 0], -1, seen.before(seen.start - 1))
-    weighted = np.zeros((len(pairs), unit.shape[1]), np.int64)
-    low, high = np.full_like(weighted, 2**62), np.full_like(weighted, -(2**62))
-    last = np.zeros_like(weighted)
-    covered = np.zeros(len(pairs), np.int64)
-    mask = seen.mask()
-    places = [(carried, carried >= 0)]
-    places += [(seen.inside[:, i], seen.counted[:, i]) for i in range(seen.k)]
-    for place, there in places:
-        follower = seen.after(place + 1)
-        until = np.minimum(place * interval_ms + ring.shape.hold_ms, follower * interval_ms)
-        until = np.where(follower < seen.around.n, until, place * interval_ms + ring.shape.hold_ms)
-        span = np.minimum(until, end_ms) - np.maximum(place * interval_ms, start_ms)
-        holds = there & (span > 0)
-        rows = seen.rows(place)[:, some]
-        speaks = holds[:, None]
-        weighted += np.where(speaks, rows * span[:, None], 0)
-        low, high = (
-            np.where(speaks, np.minimum(low, rows), low),
-            np.where(speaks, np.maximum(high, rows), high),
-        )
-        last = np.where(speaks, rows, last)
-        covered += np.where(holds, span, 0)
-        _add(mask, place, holds)
-    heard = (covered > 0)[:, None]
+    place = np.concatenate([carried[:, None], seen.inside], axis=1)
+    there = np.concatenate([(carried >= 0)[:, None], seen.counted], axis=1)
+    span = np.where(there, np.maximum(_held_ms(ring.shape, seen, place), 0), 0)
+    holds = span > 0
+    values = seen.spread(np.maximum(place, 0))[:, :, some]
+    speaks, heard = holds[:, :, None], holds.any(1)[:, None]
+    low = np.where(speaks, values, 2**62).min(1)
+    high = np.where(speaks, values, -(2**62)).max(1)
+    newest = place.shape[1] - 1 - np.argmax(holds[:, ::-1], axis=1)
+    last = values[seen.line, newest]
     _mark_huge(out, pairs, some, np.where(heard, low, 0), np.where(heard, high, 0))
-    nan = np.nan
-    _store_gauge(
-        out,
-        pairs,
-        (
-            weighted / unit,
-            np.where(heard, low / unit, nan),
-            np.where(heard, high / unit, nan),
-            np.where(heard, last / unit, nan),
-        ),
-    )
-    seen.tell(out, pairs, Kind.GAUGE, mask, covered, np.zeros(len(pairs), bool))
+    unit = scale[out.list_[pairs]][:, some]
+    weighted = (np.where(speaks, values, 0) * span[:, :, None]).sum(1) / unit
+    rest = (np.where(heard, column / unit, np.nan) for column in (low, high, last))
+    _store_gauge(out, pairs, (weighted, *rest))
+    mask = seen.mask()
+    lines, columns = np.nonzero(holds)
+    mask[lines, place[lines, columns]] = True
+    seen.tell(out, pairs, Kind.GAUGE, mask, span.sum(1), np.zeros(len(pairs), bool))
+
+
+def _held_ms(shape: Shape, seen: _Seen, place: Ints) -> Ints:
+    """How long rows at these places (p, n) hold within their window."""
+    after = np.minimum(place + 1, seen.around.n - 1)
+    follower = np.take_along_axis(seen.around.next_, after, axis=1)
+    follower = np.where(place + 1 < seen.around.n, follower, seen.around.n)
+    start_ms, end_ms = seen.start * shape.interval_ms, (seen.start + seen.k) * shape.interval_ms
+    at_ms = place * shape.interval_ms
+    until = at_ms + shape.hold_ms
+    until = np.where(follower < seen.around.n, np.minimum(until, follower * shape.interval_ms), until)
+    return np.asarray(np.minimum(until, end_ms[:, None]) - np.maximum(at_ms, start_ms[:, None]))

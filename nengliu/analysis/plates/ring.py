@@ -87,8 +87,7 @@ class Ring:
         order = np.argsort(lines.list_, kind="stable")
         owner, cell = lines.list_[order], lines.cell[order]
         before = _running(owner, cell, self.newest)
-        reach = self.shape.reach
-        odd = (cell < before - reach) | (cell > before + reach)
+        odd = (cell < before - self.shape.back) | (cell > before + self.shape.ahead)
         odd |= (cell < self.floor[owner]) & ~self.rooted(owner)
         day = (lines.received_at_s[order] * 1000 + CHINA_OFFSET_MS) // DAY_MS
         odd |= day < _running(owner, day, self.day)
@@ -100,7 +99,7 @@ class Ring:
     def _again(self, owner: Ints, cell: Ints, values: npt.NDArray[np.int64], odd: Bools) -> Bools:
         """Rows whose cell is taken by an equal one, in the ring or before them here; an unequal one is odd."""
         place = cell % self.shape.rows
-        again = self.cell[owner, place] == cell
+        again = np.asarray(self.cell[owner, place] == cell)
         for i in np.flatnonzero(again).tolist():
             odd[i] |= not np.array_equal(self.values[owner[i], place[i]], values[i])
         key = owner << _BY_LIST | cell
@@ -111,13 +110,13 @@ class Ring:
             for i in np.flatnonzero(~first).tolist():
                 odd[i] |= not np.array_equal(values[places[back[i]]], values[i])
             again |= ~first
-        return again
+        return np.asarray(again)
 
     def stride(self, lines: Lines) -> Bools:
         """Rows that can go in at once: no list outruns what its ring still has to tell, nor mixes days of receipt."""
         start = self.newest[lines.list_]
         day = (lines.received_at_s * 1000 + CHINA_OFFSET_MS) // DAY_MS
-        near = lines.cell <= start + self.shape.reach
+        near = lines.cell <= start + self.shape.ahead
         if (day == day[0]).all():
             return near
         first = np.full(self.size, day.max())

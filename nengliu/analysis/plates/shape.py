@@ -15,10 +15,11 @@ from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS
 
 Columns = slice | npt.NDArray[np.intp]
 KINDS = tuple(Kind)
-REACH_MS = 3 * HOUR_MS
-"""How far back a late row is taken in place; what is older goes the general way."""
-REACH_CELLS = 16
-HOURS = DAY_MS // HOUR_MS + REACH_MS // HOUR_MS + 1
+REACH_MS = 90 * 60_000
+"""How far back a late row is taken in place (what is older goes the general way), and how far rows go in at once."""
+BACK_CELLS, AHEAD_CELLS = 8, 24
+"""So many cells at least, where rows are rare."""
+HOURS = DAY_MS // HOUR_MS + (BACK_CELLS + AHEAD_CELLS) * QUARTER_MS // HOUR_MS + 1
 """Hours kept of each list: a whole day and what a late row may still touch of the day before."""
 
 
@@ -46,14 +47,19 @@ class Shape:
         return QUARTER_MS // self.interval_ms
 
     @cached_property
-    def reach(self) -> int:
-        """How many cells behind the newest row a late one may lie, and how far ahead of it rows go in at once."""
-        return max(REACH_MS // self.interval_ms, REACH_CELLS) // 2
+    def back(self) -> int:
+        """How many cells behind the newest row a late one may lie."""
+        return max(REACH_MS // self.interval_ms, BACK_CELLS)
+
+    @cached_property
+    def ahead(self) -> int:
+        """How many cells ahead of the newest row rows go in at once."""
+        return max(REACH_MS // self.interval_ms, AHEAD_CELLS)
 
     @cached_property
     def rows(self) -> int:
-        """Rows a ring holds: the reach to both sides, the quarter before it and the row on its edge."""
-        return 2 * self.reach + 2 * self.cells + 1
+        """Rows a ring holds: those of both reaches, the quarter before them and the row on its edge."""
+        return self.back + self.ahead + 2 * self.cells + 1
 
     @cached_property
     def quarters(self) -> int:

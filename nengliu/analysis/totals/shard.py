@@ -252,7 +252,8 @@ class TotalShard:
         if change is None or span is None:
             return []
         plant = self._shelf.plant(code)
-        start_ms, end_ms = max(change.from_ms, span[0]), min(change.to_ms, span[1])
+        months = _starts(_MONTH, *span)
+        start_ms, end_ms = max(change.from_ms, months[0]), min(change.to_ms, _end(_MONTH, months[-1]))
         if start_ms >= end_ms:
             return []
         out: list[Rows] = []
@@ -306,10 +307,6 @@ class TotalShard:
         empty["told"] = np.full(len(gone), 2**64 - 1, np.uint64)
         start_ms, end_ms = _bounds(level, touches)
         empty["revision"] = self._shaped(empty, touches, np.array(start_ms), np.array(end_ms))
-        bases = [touch.plant.pages[key_of(level, touch.start_s)] for touch in touches]
-        known = self._shelf.pages.columns["known_at"]
-        newest = [known[base : base + t.plant.size].max() for base, t in zip(bases, touches, strict=True)]
-        empty["known_at_s"] = np.array(newest)[empty["owner"]]
         return {name: np.concatenate([column, empty[name]]) for name, column in cells.items()}
 
     def _days(self, code: str) -> Span | None:

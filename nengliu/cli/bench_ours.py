@@ -1,0 +1,261 @@
+"""The operator alone: frames, Arrow rows and JSON become windows of all levels, in this process.
+
+The catalogue is told before.  The first tenth of the messages lets every list find its home and is told apart; the
+rest, with the flush of what is open in the end, is the figure.  Repetitions are among the readings.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from nengliu.analysis.intake import IngestShard
+from nengliu.analysis.rollup import WindowShard
+from nengliu.bus import Record
+from nengliu.cli.bench_data import (
+    CHANNELS,
+    DECIMALS,
+    PER_SHEAF,
+    START_S,
+    UNITS,
+    WARM,
+    Telemetry,
+    json_matrix,
+    json_readings,
+)
+from nengliu.cli.bench_equal import Windows, compare, windows_of
+from nengliu.cli.bench_report import Figure
+from nengliu.domain.times import Level
+from schemas.block import Block, Rows, Sheaf
+from schemas.foreign_columns import ForeignRows, read_columns
+from schemas.messages import EnterpriseNotice, Frame, Notice, PointNotice, SchemaNotice, encode
+from schemas.topics import RAW
+
+WIDTH = 400
+"""Values of a JSON message."""
+REPEATS = 3
+"""So many runs of the operator; the best counts, as for the peers."""
+Truth = Mapping[Level, Windows]
+X = TypeVar("X")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: what it took in after the warm-up, the CPU of both parts, and all rows it said."""
+
+    readings: int
+    cpu_s: float
+    warm_s: float
+    rows: list[Rows]
+
+
+def poured(
+    shard: WindowShard, items: Sequence[X], opened: Callable[[X], Block | Sheaf]
+) -> Run:
+    """Open messages and pour them into a shard; flush at the end."""
+    warm, rows, readings = max(1, round(len(items) * WARM)), list[Rows](), 0
+    began = time.process_time()
+    for item in items[:warm]:
+        rows += shard.pour(opened(item))
+    middle = time.process_time()
+    for item in items[warm:]:
+        message = opened(item)
+        readings += len(message)
+        rows += shard.pour(message)
+    rows += shard.flush()
+    return Run(readings, time.process_time() - middle, middle - began, rows)
+
+
+def settled(name: str, runs: Sequence[Run], truth: Truth, width: int, data: Telemetry, goal: float | None) -> Figure:
+    """The figure of a path: its best run, once the windows of every run were found to be right."""
+    for run in runs:
+        for level, expected in truth.items():
+            compare(name, level, windows_of(run.rows, level, width), expected.stored(data.is_register))
+    best = min(runs, key=lambda run: run.cpu_s)
+    return Figure(name, best.readings, best.cpu_s, goal, f"warm-up {best.warm_s:.2f} s")
+
+
+def frames(data: Telemetry, truth: Truth, width: int, goal: float | None) -> Figure:
+    """Sheaves of frames of `width` values."""
+    sheaves = data.sheaves(width, first=1)
+    runs = [
+        poured(WindowShard(data.catalogue(width)), sheaves, lambda sheaf: sheaf) for _ in range(REPEATS)
+    ]
+    return settled(f"nengliu: frames of {width}", runs, truth, width, data, goal)
+
+
+def arrow_rows(data: Telemetry, truth: Truth, goal: float | None) -> Figure:
+    """Single readings in Arrow batches."""
+    batches, points = data.batches(), tuple(point for points in data.lists(CHANNELS) for point in points)
+    starts = np.cumsum([1] + [batch.num_rows for batch in batches])
+    items = list(zip(batches, starts.tolist(), strict=False))
+    runs = []
+    for _ in range(REPEATS):
+        shard = WindowShard(data.catalogue(CHANNELS))
+        runs.append(poured(shard, items, lambda item: _block_of_batch(points, *item)))
+    return settled("nengliu: Arrow rows", runs, truth, CHANNELS, data, goal)
+
+
+def _block_of_batch(points: tuple[tuple[str, str], ...], batch: pa.RecordBatch, first: int) -> Block:
+    slot, at, ticks, received = (column.to_numpy() for column in batch.columns)
+    return _block(points, slot, at, ticks, received, first)
+
+
+def _block(
+    points: tuple[tuple[str, str], ...],
+    slot: npt.NDArray[np.int32],
+    at_ms: npt.NDArray[np.int64],
+    ticks: npt.NDArray[np.int64],
+    received_at_s: npt.NDArray[np.int64],
+    first: int,
+) -> Block:
+    """Plain loose readings; windows do not ask in which unit they were sent."""
+    n = len(slot)
+    position = np.arange(first, first + n).astype(np.uint64)
+    byte, word = np.zeros(n, np.uint8), np.zeros(n, np.uint16)
+    return Block(
+        points=points,
+        slot=slot,
+        read_at_ms=at_ms,
+        ticks=ticks,
+        quality=byte,
+        reason=word,
+        origin=byte,
+        received_at_s=received_at_s,
+        sequence=position,
+        position=position,
+        sent=ticks,
+        units=(("", DECIMALS),),
+        sent_unit=word,
+        verdict=byte,
+    )
+
+
+# -- JSON -----------------------------------------------------------------------------------------
+
+
+class JsonReader:
+    """Turns JSON messages of one shard into sheaves and blocks, as far as columns are concerned."""
+
+    def __init__(self, data: Telemetry) -> None:
+        """Know the lists of the senders."""
+        self.lists = data.lists(WIDTH)
+        self.units = (tuple((UNITS[i % CHANNELS], DECIMALS) for i in range(WIDTH)),) * len(self.lists)
+        self.points = tuple(point for points in self.lists for point in points)
+        self._number = {points[0][0]: number for number, points in enumerate(self.lists)}
+        self._slot = {point: slot for slot, point in enumerate(self.points)}
+        self._decimals = np.full(WIDTH, DECIMALS, np.int64)
+        self._position = 1
+
+    def sheaf(self, values: Sequence[bytes]) -> Sheaf:
+        """Messages by column list."""
+        found = [self._frame(value) for value in values]
+        position = self._positions(len(found))
+        ticks = np.concatenate([frame.values for frame in found])
+        return Sheaf(
+            lists=self.lists,
+            row_list=np.array([self._number[frame.enterprise] for frame in found], np.int32),
+            read_at_ms=np.concatenate([frame.read_at_ms for frame in found]),
+            received_at_s=np.array([frame.received_at_s for frame in found]),
+            sequence=position,
+            position=position,
+            ticks=ticks,
+            sent=ticks,
+            units=self.units,
+        )
+
+    def block(self, values: Sequence[bytes]) -> Block:
+        """Messages of single readings."""
+        found = [self._rows(value) for value in values]
+        slots = [
+            np.array([self._slot[rows.enterprise, column[0]] for column in rows.columns], np.int32)[rows.column]
+            for rows in found
+        ]
+        slot = np.concatenate(slots)
+        at_ms, ticks, received = (
+            np.concatenate([getattr(rows, name) for rows in found])
+            for name in ("read_at_ms", "values", "received_at_s")
+        )
+        return _block(self.points, slot, at_ms, ticks, received, int(self._positions(len(slot))[0]))
+
+    def _frame(self, value: bytes) -> Frame:
+        found = read_columns(value, lambda *_: self._decimals, START_S, 0)
+        assert isinstance(found, Frame)
+        return found
+
+    def _rows(self, value: bytes) -> ForeignRows:
+        found = read_columns(value, lambda *_: None, START_S, 0)
+        assert isinstance(found, ForeignRows)
+        return found
+
+    def _positions(self, n: int) -> npt.NDArray[np.uint64]:
+        first, self._position = self._position, self._position + n
+        return np.arange(first, first + n).astype(np.uint64)
+
+
+def json_columns(data: Telemetry, truth: Truth, goal: float | None) -> Figure:
+    """JSON by column list: bytes to windows."""
+    items = in_turn([json_matrix(frame) for frame in data.frames(WIDTH)])
+    runs = [poured(WindowShard(data.catalogue(WIDTH)), items, JsonReader(data).sheaf) for _ in range(REPEATS)]
+    return settled("nengliu: JSON by column list", runs, truth, WIDTH, data, goal)
+
+
+def json_single(data: Telemetry, truth: Truth, goal: float | None) -> Figure:
+    """JSON with one object for each reading: bytes to windows."""
+    items = in_turn([json_readings(frame) for frame in data.frames(WIDTH)])
+    run = poured(WindowShard(data.catalogue(WIDTH)), items, JsonReader(data).block)
+    return settled("nengliu: JSON, an object a reading", [run], truth, WIDTH, data, goal)
+
+
+def in_turn(messages: Sequence[X]) -> list[Sequence[X]]:
+    """Messages of `WIDTH` values as many together as make a sheaf."""
+    per = PER_SHEAF // WIDTH
+    return [messages[start : start + per] for start in range(0, len(messages), per)]
+
+
+# -- with the checks of ingest --------------------------------------------------------------------
+
+FORMS: dict[str, Callable[[Frame], bytes]] = {
+    "frames of 400": encode,
+    "JSON by column list": json_matrix,
+    "JSON, an object a reading": json_readings,
+}
+
+
+def records_of(data: Telemetry, form: str) -> tuple[list[Record], list[Record]]:
+    """Catalogue and messages as records of the log."""
+    notices = [(_key(notice), encode(notice)) for notice in data.notices(WIDTH)]
+    messages = [(frame.enterprise, FORMS[form](frame)) for frame in data.frames(WIDTH)]
+    now_s = int(time.time())
+    records = [
+        Record(RAW, 0, 1, offset, key, value, now_s)
+        for offset, (key, value) in enumerate([*notices, *messages])
+    ]
+    return records[: len(notices)], records[len(notices) :]
+
+
+def through_ingest(data: Telemetry, truth: Truth, form: str) -> Figure:
+    """Records of the log through ingest and windows: unpacking, checks, deduplication, evidence, chunks, windows."""
+    ingest, windows = IngestShard(), WindowShard()
+    notices, messages = records_of(data, form)
+    windows.run(ingest.add(notices).onward)
+    items = in_turn(messages)
+    warm, rows, marks = max(1, round(len(items) * WARM)), list[Rows](), [time.process_time()]
+    for part in (items[:warm], items[warm:]):
+        for item in part:
+            rows += windows.run(ingest.add(item).onward)
+        marks.append(time.process_time())
+    readings = sum(map(len, items[warm:])) * WIDTH
+    run = Run(readings, marks[2] - marks[1], marks[1] - marks[0], rows)
+    return settled(f"nengliu: {form}, with ingest", [run], truth, WIDTH, data, None)
+
+
+def _key(notice: Notice) -> str:
+    assert isinstance(notice, EnterpriseNotice | PointNotice | SchemaNotice)
+    return notice.value.enterprise

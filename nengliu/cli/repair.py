@@ -1,0 +1,149 @@
+"""`nengliu repair`: windows that disagree with the level below or with their readings, computed anew from these.
+
+Looks with the eyes of the audit, computes with the functions of the rollups; without `--apply` it only says what it
+would write.  To run it again, or beside the flows, does no harm: rows bear the revision their readings have.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from nengliu import settings as settings_of
+from nengliu.analysis.audit_recompute import LEVELS, Described, compare, recompute
+from nengliu.analysis.mending import Mending, mend
+from nengliu.cli.audit_look import CHECKS, Audit, Part, Recomputed, block_of, stored_columns, within
+from nengliu.cli.language import examples, say
+from nengliu.cli.query import instant
+from nengliu.domain.times import DAY_MS, from_ms, to_ms
+from nengliu.errors import InputError
+
+if TYPE_CHECKING:
+    from nengliu.storage import Writer
+
+TELLING = ("registers", "levels", "decimals", "revisions")
+"""Looks of the audit that tell of windows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is to be mended of a month of some points."""
+
+    start_ms: int
+    mendings: list[Mending]
+
+
+@click.command(help=say("command.repair"), epilog=examples("repair"))
+@click.option("--from", "start", metavar="TIME", default=None, help=say("option.repair_from"))
+@click.option("--to", "end", metavar="TIME", default=None, help=say("option.repair_to"))
+@click.option("--enterprise", metavar="CODE", default="", help=say("option.only_enterprise"))
+@click.option("--all", "every", is_flag=True, help=say("option.repair_all"))
+@click.option("--apply", "applied", is_flag=True, help=say("option.repair_apply"))
+def repair(start: str | None, end: str | None, enterprise: str, *, every: bool, applied: bool) -> None:
+    """Find and mend windows of whole months."""
+    from nengliu.storage import Asker, Writer, connect, disconnect
+
+    settings = settings_of.load()
+    end_at = instant("--to", end) if end else from_ms(int(time.time() * 1000))
+    before = from_ms(to_ms(end_at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)) - DAY_MS)
+    start_at = instant("--from", start) if start else before
+    if start_at >= end_at:
+        raise InputError(say("error.audit_span", start=start_at, end=end_at))
+    asker, client = Asker(settings, patience_s=10), connect(settings)
+    work = Audit(settings, asker, enterprise, to_ms(start_at), to_ms(end_at), Recomputed(0, 0), 0.0)
+    try:
+        with Writer(settings) as writer:
+            points, rows = _run(work, every, (writer, client) if applied else None)
+    finally:
+        disconnect(client)
+        asker.close()
+    key = "repair.clean" if not rows else "repair.applied" if applied else "repair.preview"
+    click.echo(say(key, points=points, rows=rows))
+
+
+def _run(work: Audit, every: bool, store: tuple[Writer, Any] | None) -> tuple[int, int]:
+    """Mend part by part; count point-months and rows."""
+    points = rows = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(say("repair.looking"), total=len(work.batches()) * len(work.months()))
+        for part in parts(work):
+            found = look(part, every)
+            names = _show(found)
+            if store is not None:
+                write(found, *store)
+            points, rows = points + len(names), rows + sum(map(len, found.mendings))
+            bar.advance(task)
+    return points, rows
+
+
+def parts(work: Audit) -> Iterator[Part]:
+    """The parts of the work, one after the other."""
+    for batch in work.batches():
+        catalogue, described = work.catalogue(batch)
+        for start_ms, end_ms in work.months():
+            yield Part(work.asker, batch, start_ms, end_ms, catalogue, described)
+
+
+def look(part: Part, every: bool) -> Found:
+    """Compute anew the month of the points that something tells of, or of `every` one; keep what differs."""
+    chosen = part.described if every else _told_of(part)
+    if not chosen.points:
+        return Found(part.start_ms, [])
+    asked = {"points": chosen.points, "from_ms": part.start_ms}
+    found = recompute(part.catalogue, block_of(part.ask("audit_readings", **asked)))
+    mendings = []
+    for level, table in LEVELS.items():
+        stored = stored_columns(part.ask("audit_windows", level=level, **asked), chosen.points)
+        expected = within(found.get(table, []), chosen.points, part)
+        differing = list(compare(level, expected, stored, part.catalogue, chosen))
+        if differing:
+            mendings.append(mend(table, expected, stored, differing, chosen.points))
+    return Found(part.start_ms, mendings)
+
+
+def _told_of(part: Part) -> Described:
+    """Points of the part whose windows disagree with something."""
+    told = {(found.enterprise, found.subject) for name in TELLING for found in CHECKS[name](part)}
+    places = [i for i, point in enumerate(part.described.points) if point in told]
+    return replace(
+        part.described,
+        points=[part.described.points[i] for i in places],
+        position=part.described.position[places],
+    )
+
+
+def _show(found: Found) -> set[tuple[str, str]]:
+    """Say point by point what is to be written; which points these are."""
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for mending in found.mendings:
+        level = mending.table.removeprefix("window_")
+        for point in mending.points():
+            levels = counts.setdefault(point, {})
+            levels[level] = levels.get(level, 0) + 1
+    for (enterprise, name), levels in counts.items():
+        told = ", ".join(f"{level} {count}" for level, count in levels.items())
+        month = f"{from_ms(found.start_ms):%Y-%m}"
+        rows = sum(levels.values())
+        click.echo(
+            say("repair.found", enterprise=enterprise, point=name, month=month, rows=rows, levels=told)
+        )
+    return set(counts)
+
+
+def write(found: Found, writer: Writer, client: Any) -> None:
+    """Take away what no row can replace, and write the rows that were computed anew."""
+    from nengliu.storage.mended import take_away
+
+    for mending in found.mendings:
+        if mending.gone:
+            take_away(client, mending.table, mending.gone)
+        if mending.rows is not None:
+            writer.write(mending.rows)
+    writer.flush()

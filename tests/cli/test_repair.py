@@ -1,0 +1,83 @@
+"""`nengliu repair`: what was tampered with is as it was, and nothing else has moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nengliu.cli.main import group
+from nengliu.domain.times import STORED
+from nengliu.settings import Settings
+from nengliu.storage import connect, disconnect
+from nengliu.storage.client import dsn
+from tests.cli import test_audit as audited
+
+laid, tamper = audited.laid, audited.tamper
+"""The store of the audit, and what may be planted into it."""
+OF_WINDOWS = [name for name, (change, _) in audited.PLANTED.items() if change[0].startswith("window")]
+
+
+def repair(settings: Settings, *words: str) -> Result:
+    """Run the command over the two months of the plant."""
+    environment = {
+        "NENGLIU_STORE": dsn(settings),
+        "NENGLIU_DATABASE": settings.database,
+        "NENGLIU_PARTITIONS": "1",
+        "NENGLIU_LANG": "en",
+    }
+    span = ("--from", "2025-11-30", "--to", "2025-12-02")
+    return CliRunner().invoke(group(), ["repair", *span, *words], env=environment)
+
+
+def windows(settings: Settings) -> dict[str, Any]:
+    """What is read of each level, all columns."""
+    client = connect(settings)
+    query = "SELECT count(), sum(cityHash64(toString(tuple(*)))) FROM window_{} FINAL"
+    found = {level: client.query(query.format(level)).result_rows for level in map(str, STORED)}
+    disconnect(client)
+    return found
+
+
+def test_store_in_order_is_left_alone(laid: Settings) -> None:
+    """Nothing disagrees; computing everything anew changes no row either."""
+    before = windows(laid)
+    for words in ((), ("--all", "--apply")):
+        result = repair(laid, *words)
+        assert (result.exit_code, result.stdout) == (0, "Nothing disagrees.\n")
+    assert windows(laid) == before
+
+
+@pytest.mark.parametrize(
+    "names", [OF_WINDOWS, *([pytest.param([n], marks=pytest.mark.slow) for n in OF_WINDOWS])]
+)
+def test_planted_windows_are_mended(laid: Settings, tamper: audited.Tampering, names: list[str]) -> None:
+    """The preview changes nothing; `--apply` gives back every column of every row, and the audit is content."""
+    before = windows(laid)
+    for name in names:
+        tamper(*audited.PLANTED[name][0])
+    spoilt = windows(laid)
+    assert spoilt != before
+
+    preview = repair(laid)
+    assert "would be written; nothing was changed" in preview.stdout
+    assert windows(laid) == spoilt
+    applied = repair(laid, "--apply")
+    assert applied.stdout == preview.stdout.replace(
+        "would be written; nothing was changed (--apply)", "were written"
+    )
+    assert windows(laid) == before
+    assert repair(laid).stdout == "Nothing disagrees.\n"
+    assert audited.audit(laid).exit_code == 0
+
+
+def test_window_of_no_reading_is_taken_away(laid: Settings, tamper: audited.Tampering) -> None:
+    """A quarter-hour, its hour and a whole day that no reading gives are gone; what readings give stays."""
+    before = windows(laid)
+    moved = "period_start + toIntervalDay(5) AS period_start"
+    for table, where in (("window_15min", audited.hour(10)[0]), ("window_day", audited.DAY)):
+        tamper(table, f"REPEAT ({moved})", f"point = 'line' AND {where}")
+
+    repair(laid, "--all", "--apply")
+    assert windows(laid) == before

@@ -1,0 +1,40 @@
+"""Point 3: the figures of `nengliu bench rollups`, which checks that results are equal before it prints a speed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import rig
+
+
+def prove(report: rig.Report) -> None:
+    """Run the benchmark and hold each figure that has a goal against it."""
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "nengliu.cli",
+        "--lang",
+        "en",
+        "bench",
+        "rollups",
+        "--format",
+        "json",
+    ]
+    done = subprocess.run(command, env=os.environ.copy(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1][:300]
+        report.point("3 nengliu bench rollups", f"ended with {done.returncode}: {last}", holds=False)
+        return
+    for row in json.loads(done.stdout)["rows"]:
+        figure = f"{row['value']:,} {row['unit']}"
+        if row.get("goal") is None:
+            report.note(f"3 {row['name']}: {figure}")
+            continue
+        goal = f"{row['goal']:,} {row['unit']}"
+        report.point(
+            f"3 {row['name']}", f"{figure} (goal {goal})", holds=bool(row["holds"]) and bool(row["equal"])
+        )
