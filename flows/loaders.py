@@ -19,7 +19,7 @@ from nengliu.analysis.sorted import Columns
 from nengliu.analysis.waiting import Loader as WaitingLoader
 from nengliu.analysis.waiting import Waiting
 from nengliu.bus import OFFSET_BITS, Record
-from nengliu.domain.points import Enterprise, Point, Schema
+from nengliu.domain.points import Enterprise, Point, Schema, Seat
 from nengliu.domain.scope import SYSTEM
 from nengliu.storage import Asker
 from nengliu.storage.since import readings_since
@@ -56,7 +56,8 @@ def catalogue_loader(asker: Asker, partition: int) -> CatalogueLoader:
         wanted: dict[str, Any] = {"enterprises": [enterprise], "position": before}
         for row in asker.ask("state_enterprises", SYSTEM, None, **wanted).to_pylist():
             position = row.pop("position")
-            found.append((position, EnterpriseNotice(Enterprise(**row))))
+            stays = msgspec.json.decode(row.pop("stays"), type=tuple[Seat, ...])
+            found.append((position, EnterpriseNotice(Enterprise(**row, stays=stays))))
         for row in asker.ask("state_points", SYSTEM, None, **wanted).to_pylist():
             found.append((row["position"], PointNotice(msgspec.json.decode(row["definition"], type=Point))))
         for row in asker.ask("state_schemas", SYSTEM, None, **wanted).to_pylist():

@@ -1,6 +1,6 @@
-"""Rollups: accepted readings become windows of 15 minutes, hours, days and months.
+"""Rollups: accepted readings become windows of 15 minutes, hours, days and months, and totals in space.
 
-Topics in/out   `readings.valid` -> tables `window_*` (chained in one process: straight from ingest)
+Topics in/out   `readings.valid` -> tables `window_*` and `total_*` (chained in one process: straight from ingest)
 Key             shard = partition; a point's readings are all in one
 Window          China civil time, half-open; kept in step with the readings however late they come
 State kept      recent readings and days of the shard, bounded; asked of the store when it resumes
@@ -19,12 +19,19 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
+from flows.computed import StoredWindows
 from flows.connectors import LogSource, StoreSink
 from flows.ingest import Passed, unpack_passed
 from flows.loaders import catalogue_of, day_loader, reading_loader
+from flows.restating import RestateLoader
 from flows.runner import run_flow
+from flows.totals import TotalLoader
+from nengliu.analysis.computing import ComputedShard
 from nengliu.analysis.notice_rows import passed_rows
+from nengliu.analysis.restate import Restater
 from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollup_steps import RollupShard
+from nengliu.analysis.totals.shard import TotalShard
 from nengliu.bus.open import open_log
 from nengliu.settings import Settings
 from nengliu.storage import Asker, Writer
@@ -32,7 +39,7 @@ from schemas.block import Rows
 from schemas.messages import RetentionNotice
 from schemas.topics import VALID
 
-ShardFactory: TypeAlias = Callable[[int], WindowShard]
+ShardFactory: TypeAlias = Callable[[int], RollupShard]
 
 
 class RollupLogic(StatefulBatchLogic[Passed, Rows, None]):
@@ -41,7 +48,7 @@ class RollupLogic(StatefulBatchLogic[Passed, Rows, None]):
     def __init__(self, make: ShardFactory) -> None:
         """Wait for the first item: it says which shard this is."""
         self._make = make
-        self._shard: WindowShard | None = None
+        self._shard: RollupShard | None = None
 
     def on_batch(self, values: list[Passed]) -> tuple[Iterable[Rows], bool]:
         """Take blocks and notices in: `Passed` -> `Rows` of windows."""
@@ -58,14 +65,18 @@ class RollupLogic(StatefulBatchLogic[Passed, Rows, None]):
             self._shard.seal()
 
 
-def shard_of(settings: Settings, partition: int) -> WindowShard:
+def shard_of(settings: Settings, partition: int) -> RollupShard:
     """Make a shard that resumes from the store."""
     asker = Asker(settings)
-    return WindowShard(catalogue_of(asker, partition), reading_loader(asker), day_loader(asker))
+    catalogue = catalogue_of(asker, partition)
+    restater = Restater(RestateLoader(asker, partition, settings.partitions))
+    windows = WindowShard(catalogue, reading_loader(asker), day_loader(asker), restater)
+    computed = ComputedShard(catalogue, StoredWindows(asker))
+    return RollupShard(windows, computed, TotalShard(catalogue, TotalLoader(asker)))
 
 
 def rollups(step_id: str, up: KeyedStream[Passed], make: ShardFactory) -> KeyedStream[Rows]:
-    """Operator: `(shard, Passed)` -> `(shard, Rows)` of the window tables."""
+    """Operator: `(shard, Passed)` -> `(shard, Rows)` of the tables of windows and totals."""
     return op.stateful_batch(f"{step_id}_window", up, lambda _: RollupLogic(make))
 
 

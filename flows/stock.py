@@ -43,7 +43,10 @@ def fold(
     folded = win.fold_window("fold", keyed, clock, windower, list, _fold, _merge, ordered)
     op.output("keep", folded.down, TestingSink(found))
     run_main(flow)
-    return {(point, window): (n, total, low, high, last) for point, (window, (n, total, low, high, last, _)) in found}
+    return {
+        (point, window): (n, total, low, high, last)
+        for point, (window, (n, total, low, high, last, _)) in found
+    }
 
 
 def _fold(so_far: list[int], reading: tuple[datetime, int]) -> list[int]:

@@ -210,7 +210,9 @@ class _Digits:
     null: npt.NDArray[np.bool_] | None = None
 
     def scaled(self, shape: tuple[int, int], declared: Ints) -> Ints | None:
-        """Matrix in the decimals declared for its columns; None if a number shows more, or becomes too large."""
+        """Matrix in the decimals declared for its columns; None if one shows more, is too large, or all are null."""
+        if self.null is not None and self.null.all():
+            return None
         more = declared - self.decimals.reshape(shape)
         most = int(more.view(np.uint64).max())  # too few declared: a very large number
         if most > MAX_DIGITS or self.largest * 10**most >= _LIMIT:
@@ -231,17 +233,14 @@ def _digits(cells: bytes) -> _Digits | None:
     null = None
     if b"n" in cells:
         null = _nulls(cells)
-        cells = cells.replace(b"null", b"0")
-    if not cells:
-        return None
-    decimals = _decimals_of_fractions(cells)
-    if decimals is None:
-        decimals = _decimals(cells)
+        cells = cells.replace(b"null", b"0.0")  # most others have a point too
+    decimals = _decimals(cells) if cells else None
     if decimals is None:
         return None
-    values = np.fromstring(
-        cells.translate(None, b"."), np.int64, len(decimals), sep=","
-    )  # too large: 2^63 - 1
+    if null is not None:
+        decimals[null] = 0
+    # A number beyond int64 is read as the largest there is, and refused with those of more than 18 digits.
+    values = np.fromstring(cells.translate(None, b"."), np.int64, len(decimals), sep=",")
     largest = int(values.max())
     if b"-" in cells:
         largest = max(largest, -int(values.min()))
@@ -259,6 +258,9 @@ def _decimals_of_fractions(cells: bytes) -> Ints | None:
 
 def _decimals(cells: bytes) -> Ints | None:
     """Decimals shown by each number; None if one has an exponent, or is none."""
+    fractions = _decimals_of_fractions(cells)
+    if fractions is not None:
+        return fractions
     if cells.translate(None, b"0123456789.,-"):
         return None
     text = np.frombuffer(cells + b",", np.uint8)

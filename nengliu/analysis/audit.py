@@ -153,6 +153,16 @@ def revision_finding(row: Row) -> Finding:
     return _finding(Check.REVISION, row, place, ({}, got), Why.AHEAD)
 
 
+def total_finding(row: Row) -> Finding:
+    """Tell of a total that is not the sum of its points; the subject is the item."""
+    expected: Values = {"used": row["expected"]}
+    got: Values = {"used": row["used"]}
+    why = Why.CHANGED if row["revision"] >= row["revision_below"] else Why.STALE
+    if not row["own"]:
+        why, got = Why.LOST_WINDOW, {"rows": 0}
+    return _finding(Check.TOTAL, row, ("item", row["level"], row["at_ms"]), (expected, got), why)
+
+
 def reason_of(expected: Mapping[str, Any], got: Mapping[str, Any]) -> Why:
     """Guess what happened to a window, from how it differs."""
     if expected["decimals"] != got["decimals"]:

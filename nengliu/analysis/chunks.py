@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.ledger import AT_SHIFT, Ledger, at_of, key_of, origin_of, slot_of
-from nengliu.analysis.rack import Rack
-from nengliu.analysis.sorted import Columns, compact, ranges, starts_of
+from nengliu.analysis.rack import Laid, Rack
+from nengliu.analysis.sorted import Columns, compact, ranges
 from nengliu.domain.times import HOUR_MS
 from schemas.block import Arrays, Labels, Lists, Rows
 
@@ -134,18 +134,17 @@ class Vocabulary:
     units: tuple[tuple[str, int], ...]
 
 
-def rack_chunks(rack: Rack, fresh: Ints, words: Vocabulary) -> Rows:
-    """Chunks of the hours of rows that lie in a rack: it must hold those hours whole.
+def rack_chunks(rack: Rack, fresh: Ints, laid: Laid, words: Vocabulary) -> Rows:
+    """Chunks of the hours of some rows that were laid in a rack: it must hold those hours whole.
 
     Column by column, so that one transposition of the matrix makes the lists: chunk ``j * hours + h`` is column `j`
     in the `h`-th pair of list and hour.
     """
-    index, starts = _by_hour(rack, fresh)
-    rows, c = rack.rows, rack.width
+    rows, c, index = rack.rows, rack.width, rack.around(fresh, laid)
+    starts = _hours(rows["number"][index], rows["read_at_ms"][index])
     ends = np.append(starts[1:], len(index))
     each = np.append(0, np.arange(1, c) * len(index))[:, None]
-    last = index[ends - 1]
-    number, hour = rows["number"][last], hour_of(rows["read_at_ms"][index[starts]])
+    number, hour = rows["number"][index[starts]], hour_of(rows["read_at_ms"][index[starts]])
     at = rows["read_at_ms"][index] - np.repeat(hour, ends - starts)
     by_row = {
         "at": at,
@@ -173,7 +172,7 @@ def rack_chunks(rack: Rack, fresh: Ints, words: Vocabulary) -> Rows:
             "sent_decimals": decimals[unit],
             "sent_unit_each": nothing(n),
             "sent_decimals_each": nothing(n),
-            "revision": np.tile(rows["position"][last], c),
+            "revision": np.tile(np.maximum.reduceat(by_row["position"], starts), c),
         },
     )
 
@@ -195,17 +194,10 @@ def _label(codes: npt.NDArray[np.int32], words: tuple[str, ...]) -> Labels:
     return Labels(place, tuple(words[i] for i in used.tolist()))
 
 
-def _by_hour(rack: Rack, fresh: Ints) -> tuple[Ints, Ints]:
-    """The fresh rows and those before them in their hour, by list and time; where each list and hour starts."""
-    number, at = rack.rows["number"], rack.rows["read_at_ms"]
-    order = fresh[np.argsort(number[fresh], kind="stable")]
-    firsts = order[starts_of(number[order])]
-    earlier = rack.same_hour(firsts, hour_of(at[firsts]))
-    index = np.append(earlier, order)
-    index = index[np.lexsort((index, number[index]))]
-    own, hour = number[index], at[index] // HOUR_MS
-    turns = np.append(True, (own[1:] != own[:-1]) | (hour[1:] != hour[:-1]))
-    return index, np.flatnonzero(turns)
+def _hours(number: npt.NDArray[np.int32], at_ms: Ints) -> Ints:
+    """Where each list and hour starts in rows by list and time."""
+    hour = at_ms // HOUR_MS
+    return np.flatnonzero(np.append(True, (number[1:] != number[:-1]) | (hour[1:] != hour[:-1])))
 
 
 def _sent(rack: Rack, index: Ints, ends: Ints, ticks: Ints) -> Arrays:

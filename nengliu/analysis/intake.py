@@ -43,7 +43,7 @@ from nengliu.analysis.links import check_links, link_rows
 from nengliu.analysis.notice_rows import notice_rows
 from nengliu.analysis.notices import check_notice
 from nengliu.analysis.opening import Opener, wrong_enterprise
-from nengliu.analysis.rack import Rack, Swath
+from nengliu.analysis.rack import Laid, Rack, Swath
 from nengliu.analysis.racks import Racks
 from nengliu.analysis.reaping import Clock, Parts, Piles, Reaper
 from nengliu.analysis.sorted import compact
@@ -306,7 +306,7 @@ class IngestShard:
             blocks.append(refused_block(candidates, judged, refused, self._opener.paths, batch.tallies))
         return blocks, changes
 
-    def _stored(self, taken: list[tuple[Rack, int, Swath]], changes: list[Changes]) -> Iterator[Rows]:
+    def _stored(self, taken: list[tuple[Rack, Laid, Swath]], changes: list[Changes]) -> Iterator[Rows]:
         """Chunks of the hours that were touched: of those a rack holds whole from it, of others from the ledger."""
         for rack, _, swath in taken:
             lists, at = rack.lists["id"][swath.rows["number"]], swath.rows["read_at_ms"]
@@ -314,11 +314,11 @@ class IngestShard:
             if mixed.any():
                 self.racks.fetch(np.unique(lists[mixed]), int(at[mixed].min()))
         words = self.racks.words()
-        for rack, first, swath in taken:
+        for rack, laid, swath in taken:
             at = swath.rows["read_at_ms"]
             whole = hour_of(at) >= self.racks.mixed[rack.lists["id"][swath.rows["number"]]]
             if whole.any():
-                yield rack_chunks(rack, first + np.flatnonzero(whole), words)
+                yield rack_chunks(rack, laid.first + np.flatnonzero(whole), laid, words)
             if not whole.all():
                 changes = [*changes, _changed_rows(rack, swath.keep(~whole))]
             yield newest_of(rack, swath.rows, words)

@@ -44,7 +44,8 @@ def notice_rows(notice: Notice, record: Record) -> Rows:
 
 def _enterprise(notice: EnterpriseNotice) -> list[Kept]:
     names = ("enterprise", "name", "name_en", "region", "industry", "simulated")
-    return [{name: getattr(notice.value, name) for name in names}]
+    row = {name: getattr(notice.value, name) for name in names}
+    return [row | {"stays": _json(notice.value.stays)}]
 
 
 def _point(notice: PointNotice) -> list[Kept]:

@@ -1,7 +1,7 @@
 """Rack: plain rows of many column lists of one width, kept as they came.
 
 A matrix row is a tenth of the readings it says: they are spelled out only where somebody must look among them
-(`Rack.lift`).  Rows of one list lie in order of time and of the log.
+(`Rack.lift`).  Rows lie in order of the log; each knows the one before it in time of its list.
 Source: docs/decisions/0023.
 """
 
@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.growing import Growing
-from nengliu.analysis.ledger import key_of
+from nengliu.analysis.ledger import TIME_BITS, key_of
 from nengliu.analysis.plain import Limits as Of
 from nengliu.analysis.plain import Listing
-from nengliu.analysis.sorted import Columns, Keys, compact
+from nengliu.analysis.sorted import Columns, Keys, compact, starts_of
 from nengliu.analysis.validate import Limits, convert
 from nengliu.domain.quality import Origin
+from nengliu.domain.times import HOUR_MS
 from schemas.block import Sheaf
 from schemas.messages import Frame
 
@@ -73,6 +74,20 @@ class Swath:
             ticks=ticks,
             sent=ticks if self.sent is self.ticks else self.sent[mask],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """Where a swath lies: its first row; of each list of it the oldest time, the row before that, and rows after it.
+
+    `later` (n,): rows held before that are later than the oldest new one of their list.
+    """
+
+    first: int
+    number: npt.NDArray[np.intp]
+    oldest_ms: Ints
+    link: Ints
+    later: Ints
 
 
 class Rack:
@@ -177,30 +192,57 @@ class Rack:
             fine &= received <= at // 1000 + of["span_s"] + limits.lateness_s
         return fine
 
-    def put(self, swath: Swath) -> int:
-        """Keep rows that are all new; say the place of the first."""
-        first, number = len(self.rows), swath.rows["number"]
-        order = np.argsort(number, kind="stable")
-        own = number[order]
-        follows = np.append(False, own[1:] == own[:-1])
-        previous = np.empty(len(number), np.int64)
-        previous[order] = np.where(follows, first + np.roll(order, 1), self.lists["last"][own])
-        self.lists["last"][own] = first + order  # of several the last is written last
-        said = {"ticks": swath.ticks, "sent": swath.sent} if self.converted else {"ticks": swath.ticks}
-        self.rows.append(swath.rows | {"previous": previous} | said)
-        return first
+    def find(self, number: Numbers, at_ms: Ints) -> Ints:
+        """Row held of each list at each time, or -1."""
+        row = self.lists["last"][number]
+        if not len(self.rows):
+            return row
+        at, previous = self.rows["read_at_ms"], self.rows["previous"]
+        while (later := (row >= 0) & (at[row] > at_ms)).any():
+            row[later] = previous[row[later]]
+        return np.where((row >= 0) & (at[row] == at_ms), row, -1)
 
-    def same_hour(self, rows: Ints, hour_ms: Ints) -> Ints:
-        """Rows held before each of `rows` from the start of its hour on, in no order."""
-        found: list[Ints] = []
-        previous, at = self.rows["previous"], self.rows["read_at_ms"]
-        while True:
-            rows = previous[rows]
-            stays = (rows >= 0) & (at[rows] >= hour_ms)
-            rows, hour_ms = rows[stays], hour_ms[stays]
-            if not len(rows):
-                return np.concatenate(found) if found else rows
-            found.append(rows)
+    def put(self, swath: Swath) -> Laid:
+        """Keep rows that are all new; each is linked with the one before it in time."""
+        n, first = len(swath), len(self.rows)
+        number, times = compact(swath.rows["number"])
+        oldest = np.full(len(number), 2**62)
+        np.minimum.at(oldest, times, swath.rows["read_at_ms"])
+        said = {"ticks": swath.ticks, "sent": swath.sent} if self.converted else {"ticks": swath.ticks}
+        self.rows.append(swath.rows | {"previous": np.full(n, -1)} | said)
+        later, link = self._later(self.lists["last"][number], oldest)
+        index = np.append(later, first + np.arange(n))
+        index = index[np.lexsort((self.rows["read_at_ms"][index], self.rows["number"][index]))]
+        own = self.rows["number"][index]
+        starts = starts_of(own)
+        before = np.roll(index, 1)
+        before[starts] = link
+        self.rows["previous"][index] = before
+        self.lists["last"][number] = index[np.append(starts[1:], len(index)) - 1]
+        return Laid(first, number, oldest, link, later)
+
+    def _later(self, last: Ints, than_ms: Ints) -> tuple[Ints, Ints]:
+        """Rows of lists later than a time each, in no order; and of each list the newest row that is not, or -1."""
+        found: list[Ints] = [np.empty(0, np.int64)]
+        at, previous, row = self.rows["read_at_ms"], self.rows["previous"], last.copy()
+        while (later := (row >= 0) & (at[row] > than_ms)).any():
+            found.append(row[later])
+            row[later] = previous[row[later]]
+        return np.concatenate(found), row
+
+    def around(self, fresh: Ints, laid: Laid) -> Ints:
+        """Some rows that were laid, and all others of their lists in the same hours, by list and time."""
+        number, at = self.rows["number"], self.rows["read_at_ms"]
+        wanted = np.zeros(len(self.listings) + 1, bool)
+        wanted[number[fresh]] = True
+        some = wanted[laid.number]
+        earlier, _ = self._later(laid.link[some], laid.oldest_ms[some] // HOUR_MS * HOUR_MS - 1)
+        later = laid.later[wanted[number[laid.later]]]
+        if len(later):
+            hour = at // HOUR_MS + (number.astype(np.int64) << TIME_BITS)
+            later = later[np.isin(hour[later], hour[fresh])]
+        index = np.concatenate([earlier, later, fresh])
+        return index[np.lexsort((at[index], number[index]))]
 
     def sheaf(self, rows: Columns, ticks: Ints, sent: Ints) -> Sheaf:
         """Rows as a sheaf of the lists they fill."""

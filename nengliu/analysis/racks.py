@@ -21,7 +21,7 @@ from nengliu.analysis.candidates import Path
 from nengliu.analysis.chunks import Vocabulary
 from nengliu.analysis.ledger import TIME_BITS, Ledger
 from nengliu.analysis.plain import Listing, listing_of
-from nengliu.analysis.rack import Rack, Swath
+from nengliu.analysis.rack import Laid, Rack, Swath
 from nengliu.analysis.sorted import compact
 from nengliu.domain.times import HOUR_MS, day_of, day_start
 from schemas.messages import Frame
@@ -161,28 +161,19 @@ class Racks:
 
     # -- what is new ---------------------------------------------------------------------------------------------
 
-    def beyond(self, asked: Spans, barriers: Spans) -> Bools:
-        """Which of the `asked` lie beyond the front and everything earlier in the batch, asked or barrier.
+    def beyond(self, asked: Spans, barriers: Spans) -> tuple[Bools, Bools]:
+        """Which of the `asked` are new for their time alone, and which may be new among the rows of their list.
 
-        `asked` has sound times in order; the fate of none of them decides over another.
+        The first lie beyond the front and everything earlier in the batch, asked or barrier; the second where all
+        that is held of their points lies in one rack, and beyond the barriers.  `asked` has sound times in order;
+        the fate of none of them decides over another.
         """
         self._ask(asked)
-        parts = [asked, barriers, self._shared(asked)]
-        list_id, message, last = (
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("list_id", "message", "last_ms")
-        )
-        order = np.lexsort((message, list_id))
-        own = list_id[order]
-        group = np.cumsum(np.append(False, own[1:] != own[:-1])) << (TIME_BITS + 1)
-        reached = np.maximum.accumulate(group + np.clip(last[order], 0, 2**TIME_BITS)) - group
-        before = np.empty(len(order), np.int64)
-        before[order] = np.append(_NEVER, reached[:-1])
-        starts = np.empty(len(order), bool)
-        starts[order] = np.append(True, own[1:] != own[:-1])
-        n = len(asked.list_id)
-        before = np.where(starts[:n], _NEVER, before[:n])
-        return asked.first_ms > np.maximum(before, self.front[asked.list_id])
+        none = np.full(len(asked.list_id), _NEVER)
+        others = [barriers, self._shared(asked)]
+        front = np.maximum(_reached(asked, asked.last_ms, others), self.front[asked.list_id])
+        among = asked.first_ms >= self.mixed[asked.list_id]
+        return asked.first_ms > front, among & (asked.first_ms > _reached(asked, none, others))
 
     def _shared(self, asked: Spans) -> Spans:
         """What frames span of the lists that share points with theirs."""
@@ -228,15 +219,15 @@ class Racks:
         np.minimum.at(first, place, start)
         self._ledger.know(slot.astype(np.int32), first)
 
-    def put(self, rack: Rack, swath: Swath) -> int:
-        """Keep rows that are beyond; say the place of the first."""
-        first = rack.put(swath)
+    def put(self, rack: Rack, swath: Swath) -> Laid:
+        """Keep rows that are new; say where they lie."""
+        laid = rack.put(swath)
         list_id = rack.lists["id"][swath.rows["number"]]
         np.maximum.at(self.front, list_id, swath.rows["read_at_ms"])
         for one in set(list_id.tolist()) & self._siblings.keys():
             for other in self._siblings[one]:
                 self._reach(np.array([other]), self.front[[one]])
-        return first
+        return laid
 
     # -- the ledger's side ---------------------------------------------------------------------------------------
 
@@ -281,6 +272,22 @@ class Racks:
             self.mixed[list_id] = np.maximum(self.mixed[list_id], _hour_after(gone[some]))
             ledger.forgot(np.unique(rack.lists["slots"][some]), horizon)
         self._trim_beyond = max(ledger.max_rows, 2 * sum(map(len, self._racks.values())))
+
+
+def _reached(asked: Spans, last_ms: Ints, others: list[Spans]) -> Ints:
+    """Newest time that was reached before each of the asked in its list, by asked (as `last_ms` says) and others."""
+    n, parts = len(asked.list_id), [asked, *others]
+    own, message = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("list_id", "message")
+    )
+    last = np.concatenate([last_ms, *(part.last_ms for part in others)])
+    order = np.lexsort((message, own))
+    starts = np.append(True, own[order][1:] != own[order][:-1])
+    group = np.cumsum(starts) << (TIME_BITS + 1)
+    reached = np.maximum.accumulate(group + np.clip(last[order], _NEVER, 2**TIME_BITS)) - group
+    before = np.empty(len(order), np.int64)
+    before[order] = np.where(starts, _NEVER, np.append(_NEVER, reached[:-1]))
+    return before[:n]
 
 
 def _hour_after(at_ms: npt.ArrayLike) -> Ints:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.candidates import Candidates, join
-from nengliu.analysis.ledger import Ledger
+from nengliu.analysis.ledger import TIME_BITS, Ledger
 from nengliu.analysis.opening import Opener
 from nengliu.analysis.rack import Pile, Rack, Swath
 from nengliu.analysis.racks import Place, Racks, Spans
@@ -64,14 +64,16 @@ class Reaper:
         asked = _joined([_spans(rack, pile, swath, some) for rack, pile, swath, some in cut])
         if not len(asked.list_id):
             return []
-        beyond = self._racks.beyond(asked, self._barriers(parts))
+        beyond, among = self._racks.beyond(asked, self._barriers(parts))
         found, start = [], 0
         for rack, pile, swath, some in cut:
-            new = beyond[start : start + len(some)]
+            own = slice(start, start + len(some))
+            messages = np.array(pile.messages)[some]
+            new = beyond[own] | _alone(rack, swath, messages, among[own] & ~beyond[own])
             start += len(some)
             parts += self._leave(pile, some[~new])
             whole = np.zeros(len(clock.position), bool)
-            whole[np.array(pile.messages)[some[new]]] = True
+            whole[messages[new]] = True
             kept = swath.keep(whole[swath.message])
             if len(kept):
                 found.append((rack, kept))
@@ -114,6 +116,24 @@ class Reaper:
             last = last[known][some]
             found.append(Spans(list_id, np.full(len(list_id), message), last, last))
         return _joined(found)
+
+
+def _alone(rack: Rack, swath: Swath, messages: Ints, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Which of the asked messages have no row at a time that its list has already, in the rack or in the batch."""
+    if not asked.any():
+        return asked
+    count = int(swath.message.max()) + 1
+    sound, wanted, taken = (np.zeros(count, bool) for _ in range(3))
+    sound[messages], wanted[messages[asked]] = True, True
+    rows = sound[swath.message]
+    number, at, message = swath.rows["number"][rows], swath.rows["read_at_ms"][rows], swath.message[rows]
+    _, place, times = np.unique(
+        at + (number.astype(np.int64) << TIME_BITS), return_inverse=True, return_counts=True
+    )
+    some = wanted[message]
+    held = rack.find(number[some], at[some]) >= 0
+    taken[message[some][held | (times[place[some]] > 1)]] = True
+    return asked & ~taken[messages]
 
 
 def _spans(rack: Rack, pile: Pile, swath: Swath, some: npt.NDArray[np.intp]) -> Spans:

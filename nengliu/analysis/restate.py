@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nengliu.analysis.days import DayLoader
 from nengliu.analysis.named_rows import Columns, Ints, Pair, Table, month_of, owners_of, table_of
 from nengliu.analysis.sorted import starts_of
 from nengliu.domain.books import CO2, COAL, COAL_EQUAL, USES, Book, Span, Whose
@@ -25,6 +26,8 @@ from schemas.block import Rows
 
 Bools = npt.NDArray[np.bool_]
 AMOUNTS = {"coal_kgce": COAL, "coal_equal_kgce": COAL_EQUAL, "co2_kg": CO2}
+_START_BITS = 33
+"""Seconds since 1970 that a store's time can hold, and one bit more."""
 DAY, MONTH, HISTORY = "window_day", "window_month", "window_day_history"
 
 
@@ -127,6 +130,7 @@ class Restater:
         """Start with nothing seen; without a loader there is nothing but what is seen."""
         self.loader = loader
         self._seen: list[Rows] = []
+        self._restated: list[Rows] = []
 
     def see(self, rows: Iterable[Rows]) -> None:
         """Remember day and month rows that were said and may not be stored yet (nothing is copied)."""
@@ -134,9 +138,23 @@ class Restater:
 
     def seal(self, stored: int) -> None:
         """Forget what is surely stored: rows below a position."""
-        self._seen = [
-            rows for rows in self._seen if int(np.asarray(rows.columns["revision"]).max()) >= stored
-        ]
+        self._seen = [rows for rows in self._seen if _newest(rows) >= stored]
+        self._restated = [rows for rows in self._restated if _newest(rows) >= stored]
+
+    def over(self, loader: DayLoader) -> DayLoader:
+        """Lay restated days that may not be stored yet over what a loader of days finds.
+
+        The loader sees what was written below a position and so finds the row that stood before.
+        """
+
+        def load(points: list[Pair], month_ms: Ints, before: int) -> tuple[list[Pair], Columns] | None:
+            found = loader(points, month_ms, before)
+            if found is not None:
+                for rows in self._restated:
+                    _lay_over(*found, rows)
+            return found
+
+        return load
 
     def restate(
         self, old: Book, new: Book, told: Told, before: int, describe: Callable[[Pair], About]
@@ -160,6 +178,7 @@ class Restater:
             for part in self._parts(items, month, before, mine, describe):
                 out = restated(part, old, new, told, changed)
                 self.see(out)
+                self._restated += [rows for rows in out if rows.table == DAY]
                 yield from out
 
     def _parts(
@@ -292,6 +311,34 @@ def _overlaid(part: Stored, mine: dict[str, Rows | None]) -> Stored:
         last = np.append((joined.owner[1:] != joined.owner[:-1]) | (start[1:] != start[:-1]), True)
         laid[table] = joined.take(last).rows(table)
     return replace(part, days=laid[DAY], months=laid[MONTH])
+
+
+def _lay_over(said: list[Pair], columns: Columns, rows: Rows) -> None:
+    """Put the worth and the version of restated days into loaded columns."""
+    table = table_of([rows], only=said)
+    if table is None:
+        return
+    number = {pair: i for i, pair in enumerate(said)}
+    owner = np.array([number.get(pair, 0) for pair in table.pairs], np.int64)[table.owner]
+    keys = _key(owner, table.columns["period_start"])
+    order = np.argsort(keys)
+    loaded = _key(columns["index"], columns["period_start_s"])
+    place = np.minimum(np.searchsorted(keys[order], loaded), len(keys) - 1)
+    here = np.flatnonzero(keys[order][place] == loaded)
+    source = order[place[here]]
+    newer = table.columns["revision"][source] >= columns["revision"][here]
+    here, source = here[newer], source[newer]
+    for name in (*AMOUNTS, "revision", "known_at_s"):
+        columns[name] = columns[name].copy()  # what a store answers cannot be written
+        columns[name][here] = table.columns[name.removesuffix("_s")][source]
+
+
+def _key(owner: Ints, start_s: npt.NDArray[Any]) -> Ints:
+    return owner.astype(np.int64) << _START_BITS | start_s.astype(np.int64)
+
+
+def _newest(rows: Rows) -> int:
+    return int(np.asarray(rows.columns["revision"]).max())
 
 
 def _remembered(rows: list[Rows], month: int) -> Rows | None:

@@ -31,13 +31,12 @@ from nengliu.analysis.plates.rows import day_grid, joined, window_rows
 from nengliu.analysis.recompute import Recompute
 from nengliu.analysis.reduce import QUARTERS
 from nengliu.analysis.restate import About, Restater, Told
-from nengliu.analysis.totals.shard import TotalShard
 from nengliu.domain.points import Kind
 from nengliu.domain.times import HOUR_MS, QUARTER_MS
 from schemas.block import Block, Rows, Sheaf, join, join_sheaves
 from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
 
-_CONCERNS = (PointNotice, EnterpriseNotice, SchemaNotice, BookNotice)
+CONCERNS = (PointNotice, EnterpriseNotice, SchemaNotice, BookNotice)
 """Notices that may change what a window is; all others pass by."""
 DEEP = 32
 """So many rows of a list at once are quicker made the general way, unless many lists come together."""
@@ -58,18 +57,14 @@ class WindowShard:
         loader: Loader | None = None,
         day_loader: DayLoader | None = None,
         restater: Restater | None = None,
-        totals: TotalShard | None = None,
     ) -> None:
-        """Start empty; the loaders tell what is stored from before this run.
-
-        `totals`, which shares the catalogue, is told every row and notice; its rows are said with those of the windows.
-        """
+        """Start empty; the loaders tell what is stored from before this run."""
         self.catalogue = catalogue or Catalogue()
         self._recent = Recent(loader)
         self._general = Recompute(self.catalogue, self._recent.load, day_loader)
         self.ledger, self.days = self._general.ledger, self._general.days
         self._homes, self._loose, self._names = Homes(), Loose({}), Names()
-        self._restater, self._totals = restater or Restater(), totals
+        self._restater = restater or Restater()
 
     def run(self, items: Iterable[tuple[int, Block | Sheaf | Notice]]) -> list[Rows]:
         """Take messages with their positions in; those of one kind are joined up to the next that concerns windows."""
@@ -78,29 +73,14 @@ class WindowShard:
         for position, message in items:
             if isinstance(message, Block | Sheaf):
                 waiting.append(message)
-            elif isinstance(message, _CONCERNS):
+            elif isinstance(message, CONCERNS):
                 out += self._run(waiting)
-                out += self._told(message, position)
+                out += self.take(message, position)
                 waiting = []
         return out + self._run(waiting)
 
     def _run(self, messages: list[Block | Sheaf]) -> list[Rows]:
-        if not messages:
-            return []
-        return self._above(
-            [rows for message in _joined(messages) for rows in self.pour(message)] + self.flush()
-        )
-
-    def _told(self, notice: Notice, position: int) -> list[Rows]:
-        """Take a notice; what stands on the windows is told before the catalogue changes, and of the rows after."""
-        self.ledger.reach(position)
-        before = self._totals.take(notice, self.ledger.stored) if self._totals is not None else []
-        return before + self._above(self.take(notice, position))
-
-    def _above(self, rows: list[Rows]) -> list[Rows]:
-        """Rows of windows, and of what stands on them."""
-        self._restater.see(rows)
-        return rows + (self._totals.add(rows, self.ledger.stored) if self._totals is not None else [])
+        return [rows for message in _joined(messages) for rows in self.pour(message)] + self.flush()
 
     def add(self, message: Block | Sheaf) -> list[Rows]:
         """Take readings in, of which only the accepted count; say the rows they change, newest version last."""
@@ -109,7 +89,7 @@ class WindowShard:
     def pour(self, message: Block | Sheaf) -> list[Rows]:
         """Take readings in; say the windows they close or correct.  Those still open wait for `flush`."""
         if isinstance(message, Sheaf):
-            return self._pour(message)
+            return self._seen(self._pour(message))
         block = message.accepted()
         if not len(block):
             return []
@@ -117,13 +97,13 @@ class WindowShard:
         self._know((block.points,))
         sheaves, rest = self._loose.split(block)
         out = [rows for sheaf in sheaves for rows in self._pour(sheaf)]
-        return out + self._generally(rest)
+        return self._seen(out + self._generally(rest))
 
     def flush(self) -> list[Rows]:
         """Say what is still open and has changed."""
         for plate in self._homes.plates.values():
             plate.flush()
-        return self._said()
+        return self._seen(self._said())
 
     def take(self, notice: Notice, position: int) -> list[Rows]:
         """Take a notice of the catalogue in: a changed meter restates windows, a changed factor days and months."""
@@ -136,17 +116,16 @@ class WindowShard:
         key = notice.value.enterprise, notice.value.point
         self.catalogue.know(key[0], self.ledger.stored)
         old = self.catalogue.points.get(key)
-        out = self._leave_slots([self.ledger.slot(key)]) if old is not None else []
+        out = self._seen(self._leave_slots([self.ledger.slot(key)])) if old is not None else []
         self.catalogue.take(notice, position)
         new = self.catalogue.points[key]
         if old is None or old.services == new.services:
             return out
-        return out + self._general.restate(self.ledger.slot(key), old, new, position)
+        return out + self._seen(self._general.restate(self.ledger.slot(key), old, new, position))
 
     def _take_book(self, notice: BookNotice, position: int) -> list[Rows]:
         """Restate what another edition counts otherwise; what is still open is said by the old one first."""
         out = self.flush()
-        self._restater.see(out)
         old = self.catalogue.book
         self.catalogue.take(notice, position)
         told = Told(position, notice.at_s)
@@ -168,10 +147,13 @@ class WindowShard:
         """End an epoch: what came before the last one is stored and may be forgotten."""
         self.ledger.seal()
         self._restater.seal(self.ledger.stored)
-        if self._totals is not None:
-            self._totals.seal(self.ledger.stored)
         self._recent.forget(self.ledger.stored)
         self.days.seal(self.ledger.stored)
+
+    def _seen(self, rows: list[Rows]) -> list[Rows]:
+        """Let the restatement of a later book see what was said and may not be stored yet."""
+        self._restater.see(rows)
+        return rows
 
     # -- the two ways ---------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from nengliu.analysis.audit import Finding
 from nengliu.analysis.audit_recompute import LEVELS, Described, columns_of, compare, recompute
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.bus import partition_of
-from nengliu.domain.points import Enterprise, Point
+from nengliu.domain.points import Enterprise, Point, Seat
 from nengliu.domain.scope import SYSTEM
 from nengliu.domain.times import DAY_MS, Level, next_period_ms, period_start_ms
 from schemas.block import Block, Rows
@@ -101,6 +101,11 @@ def revisions(part: Part) -> Iterator[Finding]:
     yield from map(found_by.revision_finding, part.rows("audit_revisions"))
 
 
+def totals(part: Part) -> Iterator[Finding]:
+    """Compare the totals of enterprises with the points at their boundary."""
+    yield from map(found_by.total_finding, part.rows("audit_totals"))
+
+
 CHECKS: dict[str, Look] = {
     "registers": registers,
     "levels": levels,
@@ -108,6 +113,7 @@ CHECKS: dict[str, Look] = {
     "intake": intake,
     "messages": messages,
     "revisions": revisions,
+    "totals": totals,
 }
 """Looks that the store does itself, over whole columns."""
 
@@ -277,8 +283,8 @@ class Audit:
         for row in self.asker.ask("state_book", SYSTEM, partition=part, position=NOW).to_pylist():
             catalogue.take(msgspec.json.decode(row["definition"], type=BookNotice), row["position"])
         for row in self.asker.ask("state_enterprises", SYSTEM, **wanted).to_pylist():
-            known = {name: row[name] for name in Enterprise.__dataclass_fields__ if name in row}
-            catalogue.take(EnterpriseNotice(Enterprise(**known)), row["position"])
+            position, stays = row.pop("position"), msgspec.json.decode(row.pop("stays"), type=tuple[Seat, ...])
+            catalogue.take(EnterpriseNotice(Enterprise(**row, stays=stays)), position)
         versions: dict[tuple[str, str], list[tuple[int, Point]]] = {}
         for row in self.asker.ask("state_points", SYSTEM, **wanted).to_pylist():
             point = msgspec.json.decode(row["definition"], type=Point)

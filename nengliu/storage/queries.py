@@ -19,6 +19,8 @@ never as text.  These marks are filled in here:
     every version kept of the window rows that the question's level is folded from.
 ``{known(column)}``
     predicate: the receipt in `column` was known by the instant asked for; true for now.
+``{totals(predicate)}``
+    the rows of totals of the question's level under `predicate`, as they are or, from the day up, as known then.
 ``{part(name)}``
     the text of `queries/parts/name.sql`, which several questions share.
 ``{name(list, column)}``
@@ -53,6 +55,7 @@ from nengliu.errors import InputError
 from nengliu.storage.client import speaking
 from nengliu.storage.known import known, newest, readings
 from nengliu.storage.shifts import STRUCTURE, calendar_name, shift_rows
+from nengliu.storage.totals import total_source
 from nengliu.storage.windows import COAL_LEVELS, following, period, source, versions
 
 _HEADER = re.compile(r"^-- (parameters|columns|level|present): *(.*(?:\n--   .*)*)", re.MULTILINE)
@@ -61,6 +64,7 @@ _WINDOWS = re.compile(r"\{windows\((?:(?P<level>day|month):)?(?P<predicate>.*?)\
 _PAST = re.compile(
     r"\{(?P<which>newest|readings|versions|known)\((?:(?P<table>\w+):\s)?(?P<text>.*?)\)\}", re.DOTALL
 )
+_TOTALS = re.compile(r"\{totals\((?P<predicate>.*?)\n\)\}", re.DOTALL)
 _EDGE = re.compile(r"\{(?P<which>period|next)\((?P<at>.*?)\)\}")
 _PART = re.compile(r"\{part\((?P<name>\w+)\)\}")
 _NAME = re.compile(r"\{name\((?P<list>\w+), (?P<column>[\w.]+)\)\}")
@@ -117,7 +121,7 @@ class Question:
     @property
     def has_past(self) -> bool:
         """Whether it can be asked as of a day; else `present` may say why not."""
-        return not self.present and any(mark.search(self.sql) for mark in (_WINDOWS, _PAST))
+        return not self.present and any(mark.search(self.sql) for mark in (_WINDOWS, _PAST, _TOTALS))
 
 
 def ask(
@@ -299,6 +303,12 @@ def _services(where: str, value: object) -> list[list[object]]:
     return rows
 
 
+def _spans(where: str, value: object) -> list[list[str | int]]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InputError(f"{where}: expected a list of (enterprise, from, to), got {value!r}")
+    return [[_text(where, who), _instant(where, start), _instant(where, end)] for who, start, end in value]
+
+
 def _instants(where: str, value: object) -> list[int]:
     items = value if isinstance(value, list | tuple | np.ndarray) else [value]
     return [_instant(where, item) for item in items]
@@ -314,6 +324,7 @@ _KINDS = {
     "texts": _texts,
     "points": _points,
     "instants": _instants,
+    "spans": _spans,
     "shifts": calendar_name,
     "services": _services,
 }
@@ -349,6 +360,9 @@ def _wanted(question: Question, values: dict[str, Any]) -> ExternalData | None:
     elif "shifts" in kinds:
         rows = shift_rows(values.pop(kinds["shifts"]), values["start"], values["end"])
         structure = [*STRUCTURE]
+    elif "spans" in kinds:
+        rows = values.pop(kinds["spans"])
+        structure = ["enterprise LowCardinality(String)", "from_ms Int64", "to_ms Int64"]
     elif "texts" in kinds:
         rows, structure = values.pop(kinds["texts"]), ["enterprise String"]
     else:
@@ -372,7 +386,11 @@ def _render(question: Question, scope: Scope, level: Level, as_of: bool) -> str:
             return versions(level, as_of, text)
         return readings(as_of, text) if match["which"] == "readings" else known(text, as_of)
 
-    sql = _NAME.sub(_named, _EDGE.sub(edge, _PAST.sub(past, _WINDOWS.sub(windows, question.sql))))
+    def totals(match: re.Match[str]) -> str:
+        return total_source(level, match["predicate"].strip(), as_of)
+
+    sql = _TOTALS.sub(totals, _WINDOWS.sub(windows, question.sql))
+    sql = _NAME.sub(_named, _EDGE.sub(edge, _PAST.sub(past, sql)))
     sql = sql.replace("{scope_region_rows}", f"({_region_predicate(scope)})")
     return sql.replace("{scope}", f"({_predicate(scope)})")
 

@@ -50,7 +50,7 @@ _GRAVEST = f"argMax(b.reason, indexOf({[*map(int, GRAVITY)]}, toInt64(b.reason))
 
 def source(level: Level, as_of: bool, predicate: str) -> str:
     """Subquery of the window rows of `level` under `predicate`, with the same columns at every level."""
-    base = _base(level, as_of)
+    base = base_of(level, as_of)
     rows = _known(base, predicate) if as_of else f"window_{base} FINAL WHERE {predicate}"
     found = f"(SELECT *{_coal(base)} FROM {rows})"
     return found if base is level else _folded(level, base, found, predicate)
@@ -58,7 +58,7 @@ def source(level: Level, as_of: bool, predicate: str) -> str:
 
 def versions(level: Level, as_of: bool, predicate: str) -> str:
     """Subquery of every version kept of the rows that `level` is folded from, those that stand among them."""
-    base = _base(level, as_of=True)
+    base = base_of(level, as_of=True)
     known = " AND toUnixTimestamp(known_at) <= {as_of:Int64}" if as_of else ""
     where = f"FINAL WHERE {predicate}{known}"
     return f"""(
@@ -78,7 +78,7 @@ def following(level: Level, at: str) -> str:
     return _NEXT[level].format(at=at)
 
 
-def _base(level: Level, as_of: bool) -> Level:
+def base_of(level: Level, as_of: bool = False) -> Level:
     """Level whose rows are read: of the past only quarter-hours and days are kept."""
     if as_of:
         return Level.QUARTER if level in (Level.QUARTER, Level.HOUR) else Level.DAY

@@ -42,6 +42,18 @@ INSERT INTO target_history SELECT * FROM target;
 INSERT INTO activity_history SELECT * FROM activity;
 INSERT INTO incident_history SELECT * FROM incident;
 
+-- Of totals each day of knowledge keeps the version it ended with; quarter-hours and hours have no history.
+CREATE TABLE IF NOT EXISTS total_day_history AS total_day
+ENGINE = {replicated}ReplacingMergeTree(revision)
+PARTITION BY toYYYYMM(period_start) ORDER BY (period_start, depth, enterprise, node, item, unit, toDate(known_at))
+SETTINGS {dedup}min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
+CREATE TABLE IF NOT EXISTS total_month_history AS total_month
+ENGINE = {replicated}ReplacingMergeTree(revision)
+PARTITION BY toYear(period_start) ORDER BY (period_start, depth, enterprise, node, item, unit, toDate(known_at))
+SETTINGS {dedup}min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
+CREATE MATERIALIZED VIEW IF NOT EXISTS total_day_kept TO total_day_history AS SELECT * FROM total_day;
+CREATE MATERIALIZED VIEW IF NOT EXISTS total_month_kept TO total_month_history AS SELECT * FROM total_month;
+
 CREATE TABLE IF NOT EXISTS cost_day (
     enterprise LowCardinality(String),
     point LowCardinality(String),

@@ -346,3 +346,34 @@ def test_changes_name_the_item_and_the_days():
     ]
     (change,) = changes(book_of("a", [ROW]), book_of("b", cut))
     assert change == ("heat", FIRST_S * 1000, (FIRST_S + 366 * DAY_S) * 1000)
+
+
+def test_restated_days_are_laid_over_what_a_loader_finds_until_they_are_stored():
+    """A month first touched after the book, in the same run, sums the new worth; once sealed the store tells it."""
+    old, new = book_of("old", [ROW]), book_of("new", [ROW | {"value": "2"}])
+    days = _days(random.Random(3), [ROW], "old")
+    store = Store(days, _months(days))
+    restater = Restater(store)
+    for rows in restater.restate(old, new, TOLD, 900, ABOUT.__getitem__):
+        store.write(rows)
+    said = [(E[0], "a"), (E[0], "b")]
+    kept = [key for key in days if key[0] in said]
+
+    def loader(points, month_ms, before):
+        columns = {name: np.array([days[key][name] for key in kept]) for name in WORTH}
+        columns |= {
+            "index": np.array([said.index(pair) for pair, _ in kept]),
+            "period_start_s": np.array([days[key]["period_start"] for key in kept]),
+            "known_at_s": np.array([days[key]["known_at"] for key in kept]),
+            "revision": np.array([days[key]["revision"] for key in kept], np.uint64),
+        }
+        return said, columns
+
+    for sealed in (False, True):
+        _, columns = restater.over(loader)(said, np.array([0]), 900)
+        expected = days if sealed else store.tables["window_day"]
+        for name, shown in (("co2_kg", "co2_kg"), ("revision", "revision"), ("known_at_s", "known_at")):
+            assert np.array_equal(
+                columns[name], [expected[key][shown] for key in kept], equal_nan=name == "co2_kg"
+            )
+        restater.seal(TOLD.position + 1)

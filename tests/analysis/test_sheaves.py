@@ -33,6 +33,7 @@ from nengliu.bus import Record
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Origin
 from nengliu.domain.times import DAY_MS, HOUR_MS
+from schemas.block import Sheaf
 from schemas.messages import MISSING, Frame, Notice, PointNotice, SchemaNotice, TickNotice
 
 LAW = settings(max_examples=150, deadline=None)
@@ -241,3 +242,109 @@ def test_replay_after_a_crash_ends_with_the_same_rows(
 
     assert store.tables == slow.tables
     assert first + second == onward
+
+
+# -- the way of plain frames ---------------------------------------------------------------------------------------
+
+
+def types(outcome: Outcome) -> list[str]:
+    """Kinds of what is handed on, after the notices that declare."""
+    return [type(message).__name__ for _, message in outcome.onward][len(declared()) :]
+
+
+def test_plain_frames_go_on_as_one_sheaf_of_a_width_and_origin() -> None:
+    """Lists of one width share a sheaf, whoever's they are; another origin and a converted list have their own."""
+    frames = [
+        frame([[1, 2], [2, 3]]),
+        frame([[5, 6]], schema=2, enterprise=OTHER),
+        frame([[3, 4]], 2),
+        frame([[7, 8]], 3, origin=Origin.OPC),
+        frame([[10, 100]], 4, schema=3),
+    ]
+    outcome = shard().add(told([*declared(), *frames]))
+    sheaves = [message for _, message in outcome.onward if isinstance(message, Sheaf)]
+
+    assert types(outcome) == ["Sheaf"] * 3
+    assert [sheaf.ticks.tolist() for sheaf in sheaves] == [
+        [[1, 2], [2, 3], [5, 6], [3, 4]],
+        [[7, 8]],
+        [[1, 1]],
+    ]
+    assert sheaves[0].sent is sheaves[0].ticks
+    assert sheaves[2].sent.tolist() == [[10, 100]]
+    assert [(t.received, t.valid) for t in outcome.tallies] == [(4, 4), (2, 2), (2, 2), (2, 2), (2, 2)]
+
+
+def test_last_of_a_stretch_bears_its_newest_position() -> None:
+    """Sheaves first, then the block; up to the position of an item everything has been said once it is taken."""
+    late = changed(frame([[1, 1]], 1), received_at_s=START_MS // 1000 + 8000)
+    log = [
+        frame([[1, 2]]),
+        late,
+        frame([[7, 8]], 2, origin=Origin.OPC),
+        TickNotice(AT_MS // 1000),
+        frame([[3, 4]], 3),
+    ]
+    records = told([*declared(), *log])
+    outcome = shard().add(records)
+    first = records[len(declared())].position
+
+    assert types(outcome) == ["Sheaf", "Sheaf", "Block", "TickNotice", "Sheaf"]
+    assert [at - first for at, _ in outcome.onward[len(declared()) :]] == [-1, -1, 2, 3, 4]
+
+
+def test_frame_not_beyond_its_points_is_looked_at() -> None:
+    """A frame told again, an earlier one, and one of another list with a point in common."""
+    log = [
+        frame([[1, 2]], 1),
+        frame([[1, 2]], 1),
+        frame([[1, 2]], 0),
+        frame([[2, 9]], 1, schema=2),
+        frame([[1, 2]], 2),
+    ]
+    outcome = shard().add(told([*declared(), *log]))
+
+    assert types(outcome) == ["Sheaf", "Block"]
+    assert [(t.valid, t.duplicate) for t in outcome.tallies] == [(2, 0), (0, 2), (2, 0), (1, 1), (2, 0)]
+    assert [message.position.tolist() for _, message in outcome.onward if isinstance(message, Sheaf)] == [
+        [outcome.tallies[0].position, outcome.tallies[4].position]
+    ]
+
+
+def test_loader_is_asked_once_for_the_lists_of_a_batch() -> None:
+    """What stands of new lists is asked for together, and not again while they go on."""
+    asked: list[int] = []
+    store = IngestStore()
+
+    def readings(points: Any, from_ms: Any, before: int) -> Any:
+        asked.append(len(points))
+        return store.readings(points, from_ms, before)
+
+    one = IngestShard(Catalogue(store.notices), readings)
+    one.add(told([*declared(), frame([[1, 2]]), frame([[1, 2]], enterprise=OTHER)]))
+    one.add(told([frame([[1, 2]], 1), frame([[1, 2]], 90)]))
+
+    assert asked == [4]
+
+
+def test_racks_forget_what_is_surely_stored() -> None:
+    """Beyond the limit only the newest day and what may not be stored yet are kept."""
+    store = IngestStore()
+    one = shard(store)
+    one.ledger.max_rows = one.racks._trim_beyond = 40
+    one.add(told(declared()))
+    held = []
+    for day in range(12):
+        at = START_MS + DAY_MS * day + QUARTER_MS * np.arange(10)
+        many = frame([[i, i] for i in range(10)], read_at_ms=at, received_at_s=int(at[-1]) // 1000 + 1)
+        (record,) = told([many], appended_at_s=START_MS // 1000 + 99 * 86_400)
+        store.write(one.add([replace(record, offset=100 + day)]).rows)
+        one.seal()
+        store.end_epoch()
+        held.append(sum(map(len, one.racks._racks.values())))
+    store.flush()
+    again = one.add(told([frame([[3, 3]], 3, sequence=1)]))
+
+    assert max(held) <= 120
+    assert len(store.standing()) == 240
+    assert [(t.valid, t.duplicate) for t in again.tallies] == [(0, 2)]

@@ -16,6 +16,7 @@ from factories import ENTERPRISE, make_frame, make_log, make_meter, make_notices
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.intake import IngestShard
 from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.totals.shard import TotalShard
 from nengliu.cli.main import group
 from nengliu.domain.points import Enterprise, Kind
 from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS
@@ -78,7 +79,8 @@ def laid(store_home: Path) -> Iterator[Settings]:
     settings = Settings(home=store_home, database="audited", epoch_s=0)
     client = connect(settings)
     migrate(client, settings.database)
-    ingest, windows = IngestShard(Catalogue()), WindowShard(Catalogue())
+    catalogue = Catalogue()
+    ingest, windows = IngestShard(Catalogue()), WindowShard(catalogue, totals=TotalShard(catalogue))
     records = make_log(plant(), appended_at_s=(START_MS + 3 * DAY_MS) // 1000)
     with Writer(settings) as writer:
         for start in range(0, len(records), 24):
@@ -181,6 +183,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
         {
             ("level", "hour", "grid", hour(10)[1], "changed"),
             ("recomputed", "15min", "grid", hour(10)[1], "changed"),
+            ("total", "15min", "electricity", hour(10)[1], "changed"),
         },
     ),
     "an hour missing": (
@@ -189,6 +192,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
             ("level", "hour", "line", hour(10)[1], "lost_window"),
             ("level", "day", "line", MIDNIGHT, "changed"),
             ("recomputed", "hour", "line", hour(10)[1], "lost_window"),
+            ("total", "hour", "electricity", hour(10)[1], "changed"),
         },
     ),
     "a day doubled": (
@@ -197,6 +201,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
             ("level", "day", "gas", MIDNIGHT, "doubled"),
             ("level", "month", "gas", FIRST, "changed"),
             ("recomputed", "day", "gas", MIDNIGHT, "doubled"),
+            ("total", "day", "natural_gas", MIDNIGHT, "changed"),
         },
     ),
     "a register's day doubled": (
@@ -206,6 +211,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
             ("level", "month", "grid", FIRST, "changed"),
             ("register", "day", "grid", MIDNIGHT, "doubled"),
             ("recomputed", "day", "grid", MIDNIGHT, "doubled"),
+            ("total", "day", "electricity", MIDNIGHT, "changed"),
         },
     ),
     "a month stale": (
@@ -214,7 +220,11 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
             "REPLACE (used - 100 AS used, received - 1 AS received, revision - 1 AS revision)",
             f"point = 'line' AND {MONTH}",
         ),
-        {("level", "month", "line", FIRST, "stale"), ("recomputed", "month", "line", FIRST, "stale")},
+        {
+            ("level", "month", "line", FIRST, "stale"),
+            ("recomputed", "month", "line", FIRST, "stale"),
+            ("total", "month", "electricity", FIRST, "changed"),
+        },
     ),
     "more estimated than used": (
         ("window_15min", "UPDATE estimated = used + 5", f"point = 'grid' AND {hour(11)[0]}"),
@@ -245,7 +255,16 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
             ("decimals", "15min", "gas", hour(10)[1], "other_decimals"),
             ("level", "hour", "gas", hour(10)[1], "other_decimals"),
             ("recomputed", "15min", "gas", hour(10)[1], "other_decimals"),
+            ("total", "15min", "natural_gas", hour(10)[1], "changed"),
         },
+    ),
+    "a total of more than its points": (
+        ("total_hour", "UPDATE used = used + 1", f"node = '' AND item = 'natural_gas' AND {hour(13)[0]}"),
+        {("total", "hour", "natural_gas", hour(13)[1], "changed")},
+    ),
+    "a total missing": (
+        ("total_15min", "DELETE", f"node = '' AND item = 'electricity' AND {hour(13)[0]}"),
+        {("total", "15min", "electricity", hour(13)[1], "lost_window")},
     ),
     "a lost row of the quarantine": (
         ("quarantine", "DELETE", "true"),
@@ -312,7 +331,7 @@ def test_finding_says_where_what_why_and_what_to_do(laid: Settings, tamper: Tamp
     line = next(line for line in result.stdout.splitlines() if line.startswith("Recomputed"))
     assert f"{ENTERPRISE} gas 2025-11-30 00:00+08:00 (day): expected used " in line
     assert line.endswith("Probably it was counted twice; `nengliu repair`.")
-    assert "3 differences" in result.stdout
+    assert "4 differences" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import kills
 import numpy as np
 import rig
 
@@ -25,10 +23,10 @@ from schemas.topics import RAW
 
 DAYS, PLANTS, STORIES = 6, 6, 40
 END_MS = 1_764_518_400_000
-PAUSE_S = 0.0, 1.5
+PAUSE_S = 0.0, 1.2
 PROMPT_S = 600
 """What came within this of its stamp came in one frame with the others of that stamp."""
-LOOK_S, PATIENCE_S = 0.2, 15.0
+LOOK_S, PATIENCE_S = 0.1, 40.0
 TOTALS = ("total_15min", "total_hour", "total_day", "total_month")
 
 
@@ -127,26 +125,26 @@ def kept(installation: rig.Installation) -> tuple[str, ...]:
 def killed(
     way: Way, messages: list[tuple[str, bytes]], tables: tuple[str, ...], seed: int, report: rig.Report
 ) -> tuple[dict[str, tuple[int, int]], int]:
-    """Let the log grow while parts are killed and started again; then let the flows finish."""
+    """Kill parts while the log grows, each time with messages in flight; then let the flows finish."""
     rng = random.Random(f"{seed} {way.name}")
-    with rig.Installation() as installation:
+    edges = [len(messages) * i // (2 * way.kills) for i in range(2 * way.kills + 1)]
+    with rig.Installation() as installation, installation.log() as log:
         commands = {name: installation.command(*words) for name, words in way.parts.items()}
-        appended = [0]
-        growing = threading.Thread(target=kills._grow, args=(installation, messages, appended, way.kills))
-        growing.start()
         for name, command in commands.items():
             installation.start(name, command)
         for number in range(1, way.kills + 1):
+            log.append(RAW, messages[edges[2 * number - 2] : edges[2 * number - 1]])
             until_it_works(installation)
+            log.append(RAW, messages[edges[2 * number - 1] : edges[2 * number]])
             time.sleep(rng.uniform(*PAUSE_S))
             part = rng.choice([*commands, *commands, *commands, "store"])
-            report.note(f"{way.name}, kill {number:3d}: {part:7s} {in_flight(installation, appended[0])}")
+            told = in_flight(installation, edges[2 * number])
+            report.note(f"{way.name}, kill {number:3d}: {part:7s} {told}")
             installation.kill(part)
             installation.store() if part == "store" else installation.start(part, commands[part])
             for name, command in commands.items():  # a flow may give up while the store is away
                 if installation.children[name].poll() is not None:
                     installation.start(name, command)
-        growing.join()
         for name in commands:
             installation.kill(name)
         for words in way.parts.values():

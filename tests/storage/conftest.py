@@ -23,6 +23,35 @@ NORTH, SOUTH = "91110000TESTNORTH1", "91440000TESTSOUTH2"
 RECEIVED = int(time.time()) // 86_400 * 86_400
 """Rows are received today: readings expire three years after their receipt."""
 
+_TOTAL: dict[str, Any] = {
+    "enterprise": NORTH,
+    "node": "",
+    "depth": 0,
+    "item": "electricity",
+    "unit": "kWh",
+    "period_start": 1_514_736_000,
+    "region": "110105",
+    "industry": "C3011",
+    "decimals": 2,
+    "used": 1000,
+    "metered": 1000,
+    "parts": 900,
+    "feedstock": 0,
+    "renewable": 0,
+    "estimated": 10,
+    "received": 1,
+    "due": 1,
+    "points": 1,
+    "points_due": 1,
+    "meters": 1,
+    "meters_due": 1,
+    "members": 2,
+    "members_due": 2,
+    "reason": 0,
+    "known_at": RECEIVED,
+    "revision": 10,
+}
+_ACCOUNTS = {"coal_kgce": 1.229, "coal_equal_kgce": 3.05, "co2_kg": 5.7, "book": "d"}
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "enterprise": {
         "enterprise": NORTH,
@@ -32,6 +61,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "region": "110105",
         "industry": "C3011",
         "simulated": True,
+        "stays": "[]",
     },
     "point": {
         "enterprise": NORTH,
@@ -225,6 +255,10 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "source": "report",
         "position": 15,
     },
+    "total_15min": _TOTAL,
+    "total_hour": _TOTAL,
+    "total_day": _TOTAL | _ACCOUNTS,
+    "total_month": _TOTAL | _ACCOUNTS,
     "cost_day": {
         "enterprise": NORTH,
         "point": "main",
@@ -393,6 +427,8 @@ def _two_enterprises() -> Iterator[Rows]:
         yield make_rows("incident", enterprise=enterprise, revision=own["position"])
         yield make_rows("point_newest", enterprise=enterprise)
         yield make_rows("cost_day", enterprise=enterprise)
+        for table in ("total_15min", "total_hour", "total_day", "total_month"):
+            yield make_rows(table, enterprise=enterprise, region=region)
         yield make_rows("region", region=city, parent=f"{region[:2]}0000", position=own["position"])
         yield make_rows("target", region=city, enterprise=["", enterprise], position=own["position"])
         for level in _LEVELS:

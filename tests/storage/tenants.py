@@ -49,8 +49,9 @@ _TEXTS = {
     "definition": "{}",
     "parameters": "{}",
     "evidence": "[]",
+    "stays": "[]",
 }
-_NUMBERS = {"metering_level": 1, "severity": 1, "interval_s": 900, "cause": 201, "reason": 501, "decimals": 2}
+_NUMBERS = {"metering_level": 1, "severity": 1, "interval_s": 900, "cause": 201, "reason": 501, "decimals": 2, "depth": 0}
 
 _ODD = {("window_hour", "used"): 999, ("window_15min", "revision"): 999, ("window_month", "decimals"): 3}
 """What does not agree with the rest, so that the audit has something to say."""
@@ -133,6 +134,7 @@ def parameters(question: Question, tenant: Tenant | None) -> dict[str, Any]:
         "enterprises": [each.code for each in TENANTS],
         "points": [(each.code, f"point-{each.number}") for each in TENANTS],
         "from_ms": month_ms,
+        "spans": [(each.code, month_ms - 40 * day_ms, ms + 2 * day_ms) for each in TENANTS],
         "before_ms": ms + day_ms,
         "items": ["electricity"],
         "partitions": 1,

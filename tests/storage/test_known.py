@@ -112,3 +112,26 @@ def test_target_as_of_a_day_is_the_plan_of_then(client: Client, writer: Writer, 
         for as_of in (date(2026, 1, 31), None)
     ]
     assert plans == [1000.0, 3000.0]
+
+
+def test_totals_as_of_a_day_are_those_it_ended_with(client: Client) -> None:
+    """Each day of knowledge keeps its last version; of quarter-hours there is none, and that is said."""
+    day_s = NOON_S - 12 * 3600
+    versions = [(NOON_S + 60, 1, 100), (NOON_S + 120, 2, 250), (NOON_S + 2 * DAY_S, 3, 900)]
+    for known_at, revision, used in versions:
+        client.command(
+            "INSERT INTO total_day (enterprise, node, item, unit, period_start, decimals, used, points, points_due, known_at, "
+            f"revision) VALUES ('{E}', '', 'electricity', 'kWh', {day_s}, 2, {used}, 1, 1, {known_at}, {revision})"
+        )
+    for table in ("total_day", "total_day_history"):
+        client.command(f"OPTIMIZE TABLE {table} FINAL")
+    wanted = {"enterprise": E, "level": "day", **SPAN}
+
+    found = [
+        ask(client, "nodes", SYSTEM, as_of=date(2026, 1, day), **wanted)["used"].to_pylist()
+        for day in (1, 2, 3)
+    ]
+    assert found == [[2.5], [2.5], [9.0]]
+    assert client.query("SELECT count() FROM total_day_history").result_rows == [(2,)]
+    with pytest.raises(InputError, match="from the level day up"):
+        ask(client, "nodes", SYSTEM, as_of=date(2026, 1, 2), **(wanted | {"level": "hour"}))

@@ -433,7 +433,7 @@ def _ragged_gauges(ring: Ring, out: Values, pairs: Ints, seen: _Seen, scale: Flo
     span = np.where(there, np.maximum(_held_ms(ring.shape, seen, place), 0), 0)
     holds = span > 0
     values = seen.spread(np.maximum(place, 0))[:, :, some]
-    speaks, heard = holds[:, :, None], holds.any(1)[:, None]
+    speaks, heard = holds[:, :, None], np.any(holds, axis=1)[:, None]
     low = np.where(speaks, values, 2**62).min(1)
     high = np.where(speaks, values, -(2**62)).max(1)
     newest = place.shape[1] - 1 - np.argmax(holds[:, ::-1], axis=1)

@@ -3,7 +3,8 @@
 --   start instant, end instant, stamp stamp = 'start'
 -- columns: node, period_start, coal_kgce, used, unit, received, due, estimated_share, enterprises
 -- by, items: as for `energy`.  A period of which nothing is known has no coal and no used.  Coal sums leave out what has
--- no factor.  stamp: 'end' gives period_end in place of period_start.  used: NULL where the units differ.  due: since the enterprise was first heard, of silent points too.
+-- no factor.  stamp: 'end' gives period_end in place of period_start.  used: NULL where the units differ.  due: since
+-- the enterprise was first heard, of silent points too.
 WITH
     fromUnixTimestamp64Milli({start:Int64}, 'Asia/Shanghai') AS from_at,
     fromUnixTimestamp64Milli({end:Int64}, 'Asia/Shanghai') AS to_at,

@@ -127,6 +127,7 @@ CREATE TABLE enterprise
     `region` LowCardinality(String),
     `industry` LowCardinality(String),
     `simulated` Bool,
+    `stays` String DEFAULT '[]' COMMENT 'dated regions and industries as JSON, the last of them as in the row; []: it never moved',
     `known_at` DateTime('Asia/Shanghai') COMMENT 'when the log took it'
 )
 ENGINE = ReplacingMergeTree
@@ -624,6 +625,298 @@ CREATE TABLE tariff
 ENGINE = ReplacingMergeTree
 ORDER BY (partition, position)
 SETTINGS index_granularity = 8192;
+
+CREATE TABLE total_15min
+(
+    `enterprise` LowCardinality(String),
+    `node` LowCardinality(String) COMMENT 'path under the enterprise; nothing: the enterprise itself',
+    `depth` UInt8 COMMENT 'steps below the enterprise' CODEC(ZSTD(1)),
+    `item` LowCardinality(String),
+    `unit` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `region` LowCardinality(String) COMMENT 'of the enterprise when the period begins',
+    `industry` LowCardinality(String),
+    `decimals` UInt8 COMMENT 'amounts / 10^decimals are in the unit' CODEC(ZSTD(1)),
+    `used` Int64 COMMENT 'value of the node [ticks]; of the enterprise what crossed its boundary' CODEC(ZSTD(1)),
+    `metered` Int64 COMMENT 'its own meters, and what came in or was made below them [ticks]; meters_due = 0: none' CODEC(ZSTD(1)),
+    `parts` Int64 COMMENT 'sum of what lies below it [ticks]; members_due = 0: nothing' CODEC(ZSTD(1)),
+    `feedstock` Int64 COMMENT 'part of used that was used as material [ticks]' CODEC(ZSTD(1)),
+    `renewable` Int64 COMMENT 'part of used that is new renewable energy [ticks]' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over gaps [ticks]' CODEC(ZSTD(1)),
+    `received` UInt32 COMMENT 'readings behind used' CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due of the points behind used, the silent ones too' CODEC(ZSTD(1)),
+    `points` UInt32 COMMENT 'points behind used that were heard' CODEC(ZSTD(1)),
+    `points_due` UInt32 COMMENT 'points behind used that lived in the period' CODEC(ZSTD(1)),
+    `meters` UInt32 COMMENT 'points behind metered that were heard' CODEC(ZSTD(1)),
+    `meters_due` UInt32 CODEC(ZSTD(1)),
+    `members` UInt32 COMMENT 'points behind parts that were heard' CODEC(ZSTD(1)),
+    `members_due` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason behind used' CODEC(ZSTD(1)),
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest position among its windows and the notices that shaped it' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYYYYMM(period_start)
+ORDER BY (period_start, depth, enterprise, node, item, unit)
+SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
+
+CREATE TABLE total_day
+(
+    `enterprise` LowCardinality(String),
+    `node` LowCardinality(String) COMMENT 'path under the enterprise; nothing: the enterprise itself',
+    `depth` UInt8 COMMENT 'steps below the enterprise' CODEC(ZSTD(1)),
+    `item` LowCardinality(String),
+    `unit` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `region` LowCardinality(String) COMMENT 'of the enterprise when the period begins',
+    `industry` LowCardinality(String),
+    `decimals` UInt8 COMMENT 'amounts / 10^decimals are in the unit' CODEC(ZSTD(1)),
+    `used` Int64 COMMENT 'value of the node [ticks]; of the enterprise what crossed its boundary' CODEC(ZSTD(1)),
+    `metered` Int64 COMMENT 'its own meters, and what came in or was made below them [ticks]; meters_due = 0: none' CODEC(ZSTD(1)),
+    `parts` Int64 COMMENT 'sum of what lies below it [ticks]; members_due = 0: nothing' CODEC(ZSTD(1)),
+    `feedstock` Int64 COMMENT 'part of used that was used as material [ticks]' CODEC(ZSTD(1)),
+    `renewable` Int64 COMMENT 'part of used that is new renewable energy [ticks]' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over gaps [ticks]' CODEC(ZSTD(1)),
+    `received` UInt32 COMMENT 'readings behind used' CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due of the points behind used, the silent ones too' CODEC(ZSTD(1)),
+    `points` UInt32 COMMENT 'points behind used that were heard' CODEC(ZSTD(1)),
+    `points_due` UInt32 COMMENT 'points behind used that lived in the period' CODEC(ZSTD(1)),
+    `meters` UInt32 COMMENT 'points behind metered that were heard' CODEC(ZSTD(1)),
+    `meters_due` UInt32 CODEC(ZSTD(1)),
+    `members` UInt32 COMMENT 'points behind parts that were heard' CODEC(ZSTD(1)),
+    `members_due` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason behind used' CODEC(ZSTD(1)),
+    `coal_kgce` Float64 COMMENT 'standard coal of used, calorific value; NaN without a factor' CODEC(ZSTD(1)),
+    `coal_equal_kgce` Float64 COMMENT 'standard coal of used, equivalent value' CODEC(ZSTD(1)),
+    `co2_kg` Float64 CODEC(ZSTD(1)),
+    `book` LowCardinality(String) COMMENT 'digest of the book of factors',
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest position among its windows and the notices that shaped it' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYYYYMM(period_start)
+ORDER BY (period_start, depth, enterprise, node, item, unit)
+SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
+
+CREATE TABLE total_day_history
+(
+    `enterprise` LowCardinality(String),
+    `node` LowCardinality(String) COMMENT 'path under the enterprise; nothing: the enterprise itself',
+    `depth` UInt8 COMMENT 'steps below the enterprise' CODEC(ZSTD(1)),
+    `item` LowCardinality(String),
+    `unit` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `region` LowCardinality(String) COMMENT 'of the enterprise when the period begins',
+    `industry` LowCardinality(String),
+    `decimals` UInt8 COMMENT 'amounts / 10^decimals are in the unit' CODEC(ZSTD(1)),
+    `used` Int64 COMMENT 'value of the node [ticks]; of the enterprise what crossed its boundary' CODEC(ZSTD(1)),
+    `metered` Int64 COMMENT 'its own meters, and what came in or was made below them [ticks]; meters_due = 0: none' CODEC(ZSTD(1)),
+    `parts` Int64 COMMENT 'sum of what lies below it [ticks]; members_due = 0: nothing' CODEC(ZSTD(1)),
+    `feedstock` Int64 COMMENT 'part of used that was used as material [ticks]' CODEC(ZSTD(1)),
+    `renewable` Int64 COMMENT 'part of used that is new renewable energy [ticks]' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over gaps [ticks]' CODEC(ZSTD(1)),
+    `received` UInt32 COMMENT 'readings behind used' CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due of the points behind used, the silent ones too' CODEC(ZSTD(1)),
+    `points` UInt32 COMMENT 'points behind used that were heard' CODEC(ZSTD(1)),
+    `points_due` UInt32 COMMENT 'points behind used that lived in the period' CODEC(ZSTD(1)),
+    `meters` UInt32 COMMENT 'points behind metered that were heard' CODEC(ZSTD(1)),
+    `meters_due` UInt32 CODEC(ZSTD(1)),
+    `members` UInt32 COMMENT 'points behind parts that were heard' CODEC(ZSTD(1)),
+    `members_due` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason behind used' CODEC(ZSTD(1)),
+    `coal_kgce` Float64 COMMENT 'standard coal of used, calorific value; NaN without a factor' CODEC(ZSTD(1)),
+    `coal_equal_kgce` Float64 COMMENT 'standard coal of used, equivalent value' CODEC(ZSTD(1)),
+    `co2_kg` Float64 CODEC(ZSTD(1)),
+    `book` LowCardinality(String) COMMENT 'digest of the book of factors',
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest position among its windows and the notices that shaped it' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYYYYMM(period_start)
+ORDER BY (period_start, depth, enterprise, node, item, unit, toDate(known_at))
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW total_day_kept TO total_day_history
+(
+    `enterprise` LowCardinality(String),
+    `node` LowCardinality(String),
+    `depth` UInt8,
+    `item` LowCardinality(String),
+    `unit` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai'),
+    `region` LowCardinality(String),
+    `industry` LowCardinality(String),
+    `decimals` UInt8,
+    `used` Int64,
+    `metered` Int64,
+    `parts` Int64,
+    `feedstock` Int64,
+    `renewable` Int64,
+    `estimated` Int64,
+    `received` UInt32,
+    `due` UInt32,
+    `points` UInt32,
+    `points_due` UInt32,
+    `meters` UInt32,
+    `meters_due` UInt32,
+    `members` UInt32,
+    `members_due` UInt32,
+    `reason` UInt16,
+    `coal_kgce` Float64,
+    `coal_equal_kgce` Float64,
+    `co2_kg` Float64,
+    `book` LowCardinality(String),
+    `known_at` DateTime('Asia/Shanghai'),
+    `revision` UInt64
+)
+AS SELECT *
+FROM total_day;
+
+CREATE TABLE total_hour
+(
+    `enterprise` LowCardinality(String),
+    `node` LowCardinality(String) COMMENT 'path under the enterprise; nothing: the enterprise itself',
+    `depth` UInt8 COMMENT 'steps below the enterprise' CODEC(ZSTD(1)),
+    `item` LowCardinality(String),
+    `unit` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `region` LowCardinality(String) COMMENT 'of the enterprise when the period begins',
+    `industry` LowCardinality(String),
+    `decimals` UInt8 COMMENT 'amounts / 10^decimals are in the unit' CODEC(ZSTD(1)),
+    `used` Int64 COMMENT 'value of the node [ticks]; of the enterprise what crossed its boundary' CODEC(ZSTD(1)),
+    `metered` Int64 COMMENT 'its own meters, and what came in or was made below them [ticks]; meters_due = 0: none' CODEC(ZSTD(1)),
+    `parts` Int64 COMMENT 'sum of what lies below it [ticks]; members_due = 0: nothing' CODEC(ZSTD(1)),
+    `feedstock` Int64 COMMENT 'part of used that was used as material [ticks]' CODEC(ZSTD(1)),
+    `renewable` Int64 COMMENT 'part of used that is new renewable energy [ticks]' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over gaps [ticks]' CODEC(ZSTD(1)),
+    `received` UInt32 COMMENT 'readings behind used' CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due of the points behind used, the silent ones too' CODEC(ZSTD(1)),
+    `points` UInt32 COMMENT 'points behind used that were heard' CODEC(ZSTD(1)),
+    `points_due` UInt32 COMMENT 'points behind used that lived in the period' CODEC(ZSTD(1)),
+    `meters` UInt32 COMMENT 'points behind metered that were heard' CODEC(ZSTD(1)),
+    `meters_due` UInt32 CODEC(ZSTD(1)),
+    `members` UInt32 COMMENT 'points behind parts that were heard' CODEC(ZSTD(1)),
+    `members_due` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason behind used' CODEC(ZSTD(1)),
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest position among its windows and the notices that shaped it' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYYYYMM(period_start)
+ORDER BY (period_start, depth, enterprise, node, item, unit)
+SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
+
+CREATE TABLE total_month
+(
+    `enterprise` LowCardinality(String),
+    `node` LowCardinality(String) COMMENT 'path under the enterprise; nothing: the enterprise itself',
+    `depth` UInt8 COMMENT 'steps below the enterprise' CODEC(ZSTD(1)),
+    `item` LowCardinality(String),
+    `unit` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `region` LowCardinality(String) COMMENT 'of the enterprise when the period begins',
+    `industry` LowCardinality(String),
+    `decimals` UInt8 COMMENT 'amounts / 10^decimals are in the unit' CODEC(ZSTD(1)),
+    `used` Int64 COMMENT 'value of the node [ticks]; of the enterprise what crossed its boundary' CODEC(ZSTD(1)),
+    `metered` Int64 COMMENT 'its own meters, and what came in or was made below them [ticks]; meters_due = 0: none' CODEC(ZSTD(1)),
+    `parts` Int64 COMMENT 'sum of what lies below it [ticks]; members_due = 0: nothing' CODEC(ZSTD(1)),
+    `feedstock` Int64 COMMENT 'part of used that was used as material [ticks]' CODEC(ZSTD(1)),
+    `renewable` Int64 COMMENT 'part of used that is new renewable energy [ticks]' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over gaps [ticks]' CODEC(ZSTD(1)),
+    `received` UInt32 COMMENT 'readings behind used' CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due of the points behind used, the silent ones too' CODEC(ZSTD(1)),
+    `points` UInt32 COMMENT 'points behind used that were heard' CODEC(ZSTD(1)),
+    `points_due` UInt32 COMMENT 'points behind used that lived in the period' CODEC(ZSTD(1)),
+    `meters` UInt32 COMMENT 'points behind metered that were heard' CODEC(ZSTD(1)),
+    `meters_due` UInt32 CODEC(ZSTD(1)),
+    `members` UInt32 COMMENT 'points behind parts that were heard' CODEC(ZSTD(1)),
+    `members_due` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason behind used' CODEC(ZSTD(1)),
+    `coal_kgce` Float64 COMMENT 'standard coal of used, calorific value; NaN without a factor' CODEC(ZSTD(1)),
+    `coal_equal_kgce` Float64 COMMENT 'standard coal of used, equivalent value' CODEC(ZSTD(1)),
+    `co2_kg` Float64 CODEC(ZSTD(1)),
+    `book` LowCardinality(String) COMMENT 'digest of the book of factors',
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest position among its windows and the notices that shaped it' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYear(period_start)
+ORDER BY (period_start, depth, enterprise, node, item, unit)
+SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
+
+CREATE TABLE total_month_history
+(
+    `enterprise` LowCardinality(String),
+    `node` LowCardinality(String) COMMENT 'path under the enterprise; nothing: the enterprise itself',
+    `depth` UInt8 COMMENT 'steps below the enterprise' CODEC(ZSTD(1)),
+    `item` LowCardinality(String),
+    `unit` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `region` LowCardinality(String) COMMENT 'of the enterprise when the period begins',
+    `industry` LowCardinality(String),
+    `decimals` UInt8 COMMENT 'amounts / 10^decimals are in the unit' CODEC(ZSTD(1)),
+    `used` Int64 COMMENT 'value of the node [ticks]; of the enterprise what crossed its boundary' CODEC(ZSTD(1)),
+    `metered` Int64 COMMENT 'its own meters, and what came in or was made below them [ticks]; meters_due = 0: none' CODEC(ZSTD(1)),
+    `parts` Int64 COMMENT 'sum of what lies below it [ticks]; members_due = 0: nothing' CODEC(ZSTD(1)),
+    `feedstock` Int64 COMMENT 'part of used that was used as material [ticks]' CODEC(ZSTD(1)),
+    `renewable` Int64 COMMENT 'part of used that is new renewable energy [ticks]' CODEC(ZSTD(1)),
+    `estimated` Int64 COMMENT 'part of used that was spread over gaps [ticks]' CODEC(ZSTD(1)),
+    `received` UInt32 COMMENT 'readings behind used' CODEC(ZSTD(1)),
+    `due` UInt32 COMMENT 'readings due of the points behind used, the silent ones too' CODEC(ZSTD(1)),
+    `points` UInt32 COMMENT 'points behind used that were heard' CODEC(ZSTD(1)),
+    `points_due` UInt32 COMMENT 'points behind used that lived in the period' CODEC(ZSTD(1)),
+    `meters` UInt32 COMMENT 'points behind metered that were heard' CODEC(ZSTD(1)),
+    `meters_due` UInt32 CODEC(ZSTD(1)),
+    `members` UInt32 COMMENT 'points behind parts that were heard' CODEC(ZSTD(1)),
+    `members_due` UInt32 CODEC(ZSTD(1)),
+    `reason` UInt16 COMMENT 'the gravest reason behind used' CODEC(ZSTD(1)),
+    `coal_kgce` Float64 COMMENT 'standard coal of used, calorific value; NaN without a factor' CODEC(ZSTD(1)),
+    `coal_equal_kgce` Float64 COMMENT 'standard coal of used, equivalent value' CODEC(ZSTD(1)),
+    `co2_kg` Float64 CODEC(ZSTD(1)),
+    `book` LowCardinality(String) COMMENT 'digest of the book of factors',
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'newest receipt among the readings' CODEC(Delta(4), ZSTD(1)),
+    `revision` UInt64 COMMENT 'newest position among its windows and the notices that shaped it' CODEC(DoubleDelta, ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(revision)
+PARTITION BY toYear(period_start)
+ORDER BY (period_start, depth, enterprise, node, item, unit, toDate(known_at))
+SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1, index_granularity = 8192;
+
+CREATE MATERIALIZED VIEW total_month_kept TO total_month_history
+(
+    `enterprise` LowCardinality(String),
+    `node` LowCardinality(String),
+    `depth` UInt8,
+    `item` LowCardinality(String),
+    `unit` LowCardinality(String),
+    `period_start` DateTime('Asia/Shanghai'),
+    `region` LowCardinality(String),
+    `industry` LowCardinality(String),
+    `decimals` UInt8,
+    `used` Int64,
+    `metered` Int64,
+    `parts` Int64,
+    `feedstock` Int64,
+    `renewable` Int64,
+    `estimated` Int64,
+    `received` UInt32,
+    `due` UInt32,
+    `points` UInt32,
+    `points_due` UInt32,
+    `meters` UInt32,
+    `meters_due` UInt32,
+    `members` UInt32,
+    `members_due` UInt32,
+    `reason` UInt16,
+    `coal_kgce` Float64,
+    `coal_equal_kgce` Float64,
+    `co2_kg` Float64,
+    `book` LowCardinality(String),
+    `known_at` DateTime('Asia/Shanghai'),
+    `revision` UInt64
+)
+AS SELECT *
+FROM total_month;
 
 CREATE TABLE window_15min
 (
