@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
 from nengliu.analysis.named_rows import Pair
 from nengliu.analysis.restate import DAY, MONTH, About, Change, Stored
+from nengliu.domain.points import Seat
 from nengliu.domain.scope import SYSTEM
 from nengliu.domain.times import Level, next_period_ms
 from nengliu.storage import Asker
@@ -61,9 +63,12 @@ class RestateLoader:
     def _points(self, items: list[str], before: int) -> dict[Pair, About]:
         where: dict[str, Any] = {"partition": self._partition, "partitions": self._partitions}
         table = self._asker.ask("state_restate_points", SYSTEM, items=items, position=before, **where)
-        return {
-            (row["enterprise"], row["point"]): About(row["item"], row["region"]) for row in table.to_pylist()
-        }
+        return {(row["enterprise"], row["point"]): _about(row) for row in table.to_pylist()}
+
+
+def _about(row: dict[str, Any]) -> About:
+    stays = msgspec.json.decode(row["stays"] or "[]", type=tuple[Seat, ...])
+    return About(row["item"], row["region"], stays)
 
 
 def rows_of(table: str, answer: pa.Table) -> Rows:

@@ -70,7 +70,7 @@ def shard_of(settings: Settings, partition: int) -> RollupShard:
     asker = Asker(settings)
     catalogue = catalogue_of(asker, partition)
     restater = Restater(RestateLoader(asker, partition, settings.partitions))
-    windows = WindowShard(catalogue, reading_loader(asker), day_loader(asker), restater)
+    windows = WindowShard(catalogue, reading_loader(asker), restater.over(day_loader(asker)), restater)
     computed = ComputedShard(catalogue, StoredWindows(asker))
     return RollupShard(windows, computed, TotalShard(catalogue, TotalLoader(asker)))
 

@@ -56,9 +56,9 @@ def _fold(so_far: list[int], reading: tuple[datetime, int]) -> list[int]:
         return [1, value, value, value, value, at]
     so_far[0] += 1
     so_far[1] += value
-    if value < so_far[2]:
+    if value < so_far[2]:  # noqa: PLR1730 - the peer shall not pay for a call
         so_far[2] = value
-    if value > so_far[3]:
+    if value > so_far[3]:  # noqa: PLR1730
         so_far[3] = value
     if at >= so_far[5]:
         so_far[4], so_far[5] = value, at

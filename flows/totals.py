@@ -35,7 +35,7 @@ class TotalLoader:
         )
         if not table.num_rows:
             return None
-        names = ("used", "estimated", "received", "reason", "revision")
+        names = ("used", "estimated", "received", "due", "reason", "revision")
         columns: dict[str, Any] = {name: _labels(table, name) for name in ("enterprise", "point")}
         columns |= {name: _array(table, name) for name in names}
         columns |= {"period_start": _array(table, "period_start_s"), "known_at": _array(table, "known_at_s")}

@@ -16,7 +16,7 @@ import numpy as np
 
 from nengliu.analysis.waiting import WAIT_ITEM, Waiting
 from nengliu.bus import OFFSET_BITS, Record
-from nengliu.domain.points import Enterprise, Point, Schema
+from nengliu.domain.points import Enterprise, Point, Schema, Seat
 from schemas.block import Arrays, Block, Labels, Lists, Rows
 from schemas.messages import (
     BookNotice,
@@ -156,6 +156,7 @@ class IngestStore:
             found.append((row["position"], msgspec.json.decode(row["definition"], type=BookNotice)))
         for row in self._before("enterprise", before, enterprise):
             values = {name: value for name, value in row.items() if name not in ("position", "known_at")}
+            values["stays"] = msgspec.json.decode(values["stays"], type=tuple[Seat, ...])
             found.append((row["position"], EnterpriseNotice(Enterprise(**values))))
         for row in self._before("point", before, enterprise):
             found.append((row["position"], PointNotice(msgspec.json.decode(row["definition"], type=Point))))

@@ -39,6 +39,8 @@ _DTYPES = (
     }
     | dict.fromkeys(FACTORS, "f8")
 )
+_TOLD = {"told": "u8", "told_at_s": "i8"}
+"""Position and time of the book that restated a day since it was read; 0: none did."""
 
 
 class Days:
@@ -47,7 +49,7 @@ class Days:
     def __init__(self, loader: DayLoader | None = None, max_rows: int = 200_000) -> None:
         """Start empty; `loader` reads the days that this run has not made itself."""
         self.loader, self.max_rows = loader, max_rows
-        self.rows = Sorted(_DTYPES)
+        self.rows = Sorted(_DTYPES | _TOLD)
         self._known: set[tuple[int, int]] = set()
         self._sealed = 0
 
@@ -66,8 +68,8 @@ class Days:
         self.rows.upsert(keys[order], {name: columns[name][order] for name in self.rows.columns})
         return self._fold(maker, touched[0], touched[1])
 
-    def restated(self, rows: Rows, ledger: Ledger) -> None:
-        """Take over what a restatement said of days that are held: accounts, revision and when it was known."""
+    def restated(self, rows: Rows, told: tuple[int, int], ledger: Ledger) -> None:
+        """Take over what a restatement said of days that are held; `told` is its position and time [s, UTC]."""
         table = table_of([rows])
         if table is None:
             return
@@ -77,12 +79,17 @@ class Days:
         for name in (*FACTORS, "revision"):
             self.rows.columns[name][place] = table.columns[name][held]
         self.rows.columns["known_at_s"][place] = table.columns["known_at"][held]
+        for name, value in zip(_TOLD, told, strict=True):
+            self.rows.columns[name][place] = value
 
     def _keep_restated(self, keys: npt.NDArray[np.uint64], columns: Columns) -> None:
         """A day that is said again of older readings stays as new as a restatement made it."""
         place, held = self._held(keys)
-        for name in ("known_at_s", "revision"):
-            columns[name][held] = np.maximum(columns[name][held], self.rows.columns[name][place])
+        for name, dtype in _TOLD.items():
+            columns[name] = np.zeros(len(keys), dtype)
+            columns[name][held] = self.rows.columns[name][place]
+        columns["revision"] = np.maximum(columns["revision"], columns["told"])
+        columns["known_at_s"] = np.maximum(columns["known_at_s"], columns["told_at_s"])
 
     def _held(self, keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
         """Places of the days that are held, and which of `keys` they are."""
@@ -122,6 +129,7 @@ class Days:
         slot_of = dict(zip(points, (slot for slot, _ in pairs), strict=True))
         slot = np.array([slot_of[point] for point in said], np.int64)[columns["index"]]
         keys = _key(slot, day_of(columns["period_start_s"] * 1000))
+        columns |= {name: np.zeros(len(keys), dtype) for name, dtype in _TOLD.items()}
         order = np.argsort(keys)
         self.rows.upsert(keys[order], {name: columns[name][order] for name in self.rows.columns})
 
@@ -133,7 +141,8 @@ class Days:
         index, _ = ranges(first, last)
         starts = np.cumsum(last - first) - (last - first)
         folded: Columns = {}
-        kept = self.rows.columns | {"reason": RANK[self.rows.columns["reason"]]}
+        kept = {name: column for name, column in self.rows.columns.items() if name not in _TOLD}
+        kept |= {"reason": RANK[self.rows.columns["reason"]]}
         for name, column in kept.items():
             folded[name] = _reducer(name).reduceat(column[index], starts) if len(starts) else column[:0]
         folded["reason"] = BY_GRAVITY[folded["reason"]]

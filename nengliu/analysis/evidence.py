@@ -7,7 +7,7 @@ All in order of the log, so that neither the cuts of batches nor a replay change
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from schemas.block import Block, Sheaf, Verdict, join
 from schemas.messages import Notice
 
 Bools = npt.NDArray[np.bool_]
+Pair = tuple[str, str]
 Passing = tuple[int, Block | Sheaf | Notice]
 """Position up to which everything has been said once this is taken, and message."""
 
@@ -154,6 +155,44 @@ def _stretch(pieces: list[Block | Sheaf], *, closed: bool) -> Iterator[Passing]:
         return
     said = min(int(piece.position[0]) for piece in pieces) - 1
     until = said if closed else max(int(piece.position[-1]) for piece in pieces)
+    pieces = in_order_of_points(pieces)
     for piece in pieces[:-1]:
         yield said, piece
     yield until, pieces[-1]
+
+
+def in_order_of_points(pieces: Sequence[Block | Sheaf]) -> list[Block | Sheaf]:
+    """Let the readings of each point lie in one piece: lists that share a point with another piece join the block.
+
+    What is made of a point's readings must never rest on a later one while an earlier one is still to come.
+    """
+    blocks = [piece for piece in pieces if isinstance(piece, Block)]
+    sheaves = [piece for piece in pieces if isinstance(piece, Sheaf)]
+    shared = _shared(
+        sheaves, {block.points[slot] for block in blocks for slot in np.unique(block.accepted().slot)}
+    )
+    if not shared:
+        return list(pieces)
+    kept: list[Block | Sheaf] = []
+    for sheaf in sheaves:
+        spelled = np.array([not shared.isdisjoint(points) for points in sheaf.lists])[sheaf.row_list]
+        blocks += [sheaf.take(spelled).block()] if spelled.any() else []
+        kept += [sheaf.take(~spelled)] if not spelled.all() else []
+    block = join(blocks)
+    return [*kept, block.take(np.argsort(block.position, kind="stable"))]
+
+
+def _shared(sheaves: Sequence[Sheaf], loose: set[Pair]) -> set[Pair]:
+    """Points of lists that are also in another list, or among the loose ones."""
+    shared = set(loose)
+    by_enterprise: dict[str, list[tuple[Pair, ...]]] = {}
+    for sheaf in sheaves:
+        for number in np.unique(sheaf.row_list).tolist():
+            points = sheaf.lists[number]
+            by_enterprise.setdefault(points[0][0], []).append(points)
+    for lists in by_enterprise.values():
+        seen: set[Pair] = set()
+        for points in lists if len(lists) > 1 else ():
+            shared |= seen.intersection(points)
+            seen.update(points)
+    return shared

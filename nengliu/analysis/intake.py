@@ -264,7 +264,10 @@ class IngestShard:
             np.array([tally.record.appended_at_s for tally in batch.tallies], np.int64),
             np.array([tally.position for tally in batch.tallies], np.uint64),
         )
-        swaths = self._reaper.reap(batch.piles, batch.parts, clock, self._timely())
+        swaths, again = self._reaper.reap(batch.piles, batch.parts, clock, self._timely())
+        for message, frame in again:
+            batch.tallies[message].received += frame.values.size
+            batch.tallies[message].duplicate += frame.values.size
         for rack, swath in swaths:
             for message, rows in enumerate(np.bincount(swath.message).tolist()):
                 batch.tallies[message].received += rows * rack.width

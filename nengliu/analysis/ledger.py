@@ -156,7 +156,7 @@ class Ledger:
         verdict, repeated = np.empty(len(block), np.uint8), np.empty(len(block), bool)
         verdict[order], repeated[order] = merged.verdict, merged.repeated
         if len(block):
-            self._open = max(self._open, int(block.position.max()))
+            self.took(int(block.position.max()))
         accepted, raised = accepted[starts_of(accepted)], raised[starts_of(raised)]
         if len(raised):
             self._raised.append((self._open, raised))
@@ -194,6 +194,10 @@ class Ledger:
 
     def passed(self, position: int) -> None:
         """Learn that readings up to a position were taken in and are kept elsewhere."""
+        self._open = max(self._open, position)
+
+    def took(self, position: int) -> None:
+        """Learn that readings up to a position were taken in since the epoch began, here or beside."""
         self._open = max(self._open, position)
 
     def know(self, slots: Slots, from_ms: Ints) -> None:

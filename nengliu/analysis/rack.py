@@ -202,6 +202,12 @@ class Rack:
             row[later] = previous[row[later]]
         return np.where((row >= 0) & (at[row] == at_ms), row, -1)
 
+    def same(self, held: Ints, swath: Swath, rows: Ints) -> Bools:
+        """Which rows of a swath say what rows held say, by the same receipt and no later sequence."""
+        equal: Bools = (self.rows["ticks"][held] == swath.ticks[rows]).all(axis=1)
+        equal &= self.rows["received_at_s"][held] == swath.rows["received_at_s"][rows]
+        return equal & (self.rows["sequence"][held] >= swath.rows["sequence"][rows])
+
     def put(self, swath: Swath) -> Laid:
         """Keep rows that are all new; each is linked with the one before it in time."""
         n, first = len(swath), len(self.rows)

@@ -169,11 +169,14 @@ class Racks:
         the fate of none of them decides over another.
         """
         self._ask(asked)
-        none = np.full(len(asked.list_id), _NEVER)
         others = [barriers, self._shared(asked)]
         front = np.maximum(_reached(asked, asked.last_ms, others), self.front[asked.list_id])
-        among = asked.first_ms >= self.mixed[asked.list_id]
-        return asked.first_ms > front, among & (asked.first_ms > _reached(asked, none, others))
+        beyond = asked.first_ms > front
+        if beyond.all():
+            return beyond, ~beyond
+        others_ms = _reached(asked, np.full(len(beyond), _NEVER), others)
+        among = (asked.first_ms >= self.mixed[asked.list_id]) & (asked.first_ms > others_ms)
+        return beyond, among
 
     def _shared(self, asked: Spans) -> Spans:
         """What frames span of the lists that share points with theirs."""
@@ -222,6 +225,7 @@ class Racks:
     def put(self, rack: Rack, swath: Swath) -> Laid:
         """Keep rows that are new; say where they lie."""
         laid = rack.put(swath)
+        self._ledger.took(int(swath.rows["position"][-1]))
         list_id = rack.lists["id"][swath.rows["number"]]
         np.maximum.at(self.front, list_id, swath.rows["read_at_ms"])
         for one in set(list_id.tolist()) & self._siblings.keys():

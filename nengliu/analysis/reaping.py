@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,38 +47,49 @@ class Clock:
     position: npt.NDArray[np.uint64]
 
 
+class Reaped(NamedTuple):
+    """Rows that are plain and new, and frames that were delivered before, word for word."""
+
+    swaths: list[tuple[Rack, Swath]]
+    again: list[tuple[int, Frame]]
+
+
 class Reaper:
     """Sorts what can be taken whole from what must be judged reading by reading; see `Racks`."""
 
     def __init__(self, racks: Racks, ledger: Ledger, opener: Opener) -> None:
         self._racks, self._ledger, self._opener = racks, ledger, opener
 
-    def reap(self, piles: Piles, parts: Parts, clock: Clock, limits: Limits) -> list[tuple[Rack, Swath]]:
-        """Rows of the piles that are plain and new; frames that are not whole so are added to `parts`."""
+    def reap(self, piles: Piles, parts: Parts, clock: Clock, limits: Limits) -> Reaped:
+        """Sort the piles; frames that are neither whole new nor whole told again are added to `parts`."""
         cut = []
         for rack, pile in piles.by_rack.values():
             swath, fits = rack.cut(pile, clock.appended_at_s, clock.position, limits)
             parts += self._leave(pile, ~fits)
             cut.append((rack, pile, swath, np.flatnonzero(fits)))
         if not cut:
-            return []
+            return Reaped([], [])
         asked = _joined([_spans(rack, pile, swath, some) for rack, pile, swath, some in cut])
         if not len(asked.list_id):
-            return []
+            return Reaped([], [])
         beyond, among = self._racks.beyond(asked, self._barriers(parts))
-        found, start = [], 0
+        found: list[tuple[Rack, Swath]] = []
+        again: list[tuple[int, Frame]] = []
+        start = 0
         for rack, pile, swath, some in cut:
             own = slice(start, start + len(some))
             messages = np.array(pile.messages)[some]
-            new = beyond[own] | _alone(rack, swath, messages, among[own] & ~beyond[own])
+            alone, repeated = _among(rack, swath, messages, among[own] & ~beyond[own])
+            new = beyond[own] | alone
             start += len(some)
-            parts += self._leave(pile, some[~new])
+            parts += self._leave(pile, some[~new & ~repeated])
+            again += self._leave(pile, some[repeated])
             whole = np.zeros(len(clock.position), bool)
             whole[messages[new]] = True
             kept = swath.keep(whole[swath.message])
             if len(kept):
                 found.append((rack, kept))
-        return found
+        return Reaped(found, again)
 
     def glean(self, parts: Parts) -> Candidates:
         """All parts as one, in order of their messages; frames are spelled out together."""
@@ -95,7 +107,9 @@ class Reaper:
             return candidates
         return candidates.take(np.argsort(candidates.message, kind="stable"))
 
-    def _leave(self, pile: Pile, some: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Parts:
+    def _leave(
+        self, pile: Pile, some: npt.NDArray[np.bool_] | npt.NDArray[np.intp]
+    ) -> list[tuple[int, Frame]]:
         places = np.arange(len(pile.frames))[some].tolist()
         return [(pile.messages[i], pile.frames[i]) for i in places]
 
@@ -118,22 +132,30 @@ class Reaper:
         return _joined(found)
 
 
-def _alone(rack: Rack, swath: Swath, messages: Ints, asked: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which of the asked messages have no row at a time that its list has already, in the rack or in the batch."""
+def _among(
+    rack: Rack, swath: Swath, messages: Ints, asked: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which of the asked messages share no time with their list, in the rack or in the batch; which only say again.
+
+    What is said again stands in the rack with the same ticks, receipt and sequence or a later one.
+    """
     if not asked.any():
-        return asked
-    count = int(swath.message.max()) + 1
-    sound, wanted, taken = (np.zeros(count, bool) for _ in range(3))
+        return asked, asked
+    sound, wanted = (np.zeros(int(swath.message.max()) + 1, bool) for _ in range(2))
     sound[messages], wanted[messages[asked]] = True, True
-    rows = sound[swath.message]
-    number, at, message = swath.rows["number"][rows], swath.rows["read_at_ms"][rows], swath.message[rows]
-    _, place, times = np.unique(
-        at + (number.astype(np.int64) << TIME_BITS), return_inverse=True, return_counts=True
-    )
-    some = wanted[message]
-    held = rack.find(number[some], at[some]) >= 0
-    taken[message[some][held | (times[place[some]] > 1)]] = True
-    return asked & ~taken[messages]
+    rows = np.flatnonzero(sound[swath.message])
+    column = {name: swath.rows[name][rows] for name in ("number", "read_at_ms")}
+    times = column["read_at_ms"] + (column["number"].astype(np.int64) << TIME_BITS)
+    _, place, count = np.unique(times, return_inverse=True, return_counts=True)
+    some = wanted[swath.message[rows]]
+    rows, once = rows[some], count[place[some]] == 1
+    held = rack.find(swath.rows["number"][rows], swath.rows["read_at_ms"][rows])
+    same = once & (held >= 0)
+    same[same] = rack.same(held[same], swath, rows[same])
+    differs, fails = (np.zeros(len(sound), bool) for _ in range(2))
+    differs[swath.message[rows][~same]] = True
+    fails[swath.message[rows][~once | (held >= 0)]] = True
+    return asked & ~fails[messages], asked & ~differs[messages]
 
 
 def _spans(rack: Rack, pile: Pile, swath: Swath, some: npt.NDArray[np.intp]) -> Spans:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from nengliu.analysis import windows
 from nengliu.analysis.catalogue import Catalogue, Facts
 from nengliu.analysis.days import DayLoader, Days
-from nengliu.analysis.ledger import Ledger, Loader, Merge, at_of, key_of, slot_of
+from nengliu.analysis.ledger import ORIGIN_BITS, Ledger, Loader, Merge, at_of, key_of, slot_of
 from nengliu.analysis.level_rows import Maker
 from nengliu.analysis.reduce import QUARTERS, Dirty, Series, reduce_days
 from nengliu.analysis.sorted import ranges, starts_of
@@ -124,8 +124,9 @@ class Recompute:
         held_end = np.where(after < 0, until, np.minimum(after, until))
         end = np.where(period, until, np.where(gauge, held_end, register_end))
         days = day_of(start), day_of(np.maximum(end - 1, high)) + 1
-        self.ledger.know(slots, day_start(days[0]))
-        return Dirty(slots, *days, facts)
+        dirty = Dirty(slots, *days, facts)
+        self.ledger.know(slots, day_start(days[0]) - dirty.reach_ms)
+        return dirty
 
     def _neighbours(self, slots: npt.NDArray[np.int32], low: Keys, high: Keys) -> tuple[Ints, Ints]:
         """Times [ms] of the readings before `low` and after `high` of each slot; -1 where there is none."""
@@ -139,9 +140,11 @@ class Recompute:
 
     def _series(self, dirty: Dirty, changed: Keys) -> Series:
         keys = self.ledger.rows.keys
-        start = np.searchsorted(keys, key_of(dirty.slots, day_start(dirty.first)))
+        start = np.searchsorted(keys, key_of(dirty.slots, day_start(dirty.first) - dirty.reach_ms))
         end = np.searchsorted(keys, key_of(dirty.slots, day_start(dirty.end)))
         start = start - ((start > 0) & (slot_of(keys[start - 1]) == dirty.slots))
+        first = np.minimum(start, max(len(keys) - 1, 0))  # all origins of its instant: the lowest speaks
+        start = np.minimum(start, np.searchsorted(keys, keys[first] & ~np.uint64(2**ORIGIN_BITS - 1)))
         inside = np.minimum(end, len(keys) - 1)
         end = end + ((end < len(keys)) & (slot_of(keys[inside]) == dirty.slots))
         index, owner = ranges(start, end)

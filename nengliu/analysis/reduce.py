@@ -13,6 +13,7 @@ from nengliu.analysis.catalogue import Facts, Service
 from nengliu.analysis.sorted import Columns
 from nengliu.analysis.windows import Grid, Intervals
 from nengliu.domain.points import Kind
+from nengliu.domain.quality import Reason
 from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, QUARTER_MS, day_start
 
 Ints = npt.NDArray[np.int64]
@@ -34,6 +35,12 @@ class Dirty:
     def width(self) -> Ints:
         """Quarter-hours of each slot."""
         return (self.end - self.first) * QUARTERS
+
+    @property
+    def reach_ms(self) -> Ints:
+        """How far back an amount of one interval may begin that still reaches into the first day [ms]."""
+        spans = [f.point.interval_s if f.point.kind is Kind.PERIOD else 0 for f in self.facts]
+        return np.array(spans, np.int64) * 1000
 
     @property
     def base(self) -> Ints:
@@ -60,12 +67,16 @@ def reduce_days(series: Series, dirty: Dirty) -> Grid:
     """Quarter-hours of every dirty day, from the readings alone."""
     grid = windows.empty_grid(int(dirty.width.sum()))
     first_window = day_start(dirty.first) // QUARTER_MS
-    counted = _due_cells(series, dirty.facts)
-    column = counted.at_ms // QUARTER_MS - first_window[counted.owner]
-    inside = (column >= 0) & (column < dirty.width[counted.owner])
-    group = (dirty.base[counted.owner] + column)[inside]
-    marks = ("quality", "reason", "received_at_s", "position")
-    windows.pour_readings(grid, group, *(counted.columns[name][inside] for name in marks))
+    first, newest = _due_cells(series, dirty.facts)
+    column = series.at_ms // QUARTER_MS - first_window[series.owner]
+    inside = (column >= 0) & (column < dirty.width[series.owner])
+    group = dirty.base[series.owner] + column
+    windows.raise_groups(
+        grid, group[inside], *(newest[name][inside] for name in ("received_at_s", "position"))
+    )
+    counted = inside & first
+    marks = ("quality", "reason")
+    windows.pour_readings(grid, group[counted], *(series.columns[name][counted] for name in marks))
     kinds = np.array([list(Kind).index(facts.point.kind) for facts in dirty.facts])
     for kind, intervals_of in ((Kind.COUNTER, _registers), (Kind.PERIOD, _amounts), (Kind.GAUGE, _holds)):
         mask = kinds[series.owner] == list(Kind).index(kind)
@@ -75,21 +86,23 @@ def reduce_days(series: Series, dirty: Dirty) -> Grid:
     return grid
 
 
-def _due_cells(series: Series, facts: list[Facts]) -> Series:
-    """The first reading of each due interval: what comes more often than due is not received more often.
+def _due_cells(series: Series, facts: list[Facts]) -> tuple[Bools, Columns]:
+    """Which readings are the first of their due interval, and for all the newest receipt and position in it.
 
-    Its receipt and position are the newest of its cell, since any of them may have displaced it as the first.
+    What comes more often than due is not received more often; any reading of it may have been its first before,
+    so each raises the window it lies in.
     """
     interval = np.array([f.point.interval_s for f in facts], np.int64)[series.owner] * 1000
     order = np.arange(len(interval))
     cell = np.where(interval > 0, (series.at_ms + CHINA_OFFSET_MS) // np.maximum(interval, 1), order)
     new = np.append(True, (series.owner[1:] != series.owner[:-1]) | (cell[1:] != cell[:-1]))[: len(order)]
-    if new.all():
-        return series
     starts = np.flatnonzero(new)
-    newest = {n: np.maximum.reduceat(series.columns[n], starts) for n in ("received_at_s", "position")}
-    first = series.take(starts)
-    return Series(first.owner, first.at_ms, first.columns | newest, first.touched)
+    cell_of = np.cumsum(new) - 1
+    newest: Columns = {}
+    for name in ("received_at_s", "position"):
+        column = series.columns[name]
+        newest[name] = column if new.all() else np.maximum.reduceat(column, starts)[cell_of]
+    return new, newest
 
 
 def _amounts(series: Series, facts: list[Facts]) -> Intervals:
@@ -135,9 +148,14 @@ def _registers(series: Series, facts: list[Facts]) -> Intervals:
     worth = np.array([s.ticks_per_step for s in services], np.int64)
     modulus = np.array([s.meter.modulus for s in services], np.int64)
     told = np.array([s.position for s in services], np.uint64)
-    pair = (register.owner[1:] == register.owner[:-1]) & (register.service[1:] == register.service[:-1])
-    left, right = np.flatnonzero(pair), np.flatnonzero(pair) + 1
-    service = register.service[left]
+    together = register.owner[1:] == register.owner[:-1]
+    same = register.service[1:] == register.service[:-1]
+    gap = (
+        together & ~same & (register.at_ms[1:] > register.at_ms[:-1])
+    )  # nobody knows what was used over the exchange
+    left = np.flatnonzero((together & same) | gap)
+    right, unknown = left + 1, gap[left]
+    service = register.service[right]
     amount, reason = windows.register_amounts(
         register.steps[left], register.steps[right], modulus[service], worth[service]
     )
@@ -145,10 +163,11 @@ def _registers(series: Series, facts: list[Facts]) -> Intervals:
         owner=register.owner[left],
         start_ms=register.at_ms[left],
         end_ms=register.at_ms[right],
-        amount=amount,
+        amount=np.where(unknown, 0, amount),
         known_at_s=np.maximum(register.known_at_s[left], register.known_at_s[right]),
         revision=np.maximum(np.maximum(register.position[left], register.position[right]), told[service]),
-        reason=reason,
+        reason=np.where(unknown, np.uint16(Reason.METER_CHANGED), reason),
+        unknown=unknown,
     )
 
 
@@ -170,14 +189,14 @@ def _with_changes(register: _Register, services: list[Service], owner_of: Ints) 
     extra = [row for i in range(1, len(services)) for row in _change(register, services, owner_of, i)]
     if not extra:
         return register
-    owner, at, steps, service, position = (np.array(column, np.int64) for column in zip(*extra, strict=True))
+    owner, at, steps, service, position, known = (np.array(c, np.int64) for c in zip(*extra, strict=True))
     rank = np.concatenate([np.ones(len(register.owner), np.int64), np.zeros(len(owner), np.int64)])
     joined = _Register(
         np.concatenate([register.owner, owner]),
         np.concatenate([register.at_ms, at]),
         np.concatenate([register.steps, steps]),
         np.concatenate([register.service, service]),
-        np.concatenate([register.known_at_s, np.zeros(len(owner), np.int64)]),
+        np.concatenate([register.known_at_s, known]),
         np.concatenate([register.position, position.astype(np.uint64)]),
     )
     order = np.lexsort((rank, joined.service, joined.at_ms, joined.owner))
@@ -186,7 +205,7 @@ def _with_changes(register: _Register, services: list[Service], owner_of: Ints) 
 
 def _change(
     register: _Register, services: list[Service], owner_of: Ints, i: int
-) -> list[tuple[int, int, int, int, int]]:
+) -> list[tuple[int, int, int, int, int, int]]:
     """Two virtual readings at the change from service i-1 to i, if readings stand on both sides of it."""
     owner, old, new = int(owner_of[i]), services[i - 1], services[i]
     if owner_of[i - 1] != owner or old.meter.last is None or new.meter.first is None:
@@ -195,5 +214,8 @@ def _change(
     at = new.meter.from_ms
     if end - first < 2 or not register.at_ms[first] < at <= register.at_ms[end - 1]:
         return []
-    last_told = max(old.position, old.last_position)
-    return [(owner, at, old.meter.last, i - 1, last_told), (owner, at, new.meter.first, i, new.position)]
+    after = int(first + np.searchsorted(register.at_ms[first:end], at))
+    around = slice(after - 1, after + 1)
+    known = int(register.known_at_s[around].max())
+    newest = max(int(register.position[around].max()), old.position, old.last_position, new.position)
+    return [(owner, at, old.meter.last, i - 1, newest, known), (owner, at, new.meter.first, i, newest, known)]

@@ -50,6 +50,8 @@ class Intervals:
     amount : int64 (n,)
     scale : float64 (n,) or None
         Of a gauge: ticks in a unit; `amount` is what it holds over the interval, not a sum to be spread.
+    unknown : bool (n,) or None
+        Nothing is known of the interval but its readings: it covers nothing.
     known_at_s, revision : int64 / uint64 (n,)
         Newest of the readings the amount rests on.
     reason : uint16 (n,)
@@ -63,6 +65,7 @@ class Intervals:
     revision: npt.NDArray[np.uint64]
     reason: npt.NDArray[np.uint16]
     scale: Floats | None = None
+    unknown: Bools | None = None
 
 
 def register_amounts(
@@ -187,8 +190,9 @@ def pour_intervals(grid: Grid, intervals: Intervals, first_window: Ints, base: I
     parent, group = pieces.parent[inside], (base[owner] + column)[inside]
     share, span, split = pieces.share[inside], pieces.span_ms[inside], pieces.split[inside]
     size = len(grid.used)
-    grid.covered_ms += _sums(group, span, size)
-    _raise(grid, group, intervals.known_at_s[parent], intervals.revision[parent])
+    covered = span if intervals.unknown is None else np.where(intervals.unknown[parent], 0, span)
+    grid.covered_ms += _sums(group, covered, size)
+    raise_groups(grid, group, intervals.known_at_s[parent], intervals.revision[parent])
     reason = intervals.reason[parent]
     if intervals.scale is not None:
         held, scale = intervals.amount[parent], intervals.scale[parent]
@@ -204,14 +208,11 @@ def pour_intervals(grid: Grid, intervals: Intervals, first_window: Ints, base: I
     np.maximum.at(grid.gravity, group, RANK[reason])
 
 
-def pour_readings(
-    grid: Grid, group: Ints, quality: Ints, reason: Ints, known_at_s: Ints, revision: Ints
-) -> None:
+def pour_readings(grid: Grid, group: Ints, quality: Ints, reason: Ints) -> None:
     """Count readings into the windows that hold their stamps."""
     size = len(grid.used)
     flat = np.bincount(group * len(Quality) + quality, minlength=size * len(Quality))
     grid.counts += flat.reshape(size, len(Quality))
-    _raise(grid, group, known_at_s, revision)
     marked = reason > 0
     np.maximum.at(grid.gravity, group[marked], RANK[reason[marked]])
 
@@ -239,7 +240,8 @@ def _weighted(group: Ints, held: Ints, span_ms: Ints, scale: Floats, size: int) 
     return total
 
 
-def _raise(grid: Grid, group: Ints, known_at_s: Ints, revision: Ints | npt.NDArray[np.uint64]) -> None:
+def raise_groups(grid: Grid, group: Ints, known_at_s: Ints, revision: Ints | npt.NDArray[np.uint64]) -> None:
+    """Let windows rest on what came at `known_at_s` and stands at `revision`."""
     np.maximum.at(grid.known_at_s, group, known_at_s)
     np.maximum.at(grid.revision, group, revision)
 

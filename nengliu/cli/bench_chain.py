@@ -1,8 +1,9 @@
 """From the log to stored windows and raw readings, by the product's own processes.
 
-A log is filled; then flow and store start, and the flow reads it to its end: unpacking, checks, deduplication, quality,
-windows of all levels, totals of nodes, accounts, the writing of it all.  The CPU of the flow, its start included, and of
-the store, until no merge is under way, count together.  Every level must add up to the registers' difference.
+A log is filled; then flow and store start, and the flow reads it to its end: unpacking, checks, deduplication,
+quality, windows of all levels, totals of nodes, accounts, the writing of it all.  The CPU of the flow, its start
+included, and of the store, until no merge is under way, count together.  Every level must add up to the registers'
+difference.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,10 @@ import psutil
 
 from nengliu import settings as own_settings
 from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.computing import ComputedShard
 from nengliu.analysis.intake import IngestShard
 from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollup_steps import RollupShard
 from nengliu.analysis.totals.shard import TotalShard
 from nengliu.analysis.watch.shard import WatchShard
 from nengliu.bus import Log, Record
@@ -171,19 +175,26 @@ def flow_to_end(settings: Settings, *, watch: bool) -> None:
     if watch:
         code: int | None = command(settings, "flow", "all", "--stop-at-end").wait()
     else:
-        child = multiprocessing.get_context("spawn").Process(target=_unwatched, args=(settings,))
-        child.start()
+        child = flow_beside(settings, stop_at_end=True)
         child.join()
         code = child.exitcode
     if code:
         raise click.ClickException(say("error.bench_flow", code=code))
 
 
-def _unwatched(settings: Settings) -> None:
-    """`nengliu flow all --stop-at-end` but for the watch; runs in a process of its own."""
+def flow_beside(settings: Settings, *, stop_at_end: bool = False) -> SpawnProcess:
+    """Start the chained flows without the watch, in a process of their own."""
+    context = multiprocessing.get_context("spawn")
+    child = context.Process(target=_unwatched, args=(settings, stop_at_end))
+    child.start()
+    return child
+
+
+def _unwatched(settings: Settings, stop_at_end: bool) -> None:
+    """As `nengliu flow all` but for the watch; runs in a process of its own."""
     from flows.embedded import run
 
-    run(settings, stop_at_end=True, watch=False)
+    run(settings, stop_at_end=stop_at_end, watch=False)
 
 
 @contextmanager
@@ -269,7 +280,7 @@ def shares(result: Result) -> dict[str, float]:
     small = replace(load, days=load.days / 2, enterprises=1)
     catalogue = Catalogue()
     ingest, watch = IngestShard(), WatchShard(Catalogue())
-    windows = WindowShard(catalogue, totals=TotalShard(catalogue))
+    windows = RollupShard(WindowShard(catalogue), ComputedShard(catalogue), TotalShard(catalogue))
     records = [
         Record(RAW, 0, 1, offset, name, encode(message), int(time.time()))
         for offset, message in enumerate(messages_of(small, name, 0))

@@ -35,6 +35,7 @@ WARM = 0.1
 DELAY_S, LATE_S, RARE = 120.0, (1200.0, 3600.0), 0.005
 
 Ints = npt.NDArray[np.int64]
+Columns = dict[str, npt.NDArray[np.generic]]
 PointList = tuple[tuple[str, str], ...]
 
 
@@ -63,6 +64,11 @@ class Telemetry:
     def readings(self) -> int:
         """Readings in all, without repetitions."""
         return self.points * self.minutes
+
+    @property
+    def batch(self) -> int:
+        """Readings that come together: 65,536, or a twentieth of all if that is less."""
+        return min(PER_SHEAF, self.readings // 20)
 
     @cached_property
     def is_register(self) -> npt.NDArray[np.bool_]:
@@ -102,7 +108,9 @@ class Telemetry:
         meters = (Meter(0, UNITS[0], DECIMALS),)
         for number, points in enumerate(self.lists(width)):
             name = code(number)
-            yield EnterpriseNotice(Enterprise(name, "基准测试", "Benchmark", "320000", "C3110", simulated=True))
+            yield EnterpriseNotice(
+                Enterprise(name, "基准测试", "Benchmark", "320000", "C3110", simulated=True)
+            )
             for column, (_, point) in enumerate(points):
                 kind = Kind.COUNTER if column % CHANNELS < CHANNELS // 2 else Kind.GAUGE
                 yield PointNotice(_point(name, point, kind, meters))
@@ -124,7 +132,7 @@ class Telemetry:
         """Frames of `width` joined to sheaves, positions from `first` on."""
         lists, arrivals = self.lists(width), self.arrivals(self.points // width)
         units = (tuple((UNITS[i % CHANNELS], DECIMALS) for i in range(width)),) * len(lists)
-        found, per = [], max(1, PER_SHEAF // width)
+        found, per = [], max(1, self.batch // width)
         for start in range(0, len(arrivals.unit), per):
             part = Arrivals(*(column[start : start + per] for column in arrivals))
             position = np.arange(first + start, first + start + len(part.unit)).astype(np.uint64)
@@ -147,7 +155,7 @@ class Telemetry:
     def batches(self) -> list[pa.RecordBatch]:
         """Single readings as Arrow batches: point (int32), time [ms], ticks, receipt [s]."""
         arrivals = self.arrivals(self.points)
-        table = pa.table(
+        table = as_table(
             {
                 "point": arrivals.unit.astype(np.int32),
                 "at": _at_ms(arrivals),
@@ -155,7 +163,7 @@ class Telemetry:
                 "received": arrivals.at_s,
             }
         )
-        return list(table.to_batches(max_chunksize=PER_SHEAF))
+        return list(table.to_batches(max_chunksize=self.batch))
 
     def frames(self, width: int) -> list[Frame]:
         """Messages of `width` columns in order of arrival."""
@@ -168,11 +176,16 @@ class Telemetry:
             )
         ]
 
-    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+    def columns(self) -> Columns:
         """The readings without repetitions, in order of time: point (int32), at [s], ticks."""
         point = np.tile(np.arange(self.points, dtype=np.int32), self.minutes)
         at = np.repeat(START_S + INTERVAL_S * np.arange(self.minutes), self.points)
         return {"point": point, "at": at, "ticks": self.values.ravel()}
+
+
+def as_table(columns: Columns) -> pa.Table:
+    """Columns as an Arrow table, not copied."""
+    return pa.table({name: pa.array(column) for name, column in columns.items()})
 
 
 def code(number: int) -> str:

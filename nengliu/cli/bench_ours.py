@@ -6,9 +6,13 @@ rest, with the flush of what is open in the end, is the figure.  Repetitions are
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from multiprocessing.context import SpawnContext
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from typing import TypeVar
 
 import numpy as np
@@ -21,7 +25,6 @@ from nengliu.bus import Record
 from nengliu.cli.bench_data import (
     CHANNELS,
     DECIMALS,
-    PER_SHEAF,
     START_S,
     UNITS,
     WARM,
@@ -30,7 +33,7 @@ from nengliu.cli.bench_data import (
     json_readings,
 )
 from nengliu.cli.bench_equal import Windows, compare, windows_of
-from nengliu.cli.bench_report import Figure
+from nengliu.cli.bench_report import Fact, Figure
 from nengliu.domain.times import Level
 from schemas.block import Block, Rows, Sheaf
 from schemas.foreign_columns import ForeignRows, read_columns
@@ -41,6 +44,8 @@ WIDTH = 400
 """Values of a JSON message."""
 REPEATS = 3
 """So many runs of the operator; the best counts, as for the peers."""
+LEAST = 1000
+"""Meters of a process at least: fewer are done before the other has begun."""
 Truth = Mapping[Level, Windows]
 X = TypeVar("X")
 
@@ -53,11 +58,11 @@ class Run:
     cpu_s: float
     warm_s: float
     rows: list[Rows]
+    flush_s: float = 0.0
+    """Part of `cpu_s` that the flush in the end took."""
 
 
-def poured(
-    shard: WindowShard, items: Sequence[X], opened: Callable[[X], Block | Sheaf]
-) -> Run:
+def poured(shard: WindowShard, items: Sequence[X], opened: Callable[[X], Block | Sheaf]) -> Run:
     """Open messages and pour them into a shard; flush at the end."""
     warm, rows, readings = max(1, round(len(items) * WARM)), list[Rows](), 0
     began = time.process_time()
@@ -68,25 +73,28 @@ def poured(
         message = opened(item)
         readings += len(message)
         rows += shard.pour(message)
+    before = time.process_time()
     rows += shard.flush()
-    return Run(readings, time.process_time() - middle, middle - began, rows)
+    end = time.process_time()
+    return Run(readings, end - middle, middle - began, rows, end - before)
 
 
-def settled(name: str, runs: Sequence[Run], truth: Truth, width: int, data: Telemetry, goal: float | None) -> Figure:
+def settled(
+    name: str, runs: Sequence[Run], truth: Truth, width: int, data: Telemetry, goal: float | None
+) -> Figure:
     """The figure of a path: its best run, once the windows of every run were found to be right."""
     for run in runs:
         for level, expected in truth.items():
             compare(name, level, windows_of(run.rows, level, width), expected.stored(data.is_register))
     best = min(runs, key=lambda run: run.cpu_s)
-    return Figure(name, best.readings, best.cpu_s, goal, f"warm-up {best.warm_s:.2f} s")
+    flush = f", flush {best.flush_s:.3f} s" if best.flush_s else ""
+    return Figure(name, best.readings, best.cpu_s, goal, f"warm-up {best.warm_s:.2f} s{flush}")
 
 
 def frames(data: Telemetry, truth: Truth, width: int, goal: float | None) -> Figure:
     """Sheaves of frames of `width` values."""
     sheaves = data.sheaves(width, first=1)
-    runs = [
-        poured(WindowShard(data.catalogue(width)), sheaves, lambda sheaf: sheaf) for _ in range(REPEATS)
-    ]
+    runs = [poured(WindowShard(data.catalogue(width)), sheaves, lambda sheaf: sheaf) for _ in range(REPEATS)]
     return settled(f"nengliu: frames of {width}", runs, truth, width, data, goal)
 
 
@@ -174,7 +182,9 @@ class JsonReader:
         """Messages of single readings."""
         found = [self._rows(value) for value in values]
         slots = [
-            np.array([self._slot[rows.enterprise, column[0]] for column in rows.columns], np.int32)[rows.column]
+            np.array([self._slot[rows.enterprise, column[0]] for column in rows.columns], np.int32)[
+                rows.column
+            ]
             for rows in found
         ]
         slot = np.concatenate(slots)
@@ -201,21 +211,21 @@ class JsonReader:
 
 def json_columns(data: Telemetry, truth: Truth, goal: float | None) -> Figure:
     """JSON by column list: bytes to windows."""
-    items = in_turn([json_matrix(frame) for frame in data.frames(WIDTH)])
+    items = in_turn([json_matrix(frame) for frame in data.frames(WIDTH)], data)
     runs = [poured(WindowShard(data.catalogue(WIDTH)), items, JsonReader(data).sheaf) for _ in range(REPEATS)]
     return settled("nengliu: JSON by column list", runs, truth, WIDTH, data, goal)
 
 
 def json_single(data: Telemetry, truth: Truth, goal: float | None) -> Figure:
     """JSON with one object for each reading: bytes to windows."""
-    items = in_turn([json_readings(frame) for frame in data.frames(WIDTH)])
+    items = in_turn([json_readings(frame) for frame in data.frames(WIDTH)], data)
     run = poured(WindowShard(data.catalogue(WIDTH)), items, JsonReader(data).block)
     return settled("nengliu: JSON, an object a reading", [run], truth, WIDTH, data, goal)
 
 
-def in_turn(messages: Sequence[X]) -> list[Sequence[X]]:
-    """Messages of `WIDTH` values as many together as make a sheaf."""
-    per = PER_SHEAF // WIDTH
+def in_turn(messages: Sequence[X], data: Telemetry) -> list[Sequence[X]]:
+    """Messages of `WIDTH` values, as many together as make a sheaf."""
+    per = max(1, data.batch // WIDTH)
     return [messages[start : start + per] for start in range(0, len(messages), per)]
 
 
@@ -245,7 +255,7 @@ def through_ingest(data: Telemetry, truth: Truth, form: str) -> Figure:
     ingest, windows = IngestShard(), WindowShard()
     notices, messages = records_of(data, form)
     windows.run(ingest.add(notices).onward)
-    items = in_turn(messages)
+    items = in_turn(messages, data)
     warm, rows, marks = max(1, round(len(items) * WARM)), list[Rows](), [time.process_time()]
     for part in (items[:warm], items[warm:]):
         for item in part:
@@ -259,3 +269,44 @@ def through_ingest(data: Telemetry, truth: Truth, form: str) -> Figure:
 def _key(notice: Notice) -> str:
     assert isinstance(notice, EnterpriseNotice | PointNotice | SchemaNotice)
     return notice.value.enterprise
+
+
+# -- two processes --------------------------------------------------------------------------------
+
+
+def two_processes(data: Telemetry) -> Fact:
+    """How much faster two processes take in disjoint halves of the lists than one takes a half, by the clock."""
+    half = replace(data, meters=max(data.meters // 2, LEAST))
+    context = multiprocessing.get_context("spawn")
+    alone = max(_rates(context, [half]))
+    both = sum(_rates(context, [half, replace(half, seed=half.seed + 1)]))
+    return Fact("two processes over disjoint lists", both / alone, "x", 1.8)
+
+
+def _rates(context: SpawnContext, parts: Sequence[Telemetry]) -> list[float]:
+    """Readings a second of some processes that pour at the same time."""
+    start, found = context.Barrier(len(parts)), context.Queue()
+    children = [context.Process(target=_pour_beside, args=(part, start, found)) for part in parts]
+    for child in children:
+        child.start()
+    rates = [found.get() for _ in children]
+    for child in children:
+        child.join()
+    return rates
+
+
+def _pour_beside(data: Telemetry, start: Barrier, found: Queue[float]) -> None:
+    """In a process of its own: warm up, wait for the others, pour several rounds; tell the best rate."""
+    sheaves, rates = data.sheaves(WIDTH, first=1), []
+    warm = max(1, round(len(sheaves) * WARM))
+    for _ in range(REPEATS):
+        shard = WindowShard(data.catalogue(WIDTH))
+        for sheaf in sheaves[:warm]:
+            shard.pour(sheaf)
+        start.wait()
+        began = time.monotonic()
+        for sheaf in sheaves[warm:]:
+            shard.pour(sheaf)
+        shard.flush()
+        rates.append(sum(map(len, sheaves[warm:])) / (time.monotonic() - began))
+    found.put(max(rates))

@@ -17,7 +17,11 @@ import psutil
 
 from nengliu import __version__
 
-DEFAULT, TUNED, LIMIT = "stock Bytewax windows", "stock Bytewax windows, tuned", "limit: memcpy of the columns"
+DEFAULT, TUNED, LIMIT = (
+    "stock Bytewax windows",
+    "stock Bytewax windows, tuned",
+    "limit: memcpy of the columns",
+)
 UNIT = "readings/CPU-s"
 
 
@@ -158,6 +162,7 @@ def write(target: Path, name: str, text: str) -> None:
 BAR, GAP, LEFT, WIDTH, TOP = 18, 8, 360, 520, 34
 OURS, PEER = "#0072B2", "#9AA5AE"
 """Colours of our paths and of all others."""
+_SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">'
 
 
 def chart(figures: Sequence[Figure]) -> str:
@@ -168,8 +173,7 @@ def chart(figures: Sequence[Figure]) -> str:
     scale = WIDTH / (high - low)
     height = TOP + len(shown) * (BAR + GAP) + 30
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + 130} {height}" font-family="sans-serif" '
-        'font-size="13" role="img">',
+        _SVG.format(width=LEFT + WIDTH + 130, height=height),
         "<title>Readings per CPU-second, logarithmic</title>",
         f'<rect width="100%" height="{height}" fill="#ffffff"/>',
         f'<text x="{LEFT}" y="16" fill="#333">{UNIT}, each line ten times the one before</text>',
@@ -177,7 +181,9 @@ def chart(figures: Sequence[Figure]) -> str:
     for power in range(low, high + 1):
         x = LEFT + (power - low) * scale
         parts.append(f'<line x1="{x:.0f}" x2="{x:.0f}" y1="{TOP - 8}" y2="{height - 24}" stroke="#d5d9dd"/>')
-        parts.append(f'<text x="{x:.0f}" y="{height - 8}" text-anchor="middle" fill="#333">{10**power:,}</text>')
+        parts.append(
+            f'<text x="{x:.0f}" y="{height - 8}" text-anchor="middle" fill="#333">{10**power:,}</text>'
+        )
     for number, one in enumerate(shown):
         y, length = TOP + number * (BAR + GAP), (log10(one.rate) - low) * scale
         colour, middle = OURS if is_ours(one) else PEER, y + BAR - 5

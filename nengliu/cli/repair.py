@@ -15,14 +15,19 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from flows.computed import StoredWindows
+from flows.totals import TotalLoader
 from nengliu import settings as settings_of
 from nengliu.analysis.audit_recompute import LEVELS, Described, compare, recompute
+from nengliu.analysis.computing import ComputedShard
 from nengliu.analysis.mending import Mending, mend
-from nengliu.cli.audit_look import CHECKS, Audit, Part, Recomputed, block_of, stored_columns, within
+from nengliu.analysis.totals.shard import TotalShard
+from nengliu.cli.audit_look import CHECKS, NOW, Audit, Part, Recomputed, block_of, stored_columns, within
 from nengliu.cli.language import examples, say
 from nengliu.cli.query import instant
-from nengliu.domain.times import DAY_MS, from_ms, to_ms
+from nengliu.domain.times import DAY_MS, STORED, from_ms, to_ms
 from nengliu.errors import InputError
+from schemas.block import Rows
 
 if TYPE_CHECKING:
     from nengliu.storage import Writer
@@ -33,10 +38,11 @@ TELLING = ("registers", "levels", "decimals", "revisions")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is to be mended of a month of some points."""
+    """What is to be mended of a month: windows of points, and totals of whole enterprises."""
 
     start_ms: int
     mendings: list[Mending]
+    enterprises: set[str]
 
 
 @click.command(help=say("command.repair"), epilog=examples("repair"))
@@ -59,17 +65,17 @@ def repair(start: str | None, end: str | None, enterprise: str, *, every: bool, 
     work = Audit(settings, asker, enterprise, to_ms(start_at), to_ms(end_at), Recomputed(0, 0), 0.0)
     try:
         with Writer(settings) as writer:
-            points, rows = _run(work, every, (writer, client) if applied else None)
+            points, rows, sums = _run(work, every, (writer, client) if applied else None)
     finally:
         disconnect(client)
         asker.close()
-    key = "repair.clean" if not rows else "repair.applied" if applied else "repair.preview"
-    click.echo(say(key, points=points, rows=rows))
+    key = "repair.clean" if not sums else "repair.applied" if applied else "repair.preview"
+    click.echo(say(key, points=points, rows=rows, sums=sums))
 
 
-def _run(work: Audit, every: bool, store: tuple[Writer, Any] | None) -> tuple[int, int]:
-    """Mend part by part; count point-months and rows."""
-    points = rows = 0
+def _run(work: Audit, every: bool, store: tuple[Writer, Any] | None) -> tuple[int, int, int]:
+    """Mend part by part; count point-months, their rows, and enterprises whose totals are made anew."""
+    points = rows = sums = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(say("repair.looking"), total=len(work.batches()) * len(work.months()))
@@ -77,10 +83,11 @@ def _run(work: Audit, every: bool, store: tuple[Writer, Any] | None) -> tuple[in
             found = look(part, every)
             names = _show(found)
             if store is not None:
-                write(found, *store)
+                write(found, part, *store)
             points, rows = points + len(names), rows + sum(map(len, found.mendings))
+            sums += len(found.enterprises)
             bar.advance(task)
-    return points, rows
+    return points, rows, sums
 
 
 def parts(work: Audit) -> Iterator[Part]:
@@ -93,9 +100,10 @@ def parts(work: Audit) -> Iterator[Part]:
 
 def look(part: Part, every: bool) -> Found:
     """Compute anew the month of the points that something tells of, or of `every` one; keep what differs."""
-    chosen = part.described if every else _told_of(part)
+    chosen = _of_readings(part, None if every else _told_of(part))
+    enterprises = {found.enterprise for found in CHECKS["totals"](part)}
     if not chosen.points:
-        return Found(part.start_ms, [])
+        return Found(part.start_ms, [], enterprises)
     asked = {"points": chosen.points, "from_ms": part.start_ms}
     found = recompute(part.catalogue, block_of(part.ask("audit_readings", **asked)))
     mendings = []
@@ -105,13 +113,22 @@ def look(part: Part, every: bool) -> Found:
         differing = list(compare(level, expected, stored, part.catalogue, chosen))
         if differing:
             mendings.append(mend(table, expected, stored, differing, chosen.points))
-    return Found(part.start_ms, mendings)
+    mended = {enterprise for mending in mendings for enterprise, _ in mending.points()}
+    return Found(part.start_ms, mendings, enterprises | mended)
 
 
-def _told_of(part: Part) -> Described:
+def _told_of(part: Part) -> set[tuple[str, str]]:
     """Points of the part whose windows disagree with something."""
-    told = {(found.enterprise, found.subject) for name in TELLING for found in CHECKS[name](part)}
-    places = [i for i, point in enumerate(part.described.points) if point in told]
+    return {(found.enterprise, found.subject) for name in TELLING for found in CHECKS[name](part)}
+
+
+def _of_readings(part: Part, wanted: set[tuple[str, str]] | None) -> Described:
+    """Points that have readings, of those that are wanted (None: of all); a formula's follow from theirs."""
+    places = [
+        i
+        for i, point in enumerate(part.described.points)
+        if not part.catalogue.points[point].point.formulas and (wanted is None or point in wanted)
+    ]
     return replace(
         part.described,
         points=[part.described.points[i] for i in places],
@@ -127,6 +144,8 @@ def _show(found: Found) -> set[tuple[str, str]]:
         for point in mending.points():
             levels = counts.setdefault(point, {})
             levels[level] = levels.get(level, 0) + 1
+    for enterprise in sorted(found.enterprises):
+        click.echo(say("repair.totals", enterprise=enterprise, month=f"{from_ms(found.start_ms):%Y-%m}"))
     for (enterprise, name), levels in counts.items():
         told = ", ".join(f"{level} {count}" for level, count in levels.items())
         month = f"{from_ms(found.start_ms):%Y-%m}"
@@ -137,13 +156,26 @@ def _show(found: Found) -> set[tuple[str, str]]:
     return set(counts)
 
 
-def write(found: Found, writer: Writer, client: Any) -> None:
-    """Take away what no row can replace, and write the rows that were computed anew."""
+def write(found: Found, part: Part, writer: Writer, client: Any) -> None:
+    """Take away what no row can replace; write the rows that were computed anew, and what is made of them."""
     from nengliu.storage.mended import take_away
 
     for mending in found.mendings:
         if mending.gone:
             take_away(client, mending.table, mending.gone)
-        if mending.rows is not None:
-            writer.write(mending.rows)
+    windows = [mending.rows for mending in found.mendings if mending.rows is not None]
+    computed = ComputedShard(part.catalogue, StoredWindows(part.asker))
+    for rows in [*windows, *computed.add(windows, NOW)]:
+        writer.write(rows)
     writer.flush()
+    for rows in totals(part, found.enterprises):
+        writer.write(rows)
+    writer.flush()
+
+
+def totals(part: Part, enterprises: set[str]) -> list[Rows]:
+    """Totals of the month of some enterprises, computed anew from the windows as they are stored now."""
+    loader = TotalLoader(part.asker)
+    spans = [(enterprise, part.start_ms, part.end_ms) for enterprise in sorted(enterprises)]
+    found = [loader.windows(level, spans, NOW) for level in STORED if spans]
+    return TotalShard(part.catalogue, loader).add([rows for rows in found if rows is not None], NOW)

@@ -1,6 +1,6 @@
 -- Totals: one row per node, item, unit and period, replaced whole by a higher revision; read with FINAL.
--- node '' is the enterprise; its rows lie together in each period, so that a region or the nation is a sum over
--- neighbours (docs/decisions/0026).  History is not kept: totals as of a day are folded from windows.
+-- node '' is the enterprise; rows lie by the period of the level above, those of enterprises together, so that a region or
+-- the nation is a sum over neighbours, and so is a plant's day (docs/decisions/0026).  History is not kept: totals as of a day are folded from windows.
 -- Data effect: new tables; a dated column for the seats of an enterprise.
 ALTER TABLE enterprise ADD COLUMN IF NOT EXISTS stays String DEFAULT '[]'
     COMMENT 'dated regions and industries as JSON, the last of them as in the row; []: it never moved';
@@ -33,12 +33,12 @@ CREATE TABLE IF NOT EXISTS total_15min (
     known_at DateTime('Asia/Shanghai') CODEC(Delta, ZSTD(1)) COMMENT 'newest receipt among the readings',
     revision UInt64 CODEC(DoubleDelta, ZSTD(1)) COMMENT 'newest position among its windows and the notices that shaped it'
 ) ENGINE = {replicated}ReplacingMergeTree(revision)
-PARTITION BY toYYYYMM(period_start) ORDER BY (period_start, depth, enterprise, node, item, unit)
+PARTITION BY toYYYYMM(period_start) ORDER BY (toStartOfHour(period_start), depth, enterprise, node, item, unit, period_start)
 SETTINGS {dedup}index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE IF NOT EXISTS total_hour AS total_15min
 ENGINE = {replicated}ReplacingMergeTree(revision)
-PARTITION BY toYYYYMM(period_start) ORDER BY (period_start, depth, enterprise, node, item, unit)
+PARTITION BY toYYYYMM(period_start) ORDER BY (toStartOfDay(period_start), depth, enterprise, node, item, unit, period_start)
 SETTINGS {dedup}index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE IF NOT EXISTS total_day (
@@ -73,10 +73,10 @@ CREATE TABLE IF NOT EXISTS total_day (
     known_at DateTime('Asia/Shanghai') CODEC(Delta, ZSTD(1)) COMMENT 'newest receipt among the readings',
     revision UInt64 CODEC(DoubleDelta, ZSTD(1)) COMMENT 'newest position among its windows and the notices that shaped it'
 ) ENGINE = {replicated}ReplacingMergeTree(revision)
-PARTITION BY toYYYYMM(period_start) ORDER BY (period_start, depth, enterprise, node, item, unit)
+PARTITION BY toYYYYMM(period_start) ORDER BY (toStartOfMonth(period_start), depth, enterprise, node, item, unit, period_start)
 SETTINGS {dedup}index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE IF NOT EXISTS total_month AS total_day
 ENGINE = {replicated}ReplacingMergeTree(revision)
-PARTITION BY toYear(period_start) ORDER BY (period_start, depth, enterprise, node, item, unit)
+PARTITION BY toYear(period_start) ORDER BY (toStartOfYear(period_start), depth, enterprise, node, item, unit, period_start)
 SETTINGS {dedup}index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;

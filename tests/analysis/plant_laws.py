@@ -11,24 +11,26 @@ from math import isclose
 from typing import Any
 
 import plant_windows as judge
-from plant_run import WINDOWS, PlantStore, run
+from plant_run import TOTALS, WINDOWS, PlantStore, run
 from plant_story import Event, Story, tell
 
 from nengliu.analysis.intake_rows import Tally
 from nengliu.bus import Record
+from nengliu.domain.points import Kind
 
 POSITIONS = ("position", "revision", "partition", "offset")
 LEVELS = {f"window_{level}": level for level in ("15min", "hour", "day", "month")}
 PARTITIONS = 2
 
 
-def broken(seed: int, *, hard: bool = False) -> list[str]:
+def broken(seed: int) -> list[str]:
     """Say which laws a story breaks, and where; nothing if all hold."""
-    story = tell(seed, hard=hard)
+    story = tell(seed)
     logs, positions = story.records(PARTITIONS), story.positions(PARTITIONS)
     truth = judge.judge(story.events, positions)
     store, tallies = run(logs, seed)
     found = [
+        *_totals(truth, store),
         *_tallies(truth, tallies),
         *_readings(truth, store),
         *_windows(truth, store),
@@ -103,6 +105,24 @@ def _windows(truth: judge.Truth, store: PlantStore) -> Iterator[str]:
                 wrong = _unlike(expected.get(at), rows.get(at))
                 if wrong:
                     yield f"law 1: {table} {key[1]} {at}: (expected, got) {wrong}"
+
+
+def _totals(truth: judge.Truth, store: PlantStore) -> Iterator[str]:
+    """Law 1 in space: an enterprise is the sum of its points at the boundary, on every level."""
+    for name in TOTALS:
+        sums: dict[tuple[str, str, int], int] = {}
+        for (enterprise, point, at), row in store.windows.tables[name.replace("total", "window")].items():
+            known = truth.points[enterprise, point]
+            if known.metering_level == 1 and known.kind is not Kind.GAUGE:
+                key = enterprise, known.item, at
+                sums[key] = sums.get(key, 0) + row["used"] * 10 ** (18 - known.decimals)
+        for (enterprise, node, item, _, at), row in store.totals.tables[name].items():
+            used = row["used"] * 10 ** (18 - row["decimals"])
+            expected = sums.pop((enterprise, item, at), 0) if node == "" else used
+            if used != expected:
+                yield f"law 1: {name} {enterprise} {at}: expected {expected}, got {used} (1e-18)"
+        for key in sums:
+            yield f"law 1: {name} {key}: no total"
 
 
 def _unlike(

@@ -7,18 +7,70 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest_store import IngestStore
+import numpy as np
+from ingest_store import IngestStore, rows_of
 from memory_store import MemoryStore
 
 from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.computing import ComputedShard
 from nengliu.analysis.intake import IngestShard
 from nengliu.analysis.intake_rows import Tally
 from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollup_steps import RollupShard
+from nengliu.analysis.totals.shard import TotalShard
 from nengliu.bus import Record
-from schemas.block import Rows
+from nengliu.domain.times import DAY_MS, Level
+from nengliu.storage.writer import _rank
+from schemas.block import Labels, Rows
 from schemas.passed import pack, unpack
 
 WINDOWS = ("window_15min", "window_hour", "window_day", "window_month")
+TOTALS = ("total_15min", "total_hour", "total_day", "total_month")
+TOTAL_KEY = ("enterprise", "node", "item", "unit", "period_start")
+
+
+class TotalTables:
+    """Rows of totals by key, and the windows a shard of totals asks for when it resumes."""
+
+    def __init__(self, windows: MemoryStore) -> None:
+        self.tables: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {name: {} for name in TOTALS}
+        self._windows = windows
+
+    def write(self, rows: Rows) -> None:
+        """Insert rows; of two with one key the one of the higher revision stays."""
+        for row in rows_of(rows):
+            table, key = self.tables[rows.table], tuple(row[name] for name in TOTAL_KEY)
+            if key not in table or row["revision"] >= table[key]["revision"]:
+                table[key] = row
+
+    def windows(self, level: Level, spans: Sequence[tuple[str, int, int]], before: int) -> Rows | None:
+        """Serve `TotalShard`: window rows of enterprises in spans, below a position."""
+        found = [
+            row
+            for (code, _, start), row in self._windows.tables[f"window_{level}"].items()
+            if row["revision"] < before
+            and any(code == who and first <= start * 1000 < end for who, first, end in spans)
+        ]
+        return _rows(f"window_{level}", found) if found else None
+
+    def days(self, before: int) -> dict[str, tuple[int, int]]:
+        """Serve `TotalShard`: the span of days that have totals."""
+        found: dict[str, tuple[int, int]] = {}
+        for code, _, _, _, start in self.tables["total_day"]:
+            first, end = found.get(code, (start * 1000, 0))
+            found[code] = min(first, start * 1000), max(end, start * 1000 + DAY_MS)
+        return found
+
+
+def _rows(table: str, rows: list[dict[str, Any]]) -> Rows:
+    columns: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    for name in ("enterprise", "point", "book"):
+        if name in columns:
+            texts = list(dict.fromkeys(row[name] for row in rows))
+            codes = np.array([texts.index(row[name]) for row in rows], np.int32)
+            columns[name] = Labels(codes, tuple(texts))
+    columns["revision"] = columns["revision"].astype(np.uint64)
+    return Rows(table, columns)
 
 
 class PlantStore:
@@ -26,11 +78,14 @@ class PlantStore:
 
     def __init__(self) -> None:
         self.intake, self.windows = IngestStore(), MemoryStore()
+        self.totals = TotalTables(self.windows)
 
     def keep(self, batch: Sequence[Rows]) -> None:
         """Make rows visible."""
         for rows in batch:
-            if rows.table.startswith("window_"):
+            if rows.table.startswith("total_"):
+                self.totals.write(rows)
+            elif rows.table.startswith("window_"):
                 self.windows.write(rows)
             else:
                 self.intake.write([rows])
@@ -40,7 +95,7 @@ class PlantStore:
     def tables(self) -> dict[str, dict[tuple[Any, ...], dict[str, Any]]]:
         """All tables: key -> row."""
         windows = {name: table for name, table in self.windows.tables.items() if name.startswith("window_")}
-        return self.intake.tables | windows
+        return self.intake.tables | windows | self.totals.tables
 
     def final(self) -> dict[str, dict[tuple[Any, ...], str]]:
         """Every row of every table, NaN made comparable; without the history, which may say more after a crash."""
@@ -67,13 +122,16 @@ class Worker:
     _pending: list[Rows] = field(default_factory=list)
     _ingest: IngestShard | None = None
     _windows: WindowShard | None = None
+    _rollups: RollupShard | None = None
 
     def start(self) -> None:
         """Make shards that know what the store holds."""
         self._ingest = IngestShard(Catalogue(self.store.intake.notices), self.store.intake.readings)
-        self._windows = WindowShard(
-            Catalogue(self.store.intake.notices), self.store.intake.readings, self.store.windows.days
-        )
+        catalogue = Catalogue(self.store.intake.notices)
+        totals = TotalShard(catalogue, self.store.totals)
+        loaders = self.store.intake.readings, self.store.windows.days
+        windows = WindowShard(catalogue, *loaders)
+        self._rollups, self._windows = RollupShard(windows, ComputedShard(catalogue), totals), windows
 
     @property
     def is_done(self) -> bool:
@@ -85,7 +143,7 @@ class Worker:
         if self._ingest is None:
             self.start()
         assert self._ingest is not None
-        assert self._windows is not None
+        assert self._rollups is not None
         size = self.rng.choice([1, 2, 5, 20, 80])
         outcome = self._ingest.add(self.records[self.at : self.at + size])
         self.at = min(self.at + size, len(self.records))
@@ -93,7 +151,7 @@ class Worker:
         onward = outcome.onward
         if self.apart:  # by way of the topic of valid readings
             onward = [unpack(pack(position, message)) for position, message in onward]
-        self._pending += [*outcome.rows, *self._windows.run(onward)]
+        self._pending += [*outcome.rows, *self._rollups.run(onward)]
         if self.is_done or self.rng.random() < 0.5:
             self._end_epoch()
 
@@ -103,21 +161,23 @@ class Worker:
         self._ended, self._pending = [], []
 
     def crash(self) -> None:
-        """Die; some of what was on its way is stored, the next run begins behind what surely was."""
-        lost = [*self._ended, *self._pending]
+        """Die; some tables of what was on its way are stored, in the writer's order, and the next run begins
+        behind what surely was.
+        """
+        lost = sorted([*self._ended, *self._pending], key=lambda rows: _rank(rows.table))
         self.store.keep(lost[: self.rng.randrange(len(lost) + 1)])
         self._ended, self._pending = [], []
         self.at = self._begun[0]
         self._begun = [self.at, self.at]
-        self._ingest = self._windows = None
+        self._ingest = self._windows = self._rollups = None
 
     def _end_epoch(self) -> None:
         assert self._ingest is not None
-        assert self._windows is not None
+        assert self._rollups is not None
         self.store.keep(self._ended)
         self._ended, self._pending = self._pending, []
         self._ingest.seal()
-        self._windows.seal()
+        self._rollups.seal()
         self._begun = [self._begun[1], self.at]
         if self.forgetful:
             self._forget()

@@ -14,7 +14,7 @@ from decimal import Decimal
 import numpy as np
 
 from nengliu.bus import OFFSET_BITS, Record
-from nengliu.domain.points import Column, Enterprise, Kind, Meter, Point, Schema
+from nengliu.domain.points import Column, Enterprise, Kind, Meter, Point, Schema, Stay
 from nengliu.domain.quality import Origin, Quality
 from nengliu.domain.times import from_ms
 from schemas.messages import (
@@ -99,13 +99,13 @@ APPENDED_S = max(STARTS) // 1000 + 90 * 86_400
 """When the log took every message [s]: after all of them were received."""
 
 
-def tell(seed: int, *, hard: bool = True) -> Story:
+def tell(seed: int) -> Story:
     """Draw a story of one or two plants."""
     rng = random.Random(seed)
     story = Story(seed)
     timed: list[tuple[float, Event]] = []
     for enterprise in ENTERPRISES[: rng.choice([1, 1, 2])]:
-        plant = Plant(rng, enterprise, hard=hard)
+        plant = Plant(rng, enterprise)
         story.events += plant.opening()
         timed += plant.messages()
         story.changed |= plant.changed
@@ -123,8 +123,8 @@ def tell(seed: int, *, hard: bool = True) -> Story:
 class Plant:
     """One enterprise with two registers, a gauge and a period amount, and everything that happens to their readings."""
 
-    def __init__(self, rng: random.Random, enterprise: str, *, hard: bool) -> None:
-        self.rng, self.enterprise, self.hard = rng, enterprise, hard
+    def __init__(self, rng: random.Random, enterprise: str) -> None:
+        self.rng, self.enterprise = rng, enterprise
         self.start = rng.choice(STARTS)
         self.step = rng.choice([900_000, 900_000, 300_000, 60_000])
         self.count = rng.randrange(4, 40)
@@ -144,7 +144,7 @@ class Plant:
         meter = Meter(
             0, "kWh", self.rng.choice([0, 2]), multiplier=self.rng.choice([1, 3, 80]), modulus=modulus
         )
-        interval = self.rng.choice([900, 900, 300, 3600 if self.hard else 60, 0])
+        interval = self.rng.choice([900, 900, 300, 3600, 0])
         fixed = (self.enterprise, name, name, Kind.COUNTER, "electricity", "kWh", 2)
         return Point(*fixed, interval_s=interval, meters=(meter,), place="plant/a")
 
@@ -159,7 +159,7 @@ class Plant:
         fixed = (self.enterprise, "p", "p", Kind.PERIOD, "electricity", "kWh", 2)
         return Point(
             *fixed,
-            interval_s=3600 if self.hard and self.rng.random() < 0.2 else self.step // 1000,
+            interval_s=3600 if self.rng.random() < 0.2 else self.step // 1000,
             metering_level=2,
         )
 
@@ -181,11 +181,13 @@ class Plant:
 
     def messages(self) -> list[tuple[float, Event]]:
         """Everything after the opening, each with the second it reaches the log."""
-        if self.hard and self.rng.random() < 0.4:
+        if self.rng.random() < 0.4:
             self._exchange()
         found = [*self._frames(), *self._loose(), *self._asides()]
         if self.change is not None:
             found += self._told_change()
+        if self.rng.random() < 0.3:
+            found.append(self._told_move())
         return found
 
     # -- what a meter shows ------------------------------------------------------------------
@@ -290,7 +292,6 @@ class Plant:
             if point.kind is Kind.COUNTER and point.meters[0].modulus:
                 ticks %= point.meters[0].modulus
             origin = self.rng.choice([Origin.TIMED, Origin.TIMED, Origin.MANUAL, Origin.FILE])
-            origin = origin if self.hard else Origin.TIMED
             one = self._said(point, at, received, self._number(), ticks=ticks, origin=origin)
             found.append((float(received), self.rng.choice([self._row, self._json])(point, one)))
         return found
@@ -357,6 +358,13 @@ class Plant:
             found = [(at / 1000 + delay, self._notice(PointNotice(half))),
                      (at / 1000 + delay + 15_000, self._notice(PointNotice(told)))]  # fmt: skip
         return found
+
+    def _told_move(self) -> tuple[float, Event]:
+        """Point c1 moves to another plant at some instant; told in time or days after."""
+        at = self.start + self.rng.randrange(self.count) * self.step + self.rng.choice([0, 61_000])
+        places = (Stay(0, "plant/a"), Stay(at, "plant/b"))
+        told = replace(self.points[1], places=places, place="plant/b")
+        return at / 1000 + self.rng.choice([-7200, 600, 4 * 86_400]), self._notice(PointNotice(told))
 
     def _asides(self) -> list[tuple[float, Event]]:
         """Messages that change no window: ticks, a new name, what nobody can read."""

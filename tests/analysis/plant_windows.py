@@ -237,7 +237,9 @@ def _register_spans(ordered: list[Reading], services: list[Service]) -> list[Spa
         if between and old.meter.last is not None and new.meter.first is not None:
             around = [max(r for r in ordered if r.said.at < at), min(r for r in ordered if r.said.at >= at)]
             known, newest = max(r.said.received for r in around), max(r.position for r in around)
-            newest = max(newest, old.told, old.last_told, new.told)  # all of it is needed to know either register
+            newest = max(
+                newest, old.told, old.last_told, new.told
+            )  # all of it is needed to know either register
             stops.append((at, i - 1, 0, old.meter.last, known, newest))
             stops.append((at, i, 0, new.meter.first, known, newest))
     found = []

@@ -210,9 +210,7 @@ def test_reading_beyond_the_retention_is_held_for_a_person() -> None:
     later = AT_S + 5 * 366 * 86_400
     month = int(period_start_ms(Level.MONTH, np.array([AT_MS]))[0])
     frame = make_frame(((1,), (2,)), read_at_ms=np.array([month - 1, month]), received_at_s=month // 1000 + 9)
-    outcome = told(
-        RetentionNotice(month, later), frame, changed(frame, sequence=2), appended_at_s=later
-    )
+    outcome = told(RetentionNotice(month, later), frame, changed(frame, sequence=2), appended_at_s=later)
     rows = table(outcome, "quarantine")
 
     assert [json.loads(row["parameters"]) for row in rows] == [

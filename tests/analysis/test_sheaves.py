@@ -254,17 +254,13 @@ def types(outcome: Outcome) -> list[str]:
 
 def test_plain_frames_go_on_as_one_sheaf_of_a_width_and_origin() -> None:
     """Lists of one width share a sheaf, whoever's they are; another origin and a converted list have their own."""
-    frames = [
-        frame([[1, 2], [2, 3]]),
-        frame([[5, 6]], schema=2, enterprise=OTHER),
-        frame([[3, 4]], 2),
-        frame([[7, 8]], 3, origin=Origin.OPC),
-        frame([[10, 100]], 4, schema=3),
-    ]
-    outcome = shard().add(told([*declared(), *frames]))
+    tick = TickNotice(AT_MS // 1000)
+    plain = [frame([[1, 2], [2, 3]]), frame([[5, 6]], enterprise=OTHER), frame([[3, 4]], 2)]
+    odd = [frame([[7, 8]], 3, origin=Origin.OPC), tick, frame([[10, 100]], 4, schema=3)]
+    outcome = shard().add(told([*declared(), *plain, tick, *odd]))
     sheaves = [message for _, message in outcome.onward if isinstance(message, Sheaf)]
 
-    assert types(outcome) == ["Sheaf"] * 3
+    assert types(outcome) == ["Sheaf", "TickNotice", "Sheaf", "TickNotice", "Sheaf"]
     assert [sheaf.ticks.tolist() for sheaf in sheaves] == [
         [[1, 2], [2, 3], [5, 6], [3, 4]],
         [[7, 8]],
@@ -277,24 +273,18 @@ def test_plain_frames_go_on_as_one_sheaf_of_a_width_and_origin() -> None:
 
 def test_last_of_a_stretch_bears_its_newest_position() -> None:
     """Sheaves first, then the block; up to the position of an item everything has been said once it is taken."""
-    late = changed(frame([[1, 1]], 1), received_at_s=START_MS // 1000 + 8000)
-    log = [
-        frame([[1, 2]]),
-        late,
-        frame([[7, 8]], 2, origin=Origin.OPC),
-        TickNotice(AT_MS // 1000),
-        frame([[3, 4]], 3),
-    ]
+    late = changed(frame([[1, 1]], 1, enterprise=OTHER), received_at_s=START_MS // 1000 + 8000)
+    log = [frame([[1, 2]]), late, frame([[3, 4]], 2), TickNotice(AT_MS // 1000), frame([[3, 4]], 3)]
     records = told([*declared(), *log])
     outcome = shard().add(records)
     first = records[len(declared())].position
 
-    assert types(outcome) == ["Sheaf", "Sheaf", "Block", "TickNotice", "Sheaf"]
-    assert [at - first for at, _ in outcome.onward[len(declared()) :]] == [-1, -1, 2, 3, 4]
+    assert types(outcome) == ["Sheaf", "Block", "TickNotice", "Sheaf"]
+    assert [at - first for at, _ in outcome.onward[len(declared()) :]] == [-1, 2, 3, 4]
 
 
-def test_frame_not_beyond_its_points_is_looked_at() -> None:
-    """A frame told again, an earlier one, and one of another list with a point in common."""
+def test_frame_that_is_not_surely_new_is_looked_at() -> None:
+    """A frame told again in a batch, and one of another list with a point in common; an earlier one is new."""
     log = [
         frame([[1, 2]], 1),
         frame([[1, 2]], 1),
@@ -304,11 +294,21 @@ def test_frame_not_beyond_its_points_is_looked_at() -> None:
     ]
     outcome = shard().add(told([*declared(), *log]))
 
-    assert types(outcome) == ["Sheaf", "Block"]
     assert [(t.valid, t.duplicate) for t in outcome.tallies] == [(2, 0), (0, 2), (2, 0), (1, 1), (2, 0)]
-    assert [message.position.tolist() for _, message in outcome.onward if isinstance(message, Sheaf)] == [
-        [outcome.tallies[0].position, outcome.tallies[4].position]
-    ]
+
+
+def test_frame_delivered_again_costs_no_look() -> None:
+    """What the rack holds word for word is counted and leaves nothing; another receipt is a repetition."""
+    one, first = shard(), frame([[1, 2], [3, 4]])
+    one.add(told([*declared(), first]))
+    again = one.add(told([first]))
+    assert len(one.ledger.rows.keys) == 0
+    repeated = one.add(told([changed(first, received_at_s=first.received_at_s + 1)]))
+
+    assert [(t.received, t.duplicate, t.conflicts) for t in again.tallies] == [(4, 4, 0)]
+    assert ([rows.table for rows in again.rows], again.onward) == (["intake"], [])
+    assert [(t.received, t.duplicate) for t in repeated.tallies] == [(4, 4)]
+    assert [message.verdict.tolist() for _, message in repeated.onward] == [[2, 2, 2, 2]]
 
 
 def test_loader_is_asked_once_for_the_lists_of_a_batch() -> None:
@@ -335,15 +335,18 @@ def test_racks_forget_what_is_surely_stored() -> None:
     one.add(told(declared()))
     held = []
     for day in range(12):
-        at = START_MS + DAY_MS * day + QUARTER_MS * np.arange(10)
-        many = frame([[i, i] for i in range(10)], read_at_ms=at, received_at_s=int(at[-1]) // 1000 + 1)
-        (record,) = told([many], appended_at_s=START_MS // 1000 + 99 * 86_400)
-        store.write(one.add([replace(record, offset=100 + day)]).rows)
-        one.seal()
-        store.end_epoch()
+        for part in range(5):
+            at = START_MS + DAY_MS * day + 2 * QUARTER_MS * part + QUARTER_MS * np.arange(2)
+            two = frame([[1, 1], [2, 2]], read_at_ms=at, received_at_s=int(at[-1]) // 1000 + 1)
+            (record,) = told([two], appended_at_s=START_MS // 1000 + 99 * 86_400)
+            outcome = one.add([replace(record, offset=100 + 5 * day + part)])
+            store.write(outcome.rows)
+            one.seal()
+            store.end_epoch()
+            assert [type(message) for _, message in outcome.onward] == [Sheaf]
         held.append(sum(map(len, one.racks._racks.values())))
     store.flush()
-    again = one.add(told([frame([[3, 3]], 3, sequence=1)]))
+    again = one.add(told([frame([[2, 2]], 3, sequence=1)]))
 
     assert max(held) <= 120
     assert len(store.standing()) == 240

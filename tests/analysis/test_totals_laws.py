@@ -15,7 +15,7 @@ from memory_store import plain
 
 from nengliu.analysis.catalogue import ALL_ITEMS, Catalogue
 from nengliu.analysis.totals.shard import TotalShard
-from nengliu.domain.points import FOREVER_MS, Enterprise, Flow, Kind, Meter, Point, Seat, Stay
+from nengliu.domain.points import Enterprise, Flow, Kind, Meter, Point, Stay
 from nengliu.domain.times import STORED, next_period_ms, period_start_ms
 from schemas.block import Labels, Rows
 from schemas.messages import EnterpriseNotice, PointNotice
@@ -78,7 +78,10 @@ class Story:
         old = rng.choice([*self.points.values()])
         if rng.random() < 0.5:
             at = START + rng.randrange(0, 3 * 86_400_000, 450_000)
-            stays = (*(s for s in old.places or (Stay(0, old.place),) if s.from_ms < at), Stay(at, rng.choice(PLACES)))
+            stays = (
+                *(s for s in old.places or (Stay(0, old.place),) if s.from_ms < at),
+                Stay(at, rng.choice(PLACES)),
+            )
             return replace(old, places=stays, place=stays[-1].place)
         new = replace(old, **rng.choice(CHANGES))
         quarters = [e[1] for _, e in self.events if isinstance(e, tuple) and e[0] == new.point]
@@ -91,11 +94,20 @@ class Story:
     def _row(self):
         rng = self.rng
         point = rng.choice([*self.points.values()])
-        quarter = START + rng.choice([rng.randrange(0, 8), rng.randrange(0, 40), rng.randrange(90, 200)]) * QUARTER
+        quarter = (
+            START + rng.choice([rng.randrange(0, 8), rng.randrange(0, 40), rng.randrange(90, 200)]) * QUARTER
+        )
         if model.lives(point, quarter, quarter + QUARTER):
             position = self.events[-1][0] + rng.randint(0, 3)
-            row = {"used": rng.randint(-50, 1000), "estimated": rng.randint(0, 50), "received": rng.randint(0, 1)}
-            row |= {"known_at": quarter // 1000 + rng.randint(900, 10**6), "reason": rng.choice([0, 0, 402, 406])}
+            row = {
+                "used": rng.randint(-50, 1000),
+                "estimated": rng.randint(0, 50),
+                "received": rng.randint(0, 1),
+            }
+            row |= {
+                "known_at": quarter // 1000 + rng.randint(900, 10**6),
+                "reason": rng.choice([0, 0, 402, 406]),
+            }
             self.events.append((position, (point.point, quarter, row | {"revision": position})))
 
 
@@ -120,16 +132,19 @@ class Windows:
         rows = [r for (p, q), r in self.quarters.items() if p == point and start <= q < end]
         folded = {name: sum(r[name] for r in rows) for name in ("used", "estimated", "received")}
         folded |= {name: max(r[name] for r in rows) for name in ("known_at", "reason", "revision")}
+        folded["due"] = sum(r.get("due", 0) for r in rows)
         return folded | {"point": point, "period_start": start // 1000, "enterprise": E}
 
 
 def _rows(table, rows):
     names = sorted({(r["enterprise"], r["point"]) for r in rows})
     codes = np.array([names.index((r["enterprise"], r["point"])) for r in rows], np.int32)
-    columns = {name: Labels(codes, tuple(n[i] for n in names)) for i, name in enumerate(("enterprise", "point"))}
+    columns = {
+        name: Labels(codes, tuple(n[i] for n in names)) for i, name in enumerate(("enterprise", "point"))
+    }
     for name, dtype in (
-        ("period_start", "i8"), ("used", "i8"), ("estimated", "i8"), ("received", "i8"), ("reason", "u2"),
-        ("known_at", "i8"), ("revision", "u8"),
+        ("period_start", "i8"), ("used", "i8"), ("estimated", "i8"), ("received", "i8"), ("due", "i8"),
+        ("reason", "u2"), ("known_at", "i8"), ("revision", "u8"),
     ):  # fmt: skip
         columns[name] = np.array([r[name] for r in rows], dtype)
     return Rows(table, columns)

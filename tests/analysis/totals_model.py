@@ -90,7 +90,9 @@ def _period(points, node, quarters, rows):
         total["terms"] = max(total["terms"], len({p.point for p in terms["metered"] + terms["parts"]}))
         for name, some in (("used", "value"), ("metered", "metered"), ("parts", "parts")):
             for point, row in _heard(terms[some], at, rows):
-                total[name] += (-1 if point.flow is Flow.OUT else 1) * Fraction(row["used"], 10**point.decimals)
+                total[name] += (-1 if point.flow is Flow.OUT else 1) * Fraction(
+                    row["used"], 10**point.decimals
+                )
         for point, row in _heard(terms["value"], at, rows):
             if point.flow in (Flow.FEEDSTOCK, Flow.RENEWABLE):
                 total[point.flow.value] += Fraction(row["used"], 10**point.decimals)

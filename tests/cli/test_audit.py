@@ -14,8 +14,10 @@ from clickhouse_connect.driver.client import Client
 from factories import ENTERPRISE, make_frame, make_log, make_meter, make_notices, make_point
 
 from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.computing import ComputedShard
 from nengliu.analysis.intake import IngestShard
 from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollup_steps import RollupShard
 from nengliu.analysis.totals.shard import TotalShard
 from nengliu.cli.main import group
 from nengliu.domain.points import Enterprise, Kind
@@ -80,13 +82,13 @@ def laid(store_home: Path) -> Iterator[Settings]:
     client = connect(settings)
     migrate(client, settings.database)
     catalogue = Catalogue()
-    ingest, windows = IngestShard(Catalogue()), WindowShard(catalogue, totals=TotalShard(catalogue))
+    ingest = IngestShard(Catalogue())
+    rollups = RollupShard(WindowShard(catalogue), ComputedShard(catalogue), TotalShard(catalogue))
     records = make_log(plant(), appended_at_s=(START_MS + 3 * DAY_MS) // 1000)
     with Writer(settings) as writer:
-        for start in range(0, len(records), 24):
-            outcome = ingest.add(records[start : start + 24])
-            for rows in [*outcome.rows, *windows.run(outcome.onward)]:
-                writer.write(rows)
+        outcome = ingest.add(records)
+        for rows in [*outcome.rows, *rollups.run(outcome.onward)]:
+            writer.write(rows)
     yield settings
     client.command("DROP DATABASE audited", use_database=False)
     client.close()

@@ -1,4 +1,4 @@
-"""The benchmark beside a bus: it uses brokers of its own only, and its ratio is that of the figures."""
+"""The benchmark from log to store: goals, shares, and brokers of its own only beside a bus."""
 
 from __future__ import annotations
 
@@ -8,18 +8,48 @@ import pytest
 from broker.server import Broker
 
 from nengliu.bus.open import open_log
-from nengliu.cli.bench import Load, Result, bus_table, emptied
+from nengliu.cli.bench_chain import Load, Result, bus_table, emptied, shares
 from nengliu.errors import InputError
 from nengliu.settings import Settings
 from schemas.topics import RAW
 
 
+def make_result(flow_s: float, *, watch: bool = True, raw_bytes: int = 0) -> Result:
+    load = Load("load", 1, 900, 2, goal=1000.0, most_bytes=6.0)
+    return Result(load, flow_s, 1.0, 4.0, 0, raw_bytes, watch)
+
+
 def test_bus_table_shows_rates_as_parts_of_the_file() -> None:
     """A bus that costs a quarter more CPU and as much time has 0.80 of the file's rate, and 1.00 by the clock."""
-    load = Load("load", 1, 900, 96)
-    table = bus_table(Result(load, 3.0, 1.0, 4.0, 0, {}), Result(load, 4.0, 1.0, 4.0, 0, {}))
+    file = make_result(3.0)
+    table = bus_table(file, make_result(4.0))
 
-    assert table.splitlines()[-1].split(" | ")[2:] == ["0.80", f"{load.readings / 4:,.0f}", "1.00 |"]
+    assert table.splitlines()[-1].split(" | ")[2:] == ["0.80", f"{file.load.readings / 4:,.0f}", "1.00 |"]
+
+
+def test_goal_is_asked_of_the_flow_without_the_watch() -> None:
+    """9,600 readings in four CPU-seconds are 2,400 a second: above the goal, which the watched flow does not have."""
+    figure = make_result(3.0, watch=False).figure()
+
+    assert (figure.rate, figure.goal) == (2400.0, 1000.0)
+    assert make_result(3.0).figure().goal is None
+
+
+def test_bytes_on_disk_hold_up_to_the_limit() -> None:
+    """Six bytes a reading are allowed, seven are not."""
+    readings = make_result(3.0).load.readings
+
+    assert make_result(3.0, raw_bytes=6 * readings).fact().holds
+    assert not make_result(3.0, raw_bytes=7 * readings).fact().holds
+
+
+def test_shares_of_the_steps_add_up() -> None:
+    """Every step has a share, and together they are all of it."""
+    found = shares(make_result(3.0))
+
+    assert sum(found.values()) == pytest.approx(1.0)
+    assert min(found.values()) >= 0
+    assert set(found) == {"ingest", "windows and totals", "watch", "log, stream, insert", "store"}
 
 
 @pytest.mark.broker

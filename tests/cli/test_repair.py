@@ -34,8 +34,9 @@ def repair(settings: Settings, *words: str) -> Result:
 def windows(settings: Settings) -> dict[str, Any]:
     """What is read of each level, all columns."""
     client = connect(settings)
-    query = "SELECT count(), sum(cityHash64(toString(tuple(*)))) FROM window_{} FINAL"
-    found = {level: client.query(query.format(level)).result_rows for level in map(str, STORED)}
+    query = "SELECT count(), sum(cityHash64(toString(tuple(*)))) FROM {}_{} FINAL"
+    kinds = [(kind, level) for kind in ("window", "total") for level in STORED]
+    found = {one: client.query(query.format(*one)).result_rows for one in kinds}
     disconnect(client)
     return found
 
@@ -70,6 +71,18 @@ def test_planted_windows_are_mended(laid: Settings, tamper: audited.Tampering, n
     assert windows(laid) == before
     assert repair(laid).stdout == "Nothing disagrees.\n"
     assert audited.audit(laid).exit_code == 0
+
+
+def test_total_that_is_not_the_sum_of_its_points_is_made_anew(
+    laid: Settings, tamper: audited.Tampering
+) -> None:
+    """A day's total changed behind the flow."""
+    before = windows(laid)
+    tamper("total_day", "UPDATE used = used + 1", f"item = 'electricity' AND {audited.DAY}")
+    assert windows(laid) != before
+
+    assert "0 rows and totals of 1 were written" in repair(laid, "--apply").stdout
+    assert windows(laid) == before
 
 
 def test_window_of_no_reading_is_taken_away(laid: Settings, tamper: audited.Tampering) -> None:

@@ -15,7 +15,7 @@ from tests.dashboards.plant import Tables
 
 _OFFSET_S = 8 * 3600
 _MORE: dict[str, dict[str, Any]] = {
-    "enterprise": {"position": 1, "known_at": 0},
+    "enterprise": {"position": 1, "known_at": 0, "stays": "[]"},
     "point": {"position": 2, "definition": "{}", "known_at": 0},
     "reading": {
         "origin": 0,

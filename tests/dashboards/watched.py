@@ -43,7 +43,7 @@ def settle(settings: Settings, at: datetime | None = None) -> None:
         "incident": incidents(at),
         "incident_event": journal(at),
         "window_15min": quarters(at),
-        "reading": readings(at),
+        "reading_chunk": readings(at),
         "quarantine": quarantine(at),
     }
     write(settings, rows)
@@ -246,23 +246,29 @@ def _point_quarters(enterprise: str, point: str, starts: pd.DatetimeIndex, scale
 
 
 def readings(at: datetime) -> pd.DataFrame:
-    """Give the registers behind those quarter-hours; three readings before the stuck one were lost."""
+    """Give the registers behind those quarter-hours, hour by hour; three readings before the stuck one were lost."""
     frame = quarters(at)
     frame = frame[frame["enterprise"] == STEEL].copy()
     frame["ticks"] = frame.groupby("point")["used"].cumsum() + 1_000_000
     began = pd.to_datetime(frame["period_start"])
     lost = (frame["point"] == "P02") & (began > at - timedelta(hours=7)) & (began < at - timedelta(hours=6))
-    kept = frame[~lost]
-    return pd.DataFrame(
+    kept = frame[~lost].assign(began=began)
+    hours = kept.groupby(["enterprise", "point", kept["began"].dt.floor("h")])
+    rows = [
         {
-            "enterprise": kept["enterprise"],
-            "point": kept["point"],
-            "read_at": kept["period_start"],
-            "ticks": kept["ticks"],
-            "received_at": kept["period_start"],
-            "position": 12,
+            "enterprise": enterprise,
+            "point": point,
+            "period_start": str(hour),
+            "at": [int((each - hour).total_seconds() * 1000) for each in part["began"]],
+            "ticks": part["ticks"].tolist(),
+            "received_at": [int(each.tz_localize("Asia/Shanghai").timestamp()) for each in part["began"]],
+            "sequence": [1] * len(part),
+            "position": [12] * len(part),
+            "revision": 12,
         }
-    )
+        for (enterprise, point, hour), part in hours
+    ]
+    return pd.DataFrame(rows)
 
 
 def quarantine(at: datetime) -> pd.DataFrame:

@@ -57,16 +57,27 @@ class Case:
         fixed = {"enterprise": self.code, "interval_s": 900, "meters": self.meters}
         return make_point(**{**fixed, **self.given})
 
-    def messages(self) -> list[bytes]:
-        """What the log holds of it: live frames first, what was kept during the outage after them."""
-        told = [
+    def told(self) -> list[bytes]:
+        """Notices that declare it."""
+        return [
             encode(EnterpriseNotice(Enterprise(self.code, self.code, region="370100"))),
             encode(PointNotice(self.point)),
             encode(SchemaNotice(make_schema((("e-main", "kWh", 0),), enterprise=self.code))),
         ]
+
+    def frames(self) -> list[bytes]:
+        """Live frames first, what was kept during the outage after them."""
         live = [encode(self._frame(i)) for i in range(QUARTERS + 1) if i not in self.silent]
         kept = [mark_backfilled(encode(self._frame(i, after_h=4))) for i in self.silent if self.backfilled]
-        return told + live + kept
+        return live + kept
+
+    def in_one(self) -> bytes:
+        """All of it in a single frame."""
+        at = START_MS + QUARTER_MS * np.arange(QUARTERS + 1)
+        values = np.array(self.registers)[:, None]
+        received = int(at[-1]) // 1000 + 2
+        frame = make_frame(values, enterprise=self.code, read_at_ms=at, received_at_s=received)
+        return encode(frame)
 
     def _frame(self, i: int, after_h: int = 0) -> Frame:
         at = START_MS + i * QUARTER_MS
@@ -118,9 +129,11 @@ def day(store_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     migrate(client, settings.database)
     coal = make_point("coal", enterprise=LEDGER, item="raw_coal", unit="t", interval_s=86_400, name="台账")
     coal = replace(coal, meters=(make_meter(unit="t", decimals=2),))
-    messages = [(LEDGER, value) for value in [*Case(LEDGER).messages(), encode(PointNotice(coal))]]
-    for case in [*CASES.values(), *HUNDRED]:
-        messages += [(case.code, value) for value in case.messages()]
+    ledger = Case(LEDGER)
+    messages = [(c.code, value) for c in [*CASES.values(), ledger, *HUNDRED] for value in c.told()]
+    messages += [(LEDGER, encode(PointNotice(coal)))]
+    messages += [(case.code, value) for case in CASES.values() for value in case.frames()]
+    messages += [(case.code, case.in_one()) for case in [ledger, *HUNDRED]]
     with open_log(settings) as log:
         log.append(RAW, messages)
     embedded.run(settings, stop_at_end=True)

@@ -34,6 +34,7 @@ from schemas.topics import RAW, VALID
 
 TABLES = (
     "reading",
+    "reading_chunk",
     "reading_superseded",
     "window_15min",
     "window_hour",
@@ -47,6 +48,8 @@ TABLES = (
     "incident",
     "incident_event",
 )
+LEFT_OUT = {"point": " EXCEPT known_at"}
+"""When the log took a notice: another installation's log took it at another time."""
 STEPS = Path(__file__).parent / "step_ids.json"
 POINTS = ("a", "b")
 Installation = Callable[..., Settings]
@@ -103,7 +106,9 @@ def contents(settings: Settings) -> dict[str, tuple[int, int]]:
     """Count and hash of the FINAL rows of each table."""
     client = connect(settings)
     found = {
-        table: client.query(f"SELECT count(), sum(cityHash64(*)) FROM {table} FINAL").result_rows[0]
+        table: client.query(
+            f"SELECT count(), sum(cityHash64(*{LEFT_OUT.get(table, '')})) FROM {table} FINAL"
+        ).result_rows[0]
         for table in TABLES
     }
     disconnect(client)

@@ -6,7 +6,7 @@ the collector
     CPU time over 60 s of its process, threads included, as a share of one core; peak of its memory over its whole
     life (``VmHWM``). No figure unless each meter's readings of each round, under its slot, are in the log.
 bus to store
-    `nengliu.cli.bench.measure`: CPU of the flow and of the store, start and merges included; that of the broker
+    `nengliu.cli.bench_chain.measure`: CPU of the flow and of the store, start and merges included; that of the broker
     is not counted. The load is the one in which the way from the log weighs most.
 resume
     From the start of the new process (as the system noted it) until it does its work again:
@@ -46,7 +46,7 @@ from websockets.sync.client import connect as open_socket
 
 from nengliu.bus import partition_of
 from nengliu.bus.open import open_log
-from nengliu.cli import bench
+from nengliu.cli import bench_chain as bench
 from nengliu.domain.points import Column, Enterprise, Kind, Point, Schema
 from nengliu.domain.times import QUARTER_MS
 from nengliu.settings import Settings

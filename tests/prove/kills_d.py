@@ -75,7 +75,7 @@ def load(seed: int) -> list[tuple[str, bytes]]:
     found = [(key_of(message), value) for message in told(province) for value in cut(message, widths)]
     rng = random.Random(seed)
     step = len(found) // STORIES
-    events = [(event.key, event.value) for event in tell(seed, hard=True).events]
+    events = [(event.key, event.value) for event in tell(seed).events]
     for number, event in enumerate(events):
         found.insert(
             min(len(found), 20 + number * max(1, step * STORIES // len(events)) + rng.randrange(3)), event

@@ -21,8 +21,8 @@ def prove(report: rig.Report) -> None:
         "en",
         "bench",
         "rollups",
-        "--format",
-        "json",
+        "--json",
+        "-",
     ]
     done = subprocess.run(command, env=os.environ.copy(), capture_output=True, text=True, check=False)
     if done.returncode:

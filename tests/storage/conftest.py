@@ -423,6 +423,7 @@ def _two_enterprises() -> Iterator[Rows]:
         yield make_rows("enterprise", **own, region=region, name=f"企业{n}")
         for table in _WITH_POSITION:
             yield make_rows(table, **own)
+        yield make_rows("quarantine", **own, item=2**32 - 1)  # a message that waits
         city = f"{region[:4]}00"
         yield make_rows("incident", enterprise=enterprise, revision=own["position"])
         yield make_rows("point_newest", enterprise=enterprise)

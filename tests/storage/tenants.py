@@ -51,10 +51,20 @@ _TEXTS = {
     "evidence": "[]",
     "stays": "[]",
 }
-_NUMBERS = {"metering_level": 1, "severity": 1, "interval_s": 900, "cause": 201, "reason": 501, "decimals": 2, "depth": 0}
+_NUMBERS = {
+    "metering_level": 1,
+    "severity": 1,
+    "interval_s": 900,
+    "cause": 201,
+    "reason": 501,
+    "decimals": 2,
+    "depth": 0,
+}
 
 _ODD = {("window_hour", "used"): 999, ("window_15min", "revision"): 999, ("window_month", "decimals"): 3}
 """What does not agree with the rest, so that the audit has something to say."""
+_ODD |= {("quarantine", "item"): 2**32 - 1, ("quarantine", "partition"): 0}
+"""A message that waits."""
 
 
 def fill(client: Client, database: str, tenants: Iterable[Tenant], regions: Iterable[str]) -> None:
@@ -85,15 +95,23 @@ def _value(table: str, name: str, kind: str, tenant: Tenant) -> Any:
         return tenant.code if name == "enterprise" else tenant.region
     if table == "point" and name == "definition":
         return '{"tariffs": [{"from_ms": 0, "tariff": "any"}]}'
-    if name == "period":
-        return f"{NOON + _CHINA:%Y-%m}" if table.startswith("activity") else f"{NOON + _CHINA:%Y}"
     if kind.startswith("Array"):
         text = "String" in kind
         return [f"point-{tenant.number}" if text else _value(table, name, kind[6:-1], tenant)]
     if "DateTime" in kind:
         return _instant(table, name)
     if "String" in kind:
-        return _TEXTS.get(name, f"{name}-{tenant.number}")
+        return _text(table, name, tenant)
+    return _number(table, name, kind, tenant)
+
+
+def _text(table: str, name: str, tenant: Tenant) -> str:
+    if name == "period":
+        return f"{NOON + _CHINA:%Y-%m}" if table.startswith("activity") else f"{NOON + _CHINA:%Y}"
+    return _TEXTS.get(name, f"{name}-{tenant.number}")
+
+
+def _number(table: str, name: str, kind: str, tenant: Tenant) -> bool | float:
     if kind == "Bool":
         return tenant.number % 2 == 0
     if "Float" in kind:

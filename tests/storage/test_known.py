@@ -119,9 +119,10 @@ def test_totals_as_of_a_day_are_those_it_ended_with(client: Client) -> None:
     day_s = NOON_S - 12 * 3600
     versions = [(NOON_S + 60, 1, 100), (NOON_S + 120, 2, 250), (NOON_S + 2 * DAY_S, 3, 900)]
     for known_at, revision, used in versions:
+        values = f"'{E}', '', 'electricity', 'kWh', {day_s}, 2, {used}, 1, 1, {known_at}, {revision}"
         client.command(
-            "INSERT INTO total_day (enterprise, node, item, unit, period_start, decimals, used, points, points_due, known_at, "
-            f"revision) VALUES ('{E}', '', 'electricity', 'kWh', {day_s}, 2, {used}, 1, 1, {known_at}, {revision})"
+            "INSERT INTO total_day (enterprise, node, item, unit, period_start, decimals, used, points, points_due, "
+            f"known_at, revision) VALUES ({values})"
         )
     for table in ("total_day", "total_day_history"):
         client.command(f"OPTIMIZE TABLE {table} FINAL")

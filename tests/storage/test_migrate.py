@@ -89,6 +89,45 @@ def test_migrate_store_of_an_older_program_keeps_its_rows_and_learns_from_them(
         client.command(f"DROP DATABASE {old.database}")
 
 
+_COLUMNS = (
+    "enterprise, point, read_at, origin, ticks, quality, reason, received_at, sequence, position, sent, sent_unit, "
+    "sent_decimals"
+)
+
+
+def test_migrate_readings_in_rows_become_chunks_and_say_the_same(
+    client: Client, fresh_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every column of every reading that stands, with other units, marks and replaced values among them; run again too."""
+    old = f"{fresh_settings.database}_rows"
+    known = {name: text for name, text in migrations().items() if name < "0007"}
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["nengliu.storage.migrate"], "migrations", lambda: known)
+        migrate(client, old)
+    try:
+        client.command(
+            f"""INSERT INTO {old}.reading SELECT 'E' || toString(number % 3), 'p' || toString(intDiv(number, 3) % 5),
+            fromUnixTimestamp64Milli(1735660800000 + intDiv(number, 15) * 60000 + number % 7), number % 2, number * 10,
+            number % 50 = 0, if(number % 50 = 0, 402, 0), 1735660800 + number, number, number + 5,
+            if(number % 5 = 1, number, number * 10), if(number % 33 = 0, 'MWh', 'kWh'), if(number % 33 = 0, 5, 2)
+            FROM numbers(20000)"""
+        )
+        later = "ticks + 1 AS ticks, sequence + 1000000 AS sequence, position + 1000000 AS position"
+        client.command(
+            f"INSERT INTO {old}.reading SELECT * REPLACE ({later}) FROM {old}.reading WHERE sequence % 9 = 0"
+        )
+        query = f"SELECT count(), sum(cityHash64({_COLUMNS})) FROM {old}.reading"
+        before = client.query(f"{query} FINAL").result_rows
+        for _ in range(2):
+            migrate(client, old)
+            assert client.query(query).result_rows == before
+            client.command(f"DELETE FROM {old}.migration WHERE name >= '0007'")
+        hours = f"SELECT count(), max(revision) FROM {old}.reading_chunk FINAL"
+        assert client.query(hours).result_rows == [(23 * 30, 1_000_000 + 19_998 + 5)]
+    finally:
+        client.command(f"DROP DATABASE {old}")
+
+
 def test_migrate_changed_file_is_refused(client: Client, fresh_settings: Settings) -> None:
     """An applied migration that reads differently today stops the program before it touches anything."""
     name = next(iter(migrations()))

@@ -18,6 +18,7 @@ DTYPES = {
     "estimated": "i8",
     "received": "u4",
     "due": "u4",
+    "owes": "u1",  # what is due is said by its rows: a computed point
     "exists": "u1",  # the point lives in some part of the period
     "gravity": "u1",  # rank of the gravest reason
     "known_at": "u4",
@@ -65,7 +66,7 @@ class Pages:
         return fresh
 
     def _grow(self) -> None:
-        room = max(self._end, len(self.columns["used"]) * 3 // 2)
+        room = max(self._end, len(self.columns["used"]) * 5 // 4)
         for name, column in self.columns.items():
             grown = np.zeros(room, column.dtype)
             grown[: len(column)] = column

@@ -39,7 +39,7 @@ class Texts:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
     """Cells of one era as arrays: `t` terms in `s` sums of `c` cells, cell by cell.
 
@@ -169,7 +169,8 @@ def _told(catalogue: Catalogue, code: str) -> dict[str, int]:
     told: dict[str, int] = defaultdict(int)
     for shaped in shapes(catalogue, code):
         told[shaped.item] = max(told[shaped.item], shaped.position)
-    return {item: max(position, told[ALL_ITEMS]) for item, position in told.items()}
+    of_all = told[ALL_ITEMS]
+    return {item: max(position, of_all) for item, position in told.items()}
 
 
 def shapes(catalogue: Catalogue, code: str) -> Iterator[Shaped]:

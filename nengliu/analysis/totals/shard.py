@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import is_
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from nengliu.analysis.totals.pages import MAXIMA, SUMS, Columns
 from nengliu.analysis.totals.plants import Layout, Plant, due_in, key_of, shapes
 from nengliu.analysis.totals.rows import accounts, rows_of
 from nengliu.analysis.totals.shelf import Shelf, Touch, WindowLoader, numbers
-from nengliu.analysis.totals.sums import AMOUNTS, COUNTS, combine, reduce
+from nengliu.analysis.totals.sums import AMOUNTS, COUNTS, Joined, combine, join, reduce
 from nengliu.domain.books import USES, Book
 from nengliu.domain.points import FOREVER_MS
 from nengliu.domain.space import affected, depth_of, moved
@@ -85,6 +86,8 @@ class TotalShard:
         self._stored_days: dict[str, Span] | None = None if loader else {}
         self._said_days: dict[str, Span] = {}
         self._edges: tuple[str, list[int]] = "", []
+        self._joined: Joined | None = None
+        """Layouts of the sums before: those of the next level are the same as a rule."""
 
     def take(self, notice: Notice, stored: int) -> list[Rows]:
         """Take a notice in before the catalogue does; say what the one before it, of the same plant, changed.
@@ -162,7 +165,9 @@ class TotalShard:
         """Cells over pages, each in the era that holds its start."""
         plants = [touches[part.owner].plant for part in parts]
         layouts = [plant.layout_at(part.start_ms) for plant, part in zip(plants, parts, strict=True)]
-        cells = reduce(self._shelf.pages.columns, layouts, np.array([part.base for part in parts]))
+        if self._joined is None or not _same(self._joined.layouts, layouts):
+            self._joined = join(layouts)
+        cells = reduce(self._shelf.pages.columns, self._joined, np.array([part.base for part in parts]))
         if level >= _DAY:
             starts = np.array([part.start_ms for part in parts])
             cells |= accounts(cells, plants, starts, self._shelf.texts, self.catalogue.book)
@@ -177,7 +182,8 @@ class TotalShard:
             base = pages.open(plant.size)
             self._gather(plant, level - 1, start_ms, end_ms, base)
             due, lives = due_in(plant.interval_ms, plant.from_ms, plant.to_ms, start_ms, end_ms)
-            pages.columns["due"][base : base + plant.size] = due
+            own = pages.columns["due"][base : base + plant.size]
+            own[:] = np.where(plant.interval_ms == 0, own, due)
             pages.columns["exists"][base : base + plant.size] = lives
             parts.append(_Part(owner, start_ms, base))
         cells = self._sums(level, touches, parts)
@@ -196,10 +202,10 @@ class TotalShard:
                 continue
             page = plant.pages[key_of(level, at // 1000)]
             columns = self._shelf.pages.columns
-            for name in (*SUMS, *MAXIMA):
+            for name in (*SUMS, "due", *MAXIMA):
                 total = columns[name][base : base + plant.size]
-                join = np.add if name in SUMS else np.maximum
-                join(total, columns[name][page : page + plant.size], out=total)
+                merge = np.maximum if name in MAXIMA else np.add
+                merge(total, columns[name][page : page + plant.size], out=total)
 
     def _cuts(self, level: int, plant: Plant, start_ms: int, end_ms: int) -> list[int]:
         """Where a period is cut: changes of the plant, and of factors inside a month."""
@@ -316,6 +322,10 @@ class TotalShard:
             self._stored_days = self._loader.days(self._shelf.stored)
         spans = [days[code] for days in (self._stored_days, self._said_days) if code in days]
         return (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None
+
+
+def _same(some: Sequence[Layout], others: Sequence[Layout]) -> bool:
+    return len(some) == len(others) and all(map(is_, some, others))
 
 
 def _take(cells: Columns, some: Bools) -> Columns:

@@ -202,7 +202,10 @@ class Shelf:
         self._fill_due(level, fresh)
 
     def _fill_due(self, level: int, periods: Sequence[tuple[Plant, int]]) -> None:
-        """Say on each page what is due of whom, and who lives then."""
+        """Say on each page what is due of whom, and who lives then.
+
+        Of a point without an interval what its rows say is due: a computed point owes what its operands owe.
+        """
         if not periods:
             return
         start_ms = np.array([start_s for _, start_s in periods], np.int64) * 1000
@@ -215,11 +218,16 @@ class Shelf:
             _spread(plants, name, entry - base[owner], owner) for name in ("interval_ms", "from_ms", "to_ms")
         ]
         due, lives = due_in(facts[0], facts[1], facts[2], start_ms[owner], end_ms[owner])
-        self.pages.columns["due"][entry] = due
+        owes = facts[0] == 0
+        self.pages.columns["owes"][entry] = owes
+        self.pages.columns["due"][entry] = np.where(owes, self.pages.columns["due"][entry], due)
         self.pages.columns["exists"][entry] = lives
 
     def _write(self, rows: Rows, row: Ints, entry: Ints) -> None:
         columns = self.pages.columns
+        owes = columns["owes"][entry] > 0
+        if owes.any():
+            columns["due"][entry[owes]] = numbers(rows, "due")[row[owes]]
         columns["gravity"][entry] = RANK[numbers(rows, "reason")[row]]
         for name in HEARD:
             if name != "gravity":

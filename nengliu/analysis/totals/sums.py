@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,58 @@ HEADS = ("points", "points_due", "meters", "meters_due", "members", "members_due
 MAXIMA = ("gravity", "known_at_s", "revision")
 
 
-def reduce(pages: Columns, layouts: Sequence[Layout], base: Ints) -> Columns:
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Several layouts one after the other, as one.
+
+    Attributes
+    ----------
+    terms, cells : int64 (n,)
+        How many each layout has.
+    place, weight : int64 (t,)
+    first, cell_first : int64 (s,), (c,)
+        First term of each sum and of each cell.
+    which : int64 (5, c)
+        Sums of each cell; -1, the last place, holds nothing.
+    facts
+        Further columns of the cells.
+    """
+
+    layouts: Sequence[Layout]
+    terms: Ints
+    cells: Ints
+    place: Ints
+    weight: Ints
+    first: Ints
+    cell_first: Ints
+    which: Ints
+    facts: Columns
+
+
+def join(layouts: Sequence[Layout]) -> Joined:
+    """Lay layouts one after the other."""
+    terms, sums, cells = (
+        np.array([getattr(layout, name).shape[-1] for layout in layouts], np.int64)
+        for name in ("place", "sum_first", "cell_first")
+    )
+    before = np.cumsum(terms) - terms
+    which = np.concatenate([layout.sums for layout in layouts], axis=1)
+    names = np.concatenate([layout.names for layout in layouts], axis=1)
+    facts = {name: _joined(layouts, name) for name in ("told", "decimals", "depth")}
+    return Joined(
+        layouts,
+        terms,
+        cells,
+        _joined(layouts, "place").astype(np.int64),
+        _joined(layouts, "weight"),
+        _joined(layouts, "sum_first") + np.repeat(before, sums),
+        _joined(layouts, "cell_first") + np.repeat(before, cells),
+        np.where(which == NONE, NONE, which + np.repeat(np.cumsum(sums) - sums, cells)),
+        facts | {"node": names[0], "item": names[1], "unit": names[2]},
+    )
+
+
+def reduce(pages: Columns, joined: Joined, base: Ints) -> Columns:
     """Columns of every cell, one layout over one page after the other.
 
     Parameters
@@ -32,17 +84,8 @@ def reduce(pages: Columns, layouts: Sequence[Layout], base: Ints) -> Columns:
     base : int64 (n,)
         First entry of the page under each layout.
     """
-    terms, sums, cells = (
-        np.array([getattr(layout, name).shape[-1] for layout in layouts], np.int64)
-        for name in ("place", "sum_first", "cell_first")
-    )
-    entry = _joined(layouts, "place") + np.repeat(base, terms)
-    weight = _joined(layouts, "weight")
-    before = np.cumsum(terms) - terms
-    first = _joined(layouts, "sum_first") + np.repeat(before, sums)
-    cell_first = _joined(layouts, "cell_first") + np.repeat(before, cells)
-    which = np.concatenate([layout.sums for layout in layouts], axis=1)
-    which = np.where(which == NONE, NONE, which + np.repeat(np.cumsum(sums) - sums, cells))
+    entry = joined.place + np.repeat(base, joined.terms)
+    first, cell_first, which, weight = joined.first, joined.cell_first, joined.which, joined.weight
 
     def added(values: npt.NDArray[np.generic]) -> Ints:
         return np.append(np.add.reduceat(values, first, dtype=np.int64), 0)
@@ -53,8 +96,7 @@ def reduce(pages: Columns, layouts: Sequence[Layout], base: Ints) -> Columns:
     gravity = np.append(np.maximum.reduceat(pages["gravity"][entry], first), np.uint8(0))
     gravity[:-1][amount.clamped] = RANK[Reason.OUT_OF_INT64]
     heard, exists = added(pages["revision"][entry] > 0), added(pages["exists"][entry])
-    names = np.concatenate([layout.names for layout in layouts], axis=1)
-    return {
+    return joined.facts | {
         "used": amount.sums[which[VALUE]],
         "metered": amount.sums[which[METERED]],
         "parts": amount.sums[which[PARTS]],
@@ -72,13 +114,7 @@ def reduce(pages: Columns, layouts: Sequence[Layout], base: Ints) -> Columns:
         "gravity": gravity[which[VALUE]],
         "known_at_s": np.maximum.reduceat(pages["known_at"][entry], cell_first),
         "revision": np.maximum.reduceat(pages["revision"][entry], cell_first),
-        "told": _joined(layouts, "told"),
-        "decimals": _joined(layouts, "decimals"),
-        "depth": _joined(layouts, "depth"),
-        "node": names[0],
-        "item": names[1],
-        "unit": names[2],
-        "owner": np.repeat(np.arange(len(layouts)), cells),
+        "owner": np.repeat(np.arange(len(base)), joined.cells),
     }
 
 
@@ -106,6 +142,8 @@ class _Weighed(NamedTuple):
 
 def _weighed(values: Ints, weight: Ints, first: Ints) -> _Weighed:
     """Sums of ``values * weight`` from each `first` on; what int64 cannot hold ends at its limit and is marked."""
+    if not values.any():
+        return _Weighed(np.zeros(len(first) + 1, np.int64), np.zeros(len(first), bool))
     count = np.diff(np.append(first, len(values)))
     largest = max(int(values.max(initial=0)), -int(values.min(initial=0)))
     if largest * int(np.abs(weight).max(initial=1)) * int(count.max(initial=1)) <= SAFE:

@@ -56,6 +56,7 @@ WITH
             {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}) AND ({point:String} = '' OR point = {point:String})
             AND period_start >= fromUnixTimestamp64Milli({start:Int64}) - INTERVAL 35 DAY
             AND period_start < fromUnixTimestamp64Milli({end:Int64}) + INTERVAL 35 DAY
+            AND (enterprise, point) IN (SELECT enterprise, point FROM shown)
         )}
     ),
     described AS (
