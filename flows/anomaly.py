@@ -103,7 +103,7 @@ def _rows(block: Block) -> Iterable[tuple[object, ...]]:
 
 def shard_of(settings: Settings, partition: int, state: object | None) -> WatchShard:
     """Make a shard that goes on from its state; its catalogue resumes from the store."""
-    return WatchShard(catalogue_of(Asker(settings), partition), state=state)
+    return WatchShard(catalogue_of(Asker(settings), partition, settings.partitions), state=state)
 
 
 def anomaly(step_id: str, up: KeyedStream[Passed], make: ShardFactory) -> KeyedStream[Rows]:

@@ -93,7 +93,9 @@ def shard_of(settings: Settings, partition: int) -> IngestShard:
     asker = Asker(settings)
     limits = Limits(settings.future_s, settings.lateness_s)
     waiting = WaitingRoom(waiting_loader(asker, partition))
-    return IngestShard(catalogue_of(asker, partition), reading_loader(asker), limits, waiting)
+    return IngestShard(
+        catalogue_of(asker, partition, settings.partitions), reading_loader(asker), limits, waiting
+    )
 
 
 def ingest(step_id: str, up: KeyedStream[list[Record]], make: ShardFactory) -> Ingested:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -12,13 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.catalogue import Loader as CatalogueLoader
 from nengliu.analysis.days import DayLoader
 from nengliu.analysis.ledger import Loader
 from nengliu.analysis.sorted import Columns
 from nengliu.analysis.waiting import Loader as WaitingLoader
 from nengliu.analysis.waiting import Waiting
-from nengliu.bus import OFFSET_BITS, Record
+from nengliu.bus import OFFSET_BITS, Record, partition_of
 from nengliu.domain.points import Enterprise, Point, Schema, Seat
 from nengliu.domain.scope import SYSTEM
 from nengliu.storage import Asker
@@ -38,35 +37,74 @@ from schemas.topics import RAW
 Ints = npt.NDArray[np.int64]
 
 
-def catalogue_of(asker: Asker, partition: int) -> Catalogue:
+def catalogue_of(asker: Asker, partition: int, partitions: int) -> Catalogue:
     """Catalogue of a shard that knows what the store kept before the shard's first position."""
-    return Catalogue(catalogue_loader(asker, partition))
+    return Catalogue(CatalogueOfStore(asker, partition, partitions))
 
 
-def catalogue_loader(asker: Asker, partition: int) -> CatalogueLoader:
-    """Loader of an enterprise's notices, oldest first, and with the first of them those told to the whole partition."""
-    booked = False
+class CatalogueOfStore:
+    """Loader of an enterprise's notices, oldest first, and with the first of them those told to the whole partition.
 
-    def load(enterprise: str, before: int) -> Iterable[tuple[int, Notice]]:
-        nonlocal booked
-        found: list[tuple[int, Notice]] = []
-        if not booked:
-            booked = True
-            found += _told_to_all(asker, partition, before)
-        wanted: dict[str, Any] = {"enterprises": [enterprise], "position": before}
-        for row in asker.ask("state_enterprises", SYSTEM, None, **wanted).to_pylist():
-            position = row.pop("position")
-            stays = msgspec.json.decode(row.pop("stays"), type=tuple[Seat, ...])
-            found.append((position, EnterpriseNotice(Enterprise(**row, stays=stays))))
-        for row in asker.ask("state_points", SYSTEM, None, **wanted).to_pylist():
-            found.append((row["position"], PointNotice(msgspec.json.decode(row["definition"], type=Point))))
-        for row in asker.ask("state_schemas", SYSTEM, None, **wanted).to_pylist():
-            found.append((row["position"], SchemaNotice(msgspec.json.decode(row["definition"], type=Schema))))
-        for row in asker.ask("state_wiring", SYSTEM, None, **wanted).to_pylist():
-            found.append((row["position"], msgspec.json.decode(row["definition"], type=WiringNotice)))
-        return sorted(found, key=lambda entry: entry[0])
+    The first question is for all enterprises of the partition at once: a shard that resumes soon needs every one.
+    """
 
-    return load
+    def __init__(self, asker: Asker, partition: int, partitions: int) -> None:
+        """Ask nothing yet."""
+        self._asker, self._partition, self._partitions = asker, partition, partitions
+        self._told: dict[str, list[tuple[int, Notice]]] = {}
+        self._asked_before = -1
+
+    def __call__(self, enterprise: str, before: int) -> Iterable[tuple[int, Notice]]:
+        """Notices of an enterprise before a position of the log."""
+        to_all: list[tuple[int, Notice]] = []
+        if self._asked_before < 0:
+            self._asked_before = before
+            to_all = _told_to_all(self._asker, self._partition, before)
+            known = self._asker.ask("state_units", SYSTEM, None, position=before)["enterprise"].to_pylist()
+            own = [name for name in map(str, known) if partition_of(name, self._partitions) == self._partition]
+            self._told = self._ask(own, before) if own else {}
+        if enterprise in self._told:
+            found = self._told.pop(enterprise)
+        elif before <= self._asked_before and partition_of(enterprise, self._partitions) == self._partition:
+            found = []
+        else:
+            found = self._ask([enterprise], before).get(enterprise, [])
+        return sorted([*to_all, *found], key=lambda entry: entry[0])
+
+    def _ask(self, enterprises: list[str], before: int) -> dict[str, list[tuple[int, Notice]]]:
+        wanted: dict[str, Any] = {"enterprises": enterprises, "position": before}
+        found: dict[str, list[tuple[int, Notice]]] = {}
+        for question, notice_of in _DESCRIBED.items():
+            for row in self._asker.ask(question, SYSTEM, None, **wanted).to_pylist():
+                found.setdefault(row["enterprise"], []).append((row["position"], notice_of(row)))
+        return found
+
+
+def _enterprise(row: dict[str, Any]) -> Notice:
+    stays = msgspec.json.decode(row["stays"], type=tuple[Seat, ...])
+    named = {name: value for name, value in row.items() if name not in ("position", "stays")}
+    return EnterpriseNotice(Enterprise(**named, stays=stays))
+
+
+def _point(row: dict[str, Any]) -> Notice:
+    return PointNotice(msgspec.json.decode(row["definition"], type=Point))
+
+
+def _schema(row: dict[str, Any]) -> Notice:
+    return SchemaNotice(msgspec.json.decode(row["definition"], type=Schema))
+
+
+def _wiring(row: dict[str, Any]) -> Notice:
+    return msgspec.json.decode(row["definition"], type=WiringNotice)
+
+
+_DESCRIBED: dict[str, Callable[[dict[str, Any]], Notice]] = {
+    "state_enterprises": _enterprise,
+    "state_points": _point,
+    "state_schemas": _schema,
+    "state_wiring": _wiring,
+}
+"""Questions of the store, and how a row of each becomes the notice it was."""
 
 
 def _told_to_all(asker: Asker, partition: int, before: int) -> list[tuple[int, Notice]]:

@@ -68,7 +68,7 @@ class RollupLogic(StatefulBatchLogic[Passed, Rows, None]):
 def shard_of(settings: Settings, partition: int) -> RollupShard:
     """Make a shard that resumes from the store."""
     asker = Asker(settings)
-    catalogue = catalogue_of(asker, partition)
+    catalogue = catalogue_of(asker, partition, settings.partitions)
     restater = Restater(RestateLoader(asker, partition, settings.partitions))
     windows = WindowShard(catalogue, reading_loader(asker), restater.over(day_loader(asker)), restater)
     computed = ComputedShard(catalogue, StoredWindows(asker))

@@ -657,7 +657,7 @@ CREATE TABLE total_15min
 )
 ENGINE = ReplacingMergeTree(revision)
 PARTITION BY toYYYYMM(period_start)
-ORDER BY (period_start, depth, enterprise, node, item, unit)
+ORDER BY (toStartOfHour(period_start), depth, enterprise, node, item, unit, period_start)
 SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE total_day
@@ -695,7 +695,7 @@ CREATE TABLE total_day
 )
 ENGINE = ReplacingMergeTree(revision)
 PARTITION BY toYYYYMM(period_start)
-ORDER BY (period_start, depth, enterprise, node, item, unit)
+ORDER BY (toStartOfMonth(period_start), depth, enterprise, node, item, unit, period_start)
 SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE total_day_history
@@ -803,7 +803,7 @@ CREATE TABLE total_hour
 )
 ENGINE = ReplacingMergeTree(revision)
 PARTITION BY toYYYYMM(period_start)
-ORDER BY (period_start, depth, enterprise, node, item, unit)
+ORDER BY (toStartOfDay(period_start), depth, enterprise, node, item, unit, period_start)
 SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE total_month
@@ -841,7 +841,7 @@ CREATE TABLE total_month
 )
 ENGINE = ReplacingMergeTree(revision)
 PARTITION BY toYear(period_start)
-ORDER BY (period_start, depth, enterprise, node, item, unit)
+ORDER BY (toStartOfYear(period_start), depth, enterprise, node, item, unit, period_start)
 SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 2048, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE TABLE total_month_history
