@@ -33,7 +33,7 @@ format: $(DEV_STAMP) ## Lay out the code as `make check` wants it
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: $(DEV_STAMP) ## Measure throughput beside a named peer
+bench: $(DEV_STAMP) ## Measure throughput beside named peers (ARGS="--scale 0.1": a small load)
 	@$(PY) -P -m nengliu.cli bench --write docs/benchmarks.md $(ARGS)
 
 prove-a: $(DEV_STAMP) ## Prove the laws on real data (DATA=folder of the data sets)

@@ -180,21 +180,21 @@ def join_sheaves(sheaves: list[Sheaf]) -> Sheaf:
     """Put sheaves of one width and origin one after the other."""
     if len(sheaves) == 1:
         return sheaves[0]
-    number: dict[int, int] = {}
-    lists: list[tuple[tuple[str, str], ...]] = []
+    number: dict[tuple[tuple[str, str], ...], int] = {}
+    seen: dict[int, int] = {}  # most sheaves of a stream share the very same lists
     units: list[tuple[tuple[str, int], ...]] = []
     places = []
     for sheaf in sheaves:
         for points, sent in zip(sheaf.lists, sheaf.units, strict=True):
-            if number.setdefault(id(points), len(lists)) == len(lists):
-                lists.append(points)
-                units.append(sent)
-        places.append(np.array([number[id(points)] for points in sheaf.lists], np.int32)[sheaf.row_list])
+            if id(points) not in seen:
+                seen[id(points)] = number.setdefault(points, len(number))
+                units += [sent] if len(units) < len(number) else []
+        places.append(np.array([seen[id(points)] for points in sheaf.lists], np.int32)[sheaf.row_list])
     same = all(sheaf.sent is sheaf.ticks for sheaf in sheaves)
     rows = {name: np.concatenate([getattr(sheaf, name) for sheaf in sheaves]) for name in _ROW_ARRAYS[1:]}
     sent_rows = rows["ticks"] if same else np.concatenate([sheaf.sent for sheaf in sheaves])
     row_list = np.concatenate(places)
-    return Sheaf(tuple(lists), row_list, sent=sent_rows, units=tuple(units), origin=sheaves[0].origin, **rows)
+    return Sheaf(tuple(number), row_list, sent=sent_rows, units=tuple(units), origin=sheaves[0].origin, **rows)
 
 
 _ROW_ARRAYS = ("row_list", "read_at_ms", "received_at_s", "sequence", "position", "ticks")

@@ -85,6 +85,7 @@ def bench(ctx: click.Context, scale: float, target: Path | None, bus: str) -> No
     points = max(1000, round(nation.POINTS * scale))
     ctx.invoke(national, points=points, minutes=nation.MINUTES, target=target, watch=True)
     ctx.invoke(watch, scale=scale, target=target)
+    ctx.invoke(layout, scale=scale, target=target)
 
 
 @bench.command(help=say("command.bench_rollups"), epilog=examples("bench_rollups"))

@@ -64,10 +64,11 @@ class Store:
 
     def cpu_s(self, work: Callable[[], object]) -> float:
         """CPU-seconds of the store while it does some work, merges included; the system counts in ticks."""
-        before = sum(self.process.cpu_times()[:2])
+        before: float = sum(self.process.cpu_times()[:2])
         work()
         settle(self.client)
-        return max(sum(self.process.cpu_times()[:2]) - before, TICK_S)
+        after: float = sum(self.process.cpu_times()[:2])
+        return max(after - before, TICK_S)
 
     def grouped(self, statement: str) -> float:
         """Fill the windows by a SELECT; CPU of the best of some runs."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import is_
 from typing import NamedTuple
@@ -26,7 +26,6 @@ from nengliu.analysis.totals.rows import accounts, rows_of
 from nengliu.analysis.totals.shelf import Shelf, Touch, WindowLoader, numbers
 from nengliu.analysis.totals.sums import AMOUNTS, COUNTS, Joined, combine, join, reduce
 from nengliu.domain.books import USES, Book
-from nengliu.domain.points import FOREVER_MS
 from nengliu.domain.space import affected, depth_of, moved
 from nengliu.domain.times import DAY_MS, STORED, Level, next_period_ms, period_start_ms
 from schemas.block import Rows
@@ -36,8 +35,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Keys = npt.NDArray[np.uint64]
 Span = tuple[int, int]
-CellKey = tuple[int, int, int]
-"""Numbers of node, item and unit."""
+CellKey = tuple[int, int, int, int]
+"""Owner, and numbers of node, item and unit."""
 LEVEL_OF = {f"window_{level}": number for number, level in enumerate(STORED)}
 _DAY = STORED.index(Level.DAY)
 _MONTH = STORED.index(Level.MONTH)
@@ -55,16 +54,6 @@ class _Change:
     def speaks_of(self, item: str) -> bool:
         """Whether an item is concerned."""
         return self.items is None or item in self.items
-
-    def cells(self, names: Sequence[str], start_ms: int, end_ms: int) -> set[CellKey]:
-        """Cells of its items that a period had before it."""
-        ends = [*(layout.from_ms for layout in self.layouts[1:]), FOREVER_MS]
-        found = [
-            _cells_of(layout)
-            for layout, end in zip(self.layouts, ends, strict=True)
-            if layout.from_ms < end_ms and end > start_ms
-        ]
-        return {cell for cells in found for cell in cells if self.speaks_of(names[cell[1]])}
 
 
 class _Part(NamedTuple):
@@ -282,22 +271,18 @@ class TotalShard:
         self._shelf.close(level, plant, [s for s in heard if key_of(level, s) not in held])
 
     def _concerned(self, level: int, touches: Sequence[Touch], cells: Columns, change: _Change) -> Columns:
-        """Cells that a change concerns, and an empty one for each that does not stand any more."""
+        """Cells that a change concerns, and an empty one for each that stood before it and does not any more."""
         names = self._shelf.texts.names
-        stood = [change.cells(names, a, b) for a, b in zip(*_bounds(level, touches), strict=True)]
-        keys = list(zip(*(cells[name].tolist() for name in ("owner", "node", "item", "unit")), strict=True))
-        heard, stands = (cells["newest"] > 0).tolist(), cells["stands"].tolist()
-        keep = np.zeros(len(keys), bool)
-        for i, (owner, node, item, unit) in enumerate(keys):
-            if stands[i] and change.speaks_of(names[item]):
-                keep[i] = heard[i] or (node, item, unit) in stood[owner]
-        kept = _take(cells, keep)
-        said = {key for key, one in zip(keys, keep, strict=True) if one}
-        gone = {(owner, *key) for owner, before in enumerate(stood) for key in before} - said
+        before = [Touch(replace(touch.plant, layouts=change.layouts), touch.start_s) for touch in touches]
+        stood = {key for key in _standing(self._cells(level, before)) if change.speaks_of(names[key[2]])}
+        stands = _standing(cells)
+        keep = [key in stood or (key in stands and change.speaks_of(names[key[2]])) for key in _keys(cells)]
+        kept = _take(cells, np.array(keep, bool) & cells["stands"])
+        gone = stood - set(_keys(kept))
         return self._with_empty(level, touches, kept, sorted(gone)) if gone else kept
 
     def _with_empty(
-        self, level: int, touches: Sequence[Touch], cells: Columns, gone: list[tuple[int, int, int, int]]
+        self, level: int, touches: Sequence[Touch], cells: Columns, gone: list[CellKey]
     ) -> Columns:
         """Add cells without a point, so that what stood under their names does not stand on."""
         empty = {name: np.zeros(len(gone), column.dtype) for name, column in cells.items()}
@@ -372,5 +357,10 @@ def _spans_of(catalogue: Catalogue, code: str, item: str) -> dict[Span, int]:
     return found
 
 
-def _cells_of(layout: Layout) -> list[CellKey]:
-    return [(node, item, unit) for node, item, unit in layout.names.T.tolist()]
+def _keys(cells: Columns) -> list[CellKey]:
+    return list(zip(*(cells[name].tolist() for name in ("owner", "node", "item", "unit")), strict=True))
+
+
+def _standing(cells: Columns) -> set[CellKey]:
+    """Cells that were heard, and are more than a single point."""
+    return set(_keys(_take(cells, cells["stands"] & (cells["newest"] > 0))))
