@@ -183,16 +183,16 @@ def in_order_of_points(pieces: Sequence[Block | Sheaf]) -> list[Block | Sheaf]:
 
 
 def _shared(sheaves: Sequence[Sheaf], loose: set[Pair]) -> set[Pair]:
-    """Points of lists that are also in another list, or among the loose ones."""
+    """Points of lists that are also in another list, or in the same by another origin, or among the loose ones."""
     shared = set(loose)
-    by_enterprise: dict[str, list[tuple[Pair, ...]]] = {}
+    by_enterprise: dict[str, dict[tuple[tuple[Pair, ...], int], None]] = {}
     for sheaf in sheaves:
         for number in np.unique(sheaf.row_list).tolist():
             points = sheaf.lists[number]
-            by_enterprise.setdefault(points[0][0], []).append(points)
+            by_enterprise.setdefault(points[0][0], {})[points, sheaf.origin] = None
     for lists in by_enterprise.values():
         seen: set[Pair] = set()
-        for points in lists if len(lists) > 1 else ():
+        for points, _ in lists if len(lists) > 1 else ():
             shared |= seen.intersection(points)
             seen.update(points)
     return shared

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.days import DayLoader
+from nengliu.analysis.evidence import in_order_of_points
 from nengliu.analysis.ledger import UNKNOWN, Loader
 from nengliu.analysis.level_rows import Maker
 from nengliu.analysis.plates.homes import Home, Homes, Places
@@ -321,15 +322,18 @@ class WindowShard:
 
 
 def _joined(messages: list[Block | Sheaf]) -> Iterator[Block | Sheaf]:
-    """Join neighbouring blocks, and neighbouring sheaves of one width and origin."""
-    for _, group in groupby(messages, key=_sort_of):
-        together = list(group)
-        blocks = [message.accepted() for message in together if isinstance(message, Block)]
-        yield join(blocks) if blocks else join_sheaves([one for one in together if isinstance(one, Sheaf)])
+    """Join blocks, and sheaves of one width and origin; the readings of a point lie in one piece, in order."""
+    pieces = in_order_of_points(messages)
+    blocks = [piece.accepted() for piece in pieces if isinstance(piece, Block)]
+    sheaves = [piece for piece in pieces if isinstance(piece, Sheaf)]
+    for _, group in groupby(sorted(sheaves, key=_sort_of), key=_sort_of):
+        yield join_sheaves(list(group))
+    if blocks:
+        yield join(blocks)
 
 
-def _sort_of(message: Block | Sheaf) -> tuple[int, int]:
-    return (0, 0) if isinstance(message, Block) else (message.ticks.shape[1], message.origin)
+def _sort_of(sheaf: Sheaf) -> tuple[int, int]:
+    return sheaf.ticks.shape[1], sheaf.origin
 
 
 def _is_deep(sheaf: Sheaf) -> bool:
