@@ -67,11 +67,12 @@ class Recompute:
         return self._rows(dirty, series, _prior(series, dirty, merged, floor, today), floor, today)
 
     def restate(self, slot: int, old: Facts, new: Facts, position: int) -> list[Rows]:
-        """Recompute from the first meter whose service changed."""
+        """Recompute from the first meter whose service changed, as far back as readings are kept."""
         pairs = zip(old.services, new.services, strict=False)
         shorter = min(len(old.services), len(new.services))
         first = next((i for i, (a, b) in enumerate(pairs) if a != b), shorter)
-        start = max(new.services[min(first, len(new.services) - 1)].meter.from_ms, 0)
+        changed_ms = new.services[min(first, len(new.services) - 1)].meter.from_ms
+        start = max(changed_ms, self.catalogue.begins_ms, 0)
         self.ledger.know(np.array([slot], np.int32), np.array([start]))
         bounds = key_of(np.array([slot, slot + 1]), np.array([start, 0]))
         low, high = np.searchsorted(self.ledger.rows.keys, bounds)

@@ -35,9 +35,16 @@ from nengliu.analysis.restate import About, Restater, Told
 from nengliu.domain.points import Kind
 from nengliu.domain.times import HOUR_MS, QUARTER_MS
 from schemas.block import Block, Rows, Sheaf, join, join_sheaves
-from schemas.messages import BookNotice, EnterpriseNotice, Notice, PointNotice, SchemaNotice
+from schemas.messages import (
+    BookNotice,
+    EnterpriseNotice,
+    Notice,
+    PointNotice,
+    RetentionNotice,
+    SchemaNotice,
+)
 
-CONCERNS = (PointNotice, EnterpriseNotice, SchemaNotice, BookNotice)
+CONCERNS = (PointNotice, EnterpriseNotice, SchemaNotice, BookNotice, RetentionNotice)
 """Notices that may change what a window is; all others pass by."""
 DEEP = 32
 """So many rows of a list at once are quicker made the general way, unless many lists come together."""

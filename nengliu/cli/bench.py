@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -39,7 +39,7 @@ WATCH_DAYS = 30
 """Days of the province the watch takes in at scale 1: 1.1 million readings."""
 PICTURE = "pictures/bench-rollups.svg"
 """Chart, beside the Markdown file."""
-PARTS = ("frames", "rows", "json", "ingest", "two", "chain", "stock", "engines")
+PARTS = ("frames", "rows", "json", "ingest", "two", "chain", "stock", "engines", "flink", "pathway")
 """What `bench rollups` measures, each beside Polars and the limit."""
 FRAMES = {400: 80e6, 40: 50e6, 8: None}
 """Widths of frames, and the rate wanted of each."""
@@ -100,8 +100,9 @@ def rollups(
     """Measure windows: ours and the peers', once they were found to be the same."""
     found = measure_rollups(scale, only or PARTS, bus)
     facts = facts_of(found.figures) + found.facts
-    shown = fact_table([fact for fact in facts if fact.unit != UNIT])
-    text = "\n\n".join([headline("nengliu bench rollups"), table(found.figures), shown, *found.tables])
+    beside = [fact for fact in facts if fact.unit != UNIT]
+    tables = [table(found.figures), *([fact_table(beside)] if beside else []), *found.tables]
+    text = "\n\n".join([headline("nengliu bench rollups"), *tables])
     if report is None or report.name != "<stdout>":
         click.echo(text)
     if report is not None:
@@ -166,31 +167,32 @@ def measure_rollups(scale: float, parts: Sequence[str], bus: str = "") -> Measur
     data, found = Telemetry(max(100, round(METERS * scale / 100) * 100)), Measured()
     figure, truth = peers.truth(data)
     for part in parts:
-        _measure(part, data, truth, found)
-    if "chain" in parts:
-        _measure_chain(scale, bus, found)
+        if part == "chain":
+            _measure_chain(scale, bus, found)
+        elif part == "two":
+            found.facts.append(ours.two_processes(data))
+        else:
+            found.figures += _MAKERS[part](data, truth)
     found.figures += [figure, peers.memcpy(data)]
     return found
 
 
-def _measure(part: str, data: Telemetry, truth: Truth, found: Measured) -> None:
-    """One part that works on the common data."""
-    quarters = truth[Level.QUARTER]
-    if part == "frames":
-        found.figures += [ours.frames(data, truth, width, goal) for width, goal in FRAMES.items()]
-    elif part == "rows":
-        found.figures.append(ours.arrow_rows(data, truth, 20e6))
-    elif part == "json":
-        found.figures += [ours.json_columns(data, truth, 12e6), ours.json_single(data, truth, 1.5e6)]
-    elif part == "ingest":
-        found.figures += [ours.through_ingest(data, truth, form) for form in ours.FORMS]
-    elif part == "two":
-        found.facts.append(ours.two_processes(data))
-    elif part == "stock":
-        found.figures += [peers.stock(data, tuned=tuned) for tuned in (False, True)]
-    elif part == "engines":
-        found.figures += [peers.duckdb(data, quarters), *clickhouse(data, quarters)]
-        found.figures += [peers.flink(data, quarters), peers.pathway(data, quarters)]
+_MAKERS: dict[str, Callable[[Telemetry, Truth], list[Figure]]] = {
+    "frames": lambda data, truth: [ours.frames(data, truth, width, goal) for width, goal in FRAMES.items()],
+    "rows": lambda data, truth: [ours.arrow_rows(data, truth, 20e6)],
+    "json": lambda data, truth: [
+        ours.json_columns(data, truth, 12e6),
+        ours.json_single(data, truth, 1.5e6),
+    ],
+    "ingest": lambda data, truth: [ours.through_ingest(data, truth, form) for form in ours.FORMS],
+    "stock": lambda data, _: [peers.stock(data, tuned=tuned) for tuned in (False, True)],
+    "engines": lambda data, truth: [
+        peers.duckdb(data, truth[Level.QUARTER]),
+        *clickhouse(data, truth[Level.QUARTER]),
+    ],
+    "flink": lambda data, truth: [peers.flink(data, truth[Level.QUARTER])],
+    "pathway": lambda data, truth: [peers.pathway(data, truth[Level.QUARTER])],
+}
 
 
 def _measure_chain(scale: float, bus: str, found: Measured) -> None:

@@ -173,7 +173,8 @@ def part_name(name: str) -> str:
 def tidy(installation: Installation) -> None:
     """Set long log files aside, and forget beside the main loop what the log keeps longer than it must."""
     installation.supervisor.set_logs_aside()
-    threading.Thread(target=trim, args=(installation.settings,), daemon=True).start()
+    for work in (trim, refresh_costs):
+        threading.Thread(target=work, args=(installation.settings,), daemon=True).start()
 
 
 def trim(settings: Settings) -> None:
@@ -187,6 +188,16 @@ def trim(settings: Settings) -> None:
         telemetry.logger.warning("LogNotTrimmed %s", error)
     else:
         telemetry.emit(telemetry.RecordsTrimmed(gone))
+
+
+def refresh_costs(settings: Settings) -> None:
+    """Bring the cost of days up to date; what cannot be done now waits for the next hour."""
+    from nengliu.cli.cost import refresh
+
+    try:
+        refresh(settings)
+    except NengliuError as error:
+        telemetry.logger.warning("CostNotRefreshed %s", error)
 
 
 def parts_of(settings: Settings, host: str) -> list[Part]:

@@ -145,30 +145,29 @@ def _generally(lists, rows):
 
 def _in_plates(lists, rows, rng, *, restarts, eager):
     """The way under test, in random batches; a restart forgets the shard and takes some rows again."""
-    store = MemoryStore()
+    store, used, at = MemoryStore(), False, 0
     shard = WindowShard(_catalogue(lists), store.readings, store.days)
-    at = 0
-    used = False
     while at < len(rows):
         batch = rows[at : at + rng.choice([1, 3, 10, 60, 200])]
         for sheaf in _sheaves(lists, batch):
-            for out in shard.pour(sheaf):
-                store.write(out)
+            _write(store, shard.pour(sheaf))
             _keep(store, sheaf)
-        if eager or rng.random() < 0.3:
-            for out in shard.flush():
-                store.write(out)
         used |= bool(shard._homes.plates)
-        shard.seal()
         at += len(batch)
-        if restarts and rng.random() < 0.1:
-            for out in shard.flush():
-                store.write(out)
+        ends = restarts and rng.random() < 0.1
+        if eager or ends or rng.random() < 0.3:
+            _write(store, shard.flush())
+        shard.seal()
+        if ends:
             shard = WindowShard(_catalogue(lists), store.readings, store.days)
             at = max(0, at - rng.choice([0, 1, 7]))
-    for out in shard.flush():
-        store.write(out)
+    _write(store, shard.flush())
     return store, used
+
+
+def _write(store, said):
+    for rows in said:
+        store.write(rows)
 
 
 def _bare(store):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from operator import is_
 from typing import NamedTuple
@@ -273,13 +273,22 @@ class TotalShard:
     def _concerned(self, level: int, touches: Sequence[Touch], cells: Columns, change: _Change) -> Columns:
         """Cells that a change concerns, and an empty one for each that stood before it and does not any more."""
         names = self._shelf.texts.names
-        before = [Touch(replace(touch.plant, layouts=change.layouts), touch.start_s) for touch in touches]
-        stood = {key for key in _standing(self._cells(level, before)) if change.speaks_of(names[key[2]])}
+        stood = {key for key in self._stood(level, touches, change) if change.speaks_of(names[key[2]])}
         stands = _standing(cells)
         keep = [key in stood or (key in stands and change.speaks_of(names[key[2]])) for key in _keys(cells)]
         kept = _take(cells, np.array(keep, bool) & cells["stands"])
         gone = stood - set(_keys(kept))
         return self._with_empty(level, touches, kept, sorted(gone)) if gone else kept
+
+    def _stood(self, level: int, touches: Sequence[Touch], change: _Change) -> set[CellKey]:
+        """Cells of the periods of one plant that were heard as it was before a change; some may have had no row."""
+        plant = touches[0].plant
+        now, plant.layouts = plant.layouts, change.layouts
+        try:
+            cells = self._cells(level, touches)
+            return set(_keys(_take(cells, cells["newest"] > 0)))
+        finally:
+            plant.layouts = now
 
     def _with_empty(
         self, level: int, touches: Sequence[Touch], cells: Columns, gone: list[CellKey]

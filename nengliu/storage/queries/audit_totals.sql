@@ -4,7 +4,8 @@
 -- columns: enterprise, item, level, at_ms, own, below, used, expected, revision, revision_below
 -- Points of metering level 1: delivered plus, handed on minus, made inside not at all (docs/decisions/0026); as the points
 -- are described now.  used and expected in ticks of the total.
-WITH boundary AS (
+WITH toInt256(intExp10(18 - least(18, maxIf(t.decimals, side = 1)))) AS exp,
+boundary AS (
     SELECT enterprise, point, item, unit, if(flow = 'out', -1, 1) AS sign
     FROM (
         SELECT enterprise, point, argMax(item, position) AS item, argMax(unit, position) AS unit,
@@ -20,8 +21,7 @@ WITH boundary AS (
 SELECT enterprise, item, level, toInt64(toUnixTimestamp(t.at)) * 1000 AS at_ms,
     toUInt32(countIf(side = 1)) AS own, toUInt32(countIf(side = 0)) AS below,
     toInt64(intDiv(sumIf(t.fine, side = 1), exp)) AS used, toInt64(intDiv(sumIf(t.fine, side = 0), exp)) AS expected,
-    maxIf(t.revision, side = 1) AS revision, maxIf(t.revision, side = 0) AS revision_below,
-    toInt256(intExp10(18 - least(18, maxIf(t.decimals, side = 1)))) AS exp
+    maxIf(t.revision, side = 1) AS revision, maxIf(t.revision, side = 0) AS revision_below
 FROM (
     SELECT '15min' AS level, 1 AS side, enterprise, item, unit, period_start AS at, decimals, revision,
         toInt256(used) * toInt256(intExp10(18 - decimals)) AS fine
