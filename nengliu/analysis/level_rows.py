@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.reduce import QUARTERS, Dirty
-from nengliu.analysis.sorted import compact
+from nengliu.analysis.slot_names import Names
 from nengliu.analysis.windows import BY_GRAVITY, Grid
 from nengliu.domain.books import CO2, COAL, COAL_EQUAL, Whose
 from nengliu.domain.points import FOREVER_MS, Kind
@@ -37,7 +37,7 @@ FACTORS = {"coal_kgce": COAL, "coal_equal_kgce": COAL_EQUAL, "co2_kg": CO2}
 class Maker:
     """Makes rows for the dirty slots of one shard."""
 
-    points: list[tuple[str, str]]
+    names: Names
     dirty: Dirty
     catalogue: Catalogue
 
@@ -134,7 +134,7 @@ class Maker:
             name: columns[name] for name in columns if name not in ("covered_ms", "weighted", "known_at_s")
         }
         full: dict[str, npt.NDArray[Any] | Labels] = {
-            **self._names(slots),
+            **self.names.labels(slots),
             "period_start": start_ms // 1000,
             "decimals": decimals,
             "mean": mean,
@@ -148,11 +148,3 @@ class Maker:
 
     def _scale(self, owner: Ints) -> npt.NDArray[np.float64]:
         return 10.0 ** np.array([facts.point.decimals for facts in self.dirty.facts])[owner]
-
-    def _names(self, slots: npt.NDArray[np.int32]) -> dict[str, Labels]:
-        used, codes = compact(slots)
-        pairs = [self.points[slot] for slot in used.tolist()]
-        return {
-            "enterprise": Labels(codes, tuple(pair[0] for pair in pairs)),
-            "point": Labels(codes, tuple(pair[1] for pair in pairs)),
-        }

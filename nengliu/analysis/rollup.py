@@ -23,7 +23,6 @@ from nengliu.analysis.ledger import UNKNOWN, Loader
 from nengliu.analysis.level_rows import Maker
 from nengliu.analysis.plates.homes import Home, Homes, Places
 from nengliu.analysis.plates.loose import Loose
-from nengliu.analysis.plates.names import Names
 from nengliu.analysis.plates.plate import Plate
 from nengliu.analysis.plates.quarters import Values
 from nengliu.analysis.plates.recent import Recent, narrowed
@@ -71,7 +70,7 @@ class WindowShard:
         self._recent = Recent(loader)
         self._general = Recompute(self.catalogue, self._recent.load, day_loader)
         self.ledger, self.days = self._general.ledger, self._general.days
-        self._homes, self._loose, self._names = Homes(), Loose({}), Names()
+        self._homes, self._loose = Homes(), Loose({})
         self._restater = restater or Restater()
 
     def run(self, items: Iterable[tuple[int, Block | Sheaf | Notice]]) -> list[Rows]:
@@ -269,7 +268,7 @@ class WindowShard:
         return out
 
     def _rows(self, plate: Plate) -> list[Rows]:
-        said, names = plate.take_said(), self._names.of(self.ledger.points)
+        said, names = plate.take_said(), self._general.names()
         out = []
         if said.quarters_before:
             before = joined(said.quarters_before)
@@ -289,7 +288,7 @@ class WindowShard:
         dirty, grid = day_grid(plate, days)
         if not len(dirty.slots):
             return []
-        maker = Maker(self.ledger.points, dirty, self.catalogue)
+        maker = Maker(self._general.names(), dirty, self.catalogue)
         fresh = grid.revision > 0
         rows = [maker.rows(table, grid, QUARTERS, fresh)]
         return (

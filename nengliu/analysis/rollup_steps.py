@@ -58,9 +58,12 @@ class RollupShard:
         rows = self._windows.take(notice, position)
         rows += self._computed.add(rows, self._stored)
         rows += self._computed.take(notice, position, self._stored)
-        return before + rows + self._totals.add(rows, self._stored)
+        return before + self._totals.add(rows, self._stored) + rows
 
     def _above(self, rows: list[Rows]) -> list[Rows]:
-        """Rows of windows, of the points computed of them, and of the totals."""
+        """Totals, and the rows of windows and computed points they rest on.
+
+        Totals are stored first: once windows are stored, a replay cannot see any more which periods a notice changed.
+        """
         rows = rows + self._computed.add(rows, self._stored)
-        return rows + self._totals.add(rows, self._stored)
+        return self._totals.add(rows, self._stored) + rows

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeAlias, TypeVar
 
 import click
 
@@ -14,7 +16,7 @@ from nengliu.cli import bench_national as nation
 from nengliu.cli import bench_ours as ours
 from nengliu.cli import bench_peers as peers
 from nengliu.cli.bench_data import Telemetry
-from nengliu.cli.bench_equal import Windows
+from nengliu.cli.bench_equal import DiffersError, Windows
 from nengliu.cli.bench_layout import layout_table, measure_layouts
 from nengliu.cli.bench_report import (
     UNIT,
@@ -28,7 +30,7 @@ from nengliu.cli.bench_report import (
     table,
     write,
 )
-from nengliu.cli.bench_store import clickhouse
+from nengliu.cli.bench_store import WAYS, clickhouse
 from nengliu.cli.bench_watch import measure_watch
 from nengliu.cli.language import examples, say
 from nengliu.domain.times import Level
@@ -44,6 +46,7 @@ PARTS = ("frames", "rows", "json", "ingest", "two", "chain", "stock", "engines",
 FRAMES = {400: 80e6, 40: 50e6, 8: None}
 """Widths of frames, and the rate wanted of each."""
 Truth = dict[Level, Windows]
+T = TypeVar("T")
 
 
 @dataclass
@@ -53,6 +56,7 @@ class Measured:
     figures: list[Figure] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     tables: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
 
 
 _scale = click.option(
@@ -112,6 +116,9 @@ def rollups(
         picture = target.parent / PICTURE
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_text(chart(found.figures), encoding="utf-8")
+    if found.wrong:
+        click.echo("\n".join(found.wrong), err=True)
+        sys.exit(1)
 
 
 @bench.command(help=say("command.bench_national"), epilog=examples("bench_national"))
@@ -165,46 +172,57 @@ def _tell(name: str, paragraphs: Sequence[str], target: Path | None) -> None:
 def measure_rollups(scale: float, parts: Sequence[str], bus: str = "") -> Measured:
     """Measure the parts asked for at a scale; Polars' windows are the truth of them all."""
     data, found = Telemetry(max(100, round(METERS * scale / 100) * 100)), Measured()
-    figure, truth = peers.truth(data)
+    figure, truth = peers.by_polars(data)
     for part in parts:
         if part == "chain":
             _measure_chain(scale, bus, found)
         elif part == "two":
             found.facts.append(ours.two_processes(data))
         else:
-            found.figures += _MAKERS[part](data, truth)
+            for make in _MAKERS[part]:
+                found.figures += _unless_wrong(partial(make, data, truth), found)
     found.figures += [figure, peers.memcpy(data)]
     return found
 
 
-_MAKERS: dict[str, Callable[[Telemetry, Truth], list[Figure]]] = {
-    "frames": lambda data, truth: [ours.frames(data, truth, width, goal) for width, goal in FRAMES.items()],
-    "rows": lambda data, truth: [ours.arrow_rows(data, truth, 20e6)],
-    "json": lambda data, truth: [
-        ours.json_columns(data, truth, 12e6),
-        ours.json_single(data, truth, 1.5e6),
-    ],
-    "ingest": lambda data, truth: [ours.through_ingest(data, truth, form) for form in ours.FORMS],
-    "stock": lambda data, _: [peers.stock(data, tuned=tuned) for tuned in (False, True)],
-    "engines": lambda data, truth: [
-        peers.duckdb(data, truth[Level.QUARTER]),
-        *clickhouse(data, truth[Level.QUARTER]),
-    ],
-    "flink": lambda data, truth: [peers.flink(data, truth[Level.QUARTER])],
-    "pathway": lambda data, truth: [peers.pathway(data, truth[Level.QUARTER])],
+def _unless_wrong(make: Callable[[], T], found: Measured) -> list[T]:
+    """What is measured; nothing of a path whose windows differ, which is noted instead."""
+    try:
+        return [make()]
+    except DiffersError as error:
+        found.wrong.append(error.message)
+        found.figures.append(Figure(error.path, missing=say("bench.differs")))
+        return []
+
+
+def _stock(data: Telemetry, _: Truth, *, tuned: bool) -> Figure:
+    """Stock Bytewax has a truth of its own: it gets no late readings."""
+    return peers.stock(data, tuned=tuned)
+
+
+_Maker: TypeAlias = Callable[[Telemetry, Truth], Figure]
+_MAKERS: dict[str, list[_Maker]] = {
+    "frames": [partial(ours.frames, width=width, goal=goal) for width, goal in FRAMES.items()],
+    "rows": [partial(ours.arrow_rows, goal=20e6)],
+    "json": [partial(ours.json_columns, goal=12e6), partial(ours.json_single, goal=1.5e6)],
+    "ingest": [partial(ours.through_ingest, form=form) for form in ours.FORMS],
+    "stock": [partial(_stock, tuned=tuned) for tuned in (False, True)],
+    "engines": [peers.duckdb, *(partial(clickhouse, way=way) for way in WAYS)],
+    "flink": [peers.flink],
+    "pathway": [peers.pathway],
 }
 
 
 def _measure_chain(scale: float, bus: str, found: Measured) -> None:
     """From the log to the store, without and with the watch; over a bus beside, if one is given."""
-    results = {
-        (load.name, watch): chain.measure(load, watch=watch)
-        for load in chain.loads(scale)
-        for watch in (False, True)
-    }
-    found.figures += [result.figure() for result in results.values()]
-    found.facts += [result.fact() for result in results.values() if not result.watch]
-    found.tables.append(chain.share_table([result for result in results.values() if result.watch]))
-    if bus:
-        file = list(results.values())[-1]
+    results = []
+    for load in chain.loads(scale):
+        for watched in (False, True):
+            results += _unless_wrong(partial(chain.measure, load, watch=watched), found)
+    found.figures += [result.figure() for result in results]
+    found.facts += [result.fact() for result in results if not result.watch]
+    if seen := [result for result in results if result.watch]:
+        found.tables.append(chain.share_table(seen))
+    if bus and results:
+        file = results[-1]
         found.tables.append(chain.bus_table(file, chain.measure(file.load, bus)))

@@ -36,6 +36,7 @@ from nengliu.analysis.totals.shard import TotalShard
 from nengliu.analysis.watch.shard import WatchShard
 from nengliu.bus import Log, Record
 from nengliu.bus.open import open_log
+from nengliu.cli.bench_equal import DiffersError
 from nengliu.cli.bench_report import Fact, Figure
 from nengliu.cli.language import say
 from nengliu.domain.points import Column, Enterprise, Kind, Meter, Point, Schema
@@ -255,7 +256,7 @@ def check(client: Any, load: Load, expected: int) -> None:
 
     Raises
     ------
-    click.ClickException
+    DiffersError
         Names the first level that does not.
     """
     for level in STORED:
@@ -264,7 +265,7 @@ def check(client: Any, load: Load, expected: int) -> None:
             found = number(client, f"SELECT sum(used) FROM {table} FINAL{node}")
             if found != expected:
                 words = {"load": load.name, "table": table, "found": found, "expected": expected}
-                raise click.ClickException(say("error.bench_sum", **words))
+                raise DiffersError(load.name, say("error.bench_sum", **words))
 
 
 def raw_on_disk(client: Any) -> int:

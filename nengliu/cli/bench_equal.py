@@ -24,6 +24,15 @@ CLOSE = 1e-9
 """Relative difference up to which two means are the same number, added up in another order."""
 
 
+class DiffersError(click.ClickException):
+    """The windows of a path are not those expected; the message names the first of them."""
+
+    def __init__(self, path: str, message: str) -> None:
+        """Say which path has no figure, and why."""
+        super().__init__(message)
+        self.path = path
+
+
 @dataclass(frozen=True, slots=True)
 class Windows:
     """Windows of one level, sorted by point and start.
@@ -118,7 +127,7 @@ def compare(path: str, level: Level, found: Windows, expected: Windows) -> None:
 
     Raises
     ------
-    click.ClickException
+    DiffersError
         Names the path and the first window that differs, with both values.
     """
     pairs = [np.stack([each.point, each.start_s]) for each in (found, expected)]
@@ -131,35 +140,21 @@ def compare(path: str, level: Level, found: Windows, expected: Windows) -> None:
         if differs.any():
             at = int(np.flatnonzero(differs)[0])
             where = _window(expected.point[at], expected.start_s[at])
-            raise click.ClickException(
-                say(
-                    "error.bench_differs",
-                    path=path,
-                    level=level,
-                    window=where,
-                    what=name,
-                    found=ours[at],
-                    expected=theirs[at],
-                )
-            )
+            raise _differs(path, level, where, name, (ours[at], theirs[at]))
 
 
 def _tell_missing(path: str, level: Level, found: Windows, expected: Windows) -> None:
     """Raise with the first window that only one side has."""
     sides = [set(zip(each.point.tolist(), each.start_s.tolist(), strict=True)) for each in (found, expected)]
     point, start_s = min(sides[0] ^ sides[1])
-    here = "there" if (point, start_s) in sides[0] else "none"
-    raise click.ClickException(
-        say(
-            "error.bench_differs",
-            path=path,
-            level=level,
-            window=_window(point, start_s),
-            what="window",
-            found=here,
-            expected="none" if here == "there" else "there",
-        )
-    )
+    pair = ("there", "none") if (point, start_s) in sides[0] else ("none", "there")
+    raise _differs(path, level, _window(point, start_s), "window", pair)
+
+
+def _differs(path: str, level: Level, window: str, what: str, pair: tuple[object, object]) -> DiffersError:
+    """The error of a value that was found, and expected otherwise."""
+    words = {"path": path, "level": level, "window": window, "what": what}
+    return DiffersError(path, say("error.bench_differs", found=pair[0], expected=pair[1], **words))
 
 
 def _window(point: int, start_s: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,7 @@ STOCK_READINGS = 600_000
 """As many readings stock Bytewax gets; more take minutes, and its rate stays."""
 REPEATS = 3
 T = TypeVar("T")
+Truth = Mapping[Level, Windows]
 
 
 def best(work: Callable[[], T], repeats: int = REPEATS) -> tuple[float, T]:
@@ -65,7 +66,7 @@ def memcpy(data: Telemetry) -> Figure:
 # -- group-by -------------------------------------------------------------------------------------
 
 
-def truth(data: Telemetry) -> tuple[Figure, dict[Level, Windows]]:
+def by_polars(data: Telemetry) -> tuple[Figure, dict[Level, Windows]]:
     """Polars: the figure of its quarter-hours, and its windows of every level."""
     import polars as pl
 
@@ -109,7 +110,7 @@ def _month_start(local: pl.Expr) -> pl.Expr:
     return pl.from_epoch(local, time_unit="s").dt.truncate("1mo").dt.epoch("s")
 
 
-def duckdb(data: Telemetry, expected: Windows) -> Figure:
+def duckdb(data: Telemetry, truth: Truth) -> Figure:
     """DuckDB over a table of its own."""
     name = "DuckDB GROUP BY"
     if importlib.util.find_spec("duckdb") is None:
@@ -121,7 +122,7 @@ def duckdb(data: Telemetry, expected: Windows) -> Figure:
         connection.execute("CREATE TABLE reading AS SELECT * FROM given")
         cpu_s, found = best(lambda: connection.sql(_DUCK).to_arrow_table())
     assert found is not None
-    compare(name, Level.QUARTER, _windows(found), expected)
+    compare(name, Level.QUARTER, _windows(found), truth[Level.QUARTER])
     return Figure(name, data.readings, cpu_s, note=engine.__version__)
 
 
@@ -215,7 +216,7 @@ def _unused(columns: Columns) -> Columns:
 # -- Flink SQL and Pathway ------------------------------------------------------------------------
 
 
-def flink(data: Telemetry, expected: Windows) -> Figure:
+def flink(data: Telemetry, truth: Truth) -> Figure:
     """Flink SQL: tumbling windows over a file, one slot; a small file before lets its machine start."""
     name = "Flink SQL, tumbling windows"
     if importlib.util.find_spec("pyflink") is None:
@@ -227,7 +228,7 @@ def flink(data: Telemetry, expected: Windows) -> Figure:
         table.get_config().set(key, value)
     _by_flink(table, replace(data, meters=100, minutes=15))
     cpu_s, columns = _by_flink(table, data)
-    _compare_unused(name, columns, expected)
+    _compare_unused(name, columns, truth[Level.QUARTER])
     return Figure(name, data.readings, cpu_s, note="without the start of the JVM")
 
 
@@ -272,7 +273,7 @@ def _flink_tables(given: Path, made: Path) -> Sequence[str]:
     )
 
 
-def pathway(data: Telemetry, expected: Windows) -> Figure:
+def pathway(data: Telemetry, truth: Truth) -> Figure:
     """Pathway: tumbling windows over a file."""
     name = "Pathway windowby"
     if importlib.util.find_spec("pathway") is None:
@@ -302,7 +303,7 @@ def pathway(data: Telemetry, expected: Windows) -> Figure:
         cpu_s = _cpu_s() - began
         found = pacsv.read_csv(made)
     columns = {part: found.column(part).to_numpy() for part in _FLINK_COLUMNS}
-    _compare_unused(name, columns, expected)
+    _compare_unused(name, columns, truth[Level.QUARTER])
     return Figure(name, data.readings, cpu_s, note="file read and written")
 
 

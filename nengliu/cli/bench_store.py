@@ -22,7 +22,7 @@ from nengliu.cli.bench_chain import environment, serving, settle
 from nengliu.cli.bench_data import Telemetry, as_table
 from nengliu.cli.bench_equal import Windows, compare
 from nengliu.cli.bench_ours import WIDTH, in_turn, records_of
-from nengliu.cli.bench_peers import REPEATS, ticks_windows
+from nengliu.cli.bench_peers import REPEATS, Truth, ticks_windows
 from nengliu.cli.bench_report import Figure
 from nengliu.domain.times import Level
 from nengliu.settings import Settings
@@ -91,14 +91,10 @@ class Store:
         return Figure(name, data.readings, cpu_s, note=str(self.client.server_version))
 
 
-def clickhouse(data: Telemetry, expected: Windows) -> list[Figure]:
-    """GROUP BY over a plain table, GROUP BY over our raw chunks, and a materialized view."""
+def clickhouse(data: Telemetry, truth: Truth, way: str) -> Figure:
+    """One of `WAYS`, in a store of its own."""
     with _store() as store:
-        return [
-            _plain(store, data, expected),
-            _chunks(store, data, expected),
-            _view(store, data, expected),
-        ]
+        return WAYS[way](store, data, truth[Level.QUARTER])
 
 
 @contextmanager
@@ -170,6 +166,8 @@ def _view(store: Store, data: Telemetry, expected: Windows) -> Figure:
     return store.figure("ClickHouse materialized view", cpu_s, data, expected)
 
 
+WAYS = {"table": _plain, "chunks": _chunks, "view": _view}
+"""GROUP BY over a plain table, GROUP BY over our raw chunks, a materialized view."""
 _TYPES = dict(zip(AGGREGATES.values(), ("", *[", Int64"] * 3, *[", Int64, UInt32"] * 2), strict=True))
 """Types of the arguments of each aggregate, as its state's type names them."""
 

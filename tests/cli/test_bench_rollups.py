@@ -28,7 +28,7 @@ DATA = Telemetry(100, minutes=45)
 @pytest.fixture(scope="module")
 def truth() -> ours.Truth:
     """Windows of the small data by Polars."""
-    return peers.truth(DATA)[1]
+    return peers.by_polars(DATA)[1]
 
 
 def planted(windows: Windows, name: str, by: float) -> Windows:
@@ -133,7 +133,7 @@ def test_peers_give_the_same_windows(truth: ours.Truth) -> None:
     figures = [
         peers.stock(DATA, tuned=False),
         peers.stock(DATA, tuned=True),
-        peers.duckdb(DATA, truth[Level.QUARTER]),
+        peers.duckdb(DATA, truth),
     ]
 
     assert [figure.missing for figure in figures] == ["", "", ""]
@@ -142,7 +142,7 @@ def test_peers_give_the_same_windows(truth: ours.Truth) -> None:
 def test_peer_that_is_not_installed_is_said_so(truth: ours.Truth, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that is not there has a word in the table instead of a figure."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    missing = [peers.flink(DATA, truth[Level.QUARTER]), peers.pathway(DATA, truth[Level.QUARTER])]
+    missing = [peers.flink(DATA, truth), peers.pathway(DATA, truth)]
 
     assert all(figure.missing for figure in missing)
     assert missing[0].missing in table(missing)
@@ -210,3 +210,21 @@ def test_command_prints_json_alone_where_it_is_asked_to() -> None:
     rows = {row["name"]: row for row in json.loads(done.stdout)["rows"]}
     assert rows["nengliu: frames of 400"]["goal"] == 80e6
     assert rows[LIMIT]["value"] > rows["nengliu: frames of 400"]["value"]
+
+
+def test_path_that_differs_has_no_figure_and_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong peer is named on the error output, has a word in the table, and the others keep their figures."""
+    right = peers.by_polars
+
+    def wrong(data: Telemetry) -> tuple[Figure, dict[Level, Windows]]:
+        figure, truth = right(data)
+        return figure, truth | {Level.DAY: planted(truth[Level.DAY], "received", 1)}
+
+    monkeypatch.setattr(peers, "by_polars", wrong)
+    done = CliRunner().invoke(bench, ["rollups", "--scale", "0.001", "--only", "frames", "--only", "stock"])
+    lines = {line.split("|")[1].strip(): line for line in done.stdout.splitlines() if line.startswith("|")}
+
+    assert done.exit_code == 1
+    assert "frames of 400: day" in done.stderr
+    assert "**" not in lines["nengliu: frames of 400"]
+    assert "**" in lines[DEFAULT]

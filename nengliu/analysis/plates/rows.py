@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Facts
-from nengliu.analysis.plates.names import Names
 from nengliu.analysis.plates.plate import Plate
 from nengliu.analysis.plates.quarters import Meta, Values
 from nengliu.analysis.reduce import Dirty
+from nengliu.analysis.slot_names import Names
 from nengliu.analysis.windows import RANK, Grid
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality, Reason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,6 +32,11 @@ class Names:
             self._codes = np.concatenate([self._codes, np.array(more, np.int32)], axis=1)
             self._dictionaries = tuple(self._known[0]), tuple(self._known[1])
         return self
+
+    def pairs(self, slots: Iterable[int]) -> list[Pair]:
+        """Enterprise and point of some slots."""
+        enterprises, points = self._dictionaries
+        return [(enterprises[self._codes[0, slot]], points[self._codes[1, slot]]) for slot in slots]
 
     def labels(self, slots: npt.NDArray[np.int32]) -> dict[str, Labels]:
         """Columns `enterprise` and `point` of rows of these slots."""
