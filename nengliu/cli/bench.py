@@ -35,7 +35,7 @@ from nengliu.cli.bench_watch import measure_watch
 from nengliu.cli.language import examples, say
 from nengliu.domain.times import Level
 
-METERS = 10_000
+METERS = 2_500
 """Meters of four channels at scale 1."""
 WATCH_DAYS = 30
 """Days of the province the watch takes in at scale 1: 1.1 million readings."""

@@ -159,7 +159,7 @@ def write(target: Path, name: str, text: str) -> None:
 
 # -- chart ----------------------------------------------------------------------------------------
 
-BAR, GAP, LEFT, WIDTH, TOP = 18, 8, 360, 520, 34
+BAR, GAP, LEFT, WIDTH, TOP = 18, 8, 450, 520, 34
 OURS, PEER = "#0072B2", "#9AA5AE"
 """Colours of our paths and of all others."""
 _SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13">'
