@@ -52,21 +52,23 @@ class CatalogueOfStore:
         """Ask nothing yet."""
         self._asker, self._partition, self._partitions = asker, partition, partitions
         self._told: dict[str, list[tuple[int, Notice]]] = {}
-        self._asked_before = -1
+        self._asked = False
 
     def __call__(self, enterprise: str, before: int) -> Iterable[tuple[int, Notice]]:
         """Notices of an enterprise before a position of the log."""
         to_all: list[tuple[int, Notice]] = []
-        if self._asked_before < 0:
-            self._asked_before = before
+        if not self._asked:
+            self._asked = True
             to_all = _told_to_all(self._asker, self._partition, before)
             known = self._asker.ask("state_units", SYSTEM, None, position=before)["enterprise"].to_pylist()
-            own = [name for name in map(str, known) if partition_of(name, self._partitions) == self._partition]
+            own = [
+                name for name in map(str, known) if partition_of(name, self._partitions) == self._partition
+            ]
             self._told = self._ask(own, before) if own else {}
         if enterprise in self._told:
             found = self._told.pop(enterprise)
-        elif before <= self._asked_before and partition_of(enterprise, self._partitions) == self._partition:
-            found = []
+        elif partition_of(enterprise, self._partitions) == self._partition:
+            found = []  # whatever was told of it since, this shard has taken itself
         else:
             found = self._ask([enterprise], before).get(enterprise, [])
         return sorted([*to_all, *found], key=lambda entry: entry[0])

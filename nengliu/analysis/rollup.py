@@ -24,10 +24,10 @@ from nengliu.analysis.level_rows import Maker
 from nengliu.analysis.plates.homes import Home, Homes, Places
 from nengliu.analysis.plates.loose import Loose
 from nengliu.analysis.plates.plate import Plate
-from nengliu.analysis.plates.quarters import Values
+from nengliu.analysis.plates.quarters import Values, joined
 from nengliu.analysis.plates.recent import Recent, narrowed
 from nengliu.analysis.plates.ring import Lines
-from nengliu.analysis.plates.rows import day_grid, joined, window_rows
+from nengliu.analysis.plates.rows import day_grid, window_rows
 from nengliu.analysis.recompute import Recompute
 from nengliu.analysis.reduce import QUARTERS
 from nengliu.analysis.restate import About, Restater, Told
@@ -70,7 +70,7 @@ class WindowShard:
         self._recent = Recent(loader)
         self._general = Recompute(self.catalogue, self._recent.load, day_loader)
         self.ledger, self.days = self._general.ledger, self._general.days
-        self._homes, self._loose = Homes(), Loose({})
+        self._homes, self._loose = Homes(), Loose()
         self._restater = restater or Restater()
 
     def run(self, items: Iterable[tuple[int, Block | Sheaf | Notice]]) -> list[Rows]:
@@ -181,6 +181,7 @@ class WindowShard:
         if not len(sheaf):
             return []
         self.ledger.reach(int(sheaf.position[0]))
+        self._loose.see(sheaf.lists)
         places = self._homes.places(sheaf.lists, self.ledger)
         if _is_deep(sheaf):
             self._know(sheaf.lists)

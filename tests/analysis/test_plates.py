@@ -150,7 +150,7 @@ def _in_plates(lists, rows, rng, *, restarts, eager):
     while at < len(rows):
         batch = rows[at : at + rng.choice([1, 3, 10, 60, 200])]
         for sheaf in _sheaves(lists, batch):
-            _write(store, shard.pour(sheaf))
+            _write(store, shard.pour(sheaf.block() if rng.random() < 0.2 else sheaf))
             _keep(store, sheaf)
         used |= bool(shard._homes.plates)
         at += len(batch)

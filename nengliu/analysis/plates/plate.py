@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Facts
 from nengliu.analysis.plates.past import Past, fold
-from nengliu.analysis.plates.quarters import Meta, Values, day_of_receipt, quarters_of
+from nengliu.analysis.plates.quarters import Meta, Values, day_of_receipt, joined, quarters_of
 from nengliu.analysis.plates.ring import Lines, Ring
 from nengliu.analysis.plates.shape import HOURS, Shape
 from nengliu.analysis.sorted import ranges
@@ -263,21 +263,22 @@ class Plate:
 
     def _days_before(self, days: Values) -> list[Values]:
         """Versions of the same days that earlier days of receipt left, of those that differ by now."""
-        found = []
-        for earlier in self.earlier:
-            here = np.isin(earlier.list_ << _BY_LIST | earlier.window, days.list_ << _BY_LIST | days.window)
-            if here.any():
-                some = earlier.take(np.flatnonzero(here))
-                now = days.take(_place_of(some, days))
-                found.append(some.take(np.flatnonzero(some.known_day() < now.known_day())))
-        return found
+        if not self.earlier:
+            return []
+        earlier = joined(self.earlier)
+        self.earlier = [earlier]
+        here = np.isin(earlier.list_ << _BY_LIST | earlier.window, days.list_ << _BY_LIST | days.window)
+        some = earlier.take(np.flatnonzero(here))
+        now = days.take(_place_of(some, days))
+        return [some.take(np.flatnonzero(some.known_day() < now.known_day()))]
 
     def _turn(self, lists: Ints) -> None:
         """Before rows of a later day of receipt come: keep the days they may change as they are known now."""
         self._flush(lists)
         self.keep_days(lists)
         oldest = self.ring.newest.max() * self.shape.interval_ms // DAY_MS - KEPT_DAYS
-        self.earlier = [kept for kept in self.earlier if (kept.window >= oldest).any()]
+        kept = joined(self.earlier)
+        self.earlier = [kept.take(np.flatnonzero(kept.window >= oldest))]
 
     def keep_days(self, lists: Ints) -> None:
         """Keep the days that rows to come may change, as they are known now."""

@@ -9,6 +9,7 @@ Source: docs/decisions/0011, 0012 and 0021.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any
@@ -84,6 +85,14 @@ class Values:
     def first_day(self) -> Ints:
         """China day of the earliest receipt that may speak in each pair; `NEVER` where none does."""
         return np.asarray(self.meta[:, :, Meta.FIRST_DAY].min(1))
+
+
+def joined(parts: Sequence[Values]) -> Values:
+    """Put values one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    names = Values.__dataclass_fields__
+    return Values(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def day_of_receipt(received_at_s: Ints) -> Ints:

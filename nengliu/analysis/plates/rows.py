@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,14 +24,6 @@ Bools = npt.NDArray[np.bool_]
 Flat = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 """Takes the windows there are from an array (p, c)."""
 _NO_COUNT = ("late", "substituted", "manual", "suspect", "bad")
-
-
-def joined(parts: Sequence[Values]) -> Values:
-    """Put values one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    names = Values.__dataclass_fields__
-    return Values(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def mask_of(plate: Plate, values: Values) -> Bools:
