@@ -121,7 +121,7 @@ class Days:
             return
         self._known.update(pairs)
         start = np.array([month for _, month in pairs], np.int64)
-        points = maker.names.pairs(slot for slot, _ in pairs)
+        points = maker.traits.pairs(slot for slot, _ in pairs)
         found = self.loader(points, start, stored)
         if found is None:
             return

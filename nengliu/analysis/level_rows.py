@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.reduce import QUARTERS, Dirty
-from nengliu.analysis.slot_names import Names
+from nengliu.analysis.traits import Traits
 from nengliu.analysis.windows import BY_GRAVITY, Grid
-from nengliu.domain.books import CO2, COAL, COAL_EQUAL, Whose
-from nengliu.domain.points import FOREVER_MS, Kind
+from nengliu.domain.books import CO2, COAL, COAL_EQUAL
 from nengliu.domain.quality import Quality
 from nengliu.domain.times import CHINA_OFFSET_MS, QUARTER_MS, day_start
 from schemas.block import Labels, Rows
@@ -37,9 +34,8 @@ FACTORS = {"coal_kgce": COAL, "coal_equal_kgce": COAL_EQUAL, "co2_kg": CO2}
 class Maker:
     """Makes rows for the dirty slots of one shard."""
 
-    names: Names
+    traits: Traits
     dirty: Dirty
-    catalogue: Catalogue
 
     def rows(self, table: str, grid: Grid, quarters: int, mask: npt.NDArray[np.bool_]) -> Rows:
         """Rows of one level (`quarters` per row) where `mask` says so."""
@@ -78,73 +74,59 @@ class Maker:
 
     def due(self, owner: Ints, start_ms: Ints, end_ms: Ints) -> Ints:
         """Readings due in ``[start_ms, end_ms)`` while the point existed; 0 for a change-of-value source."""
-        facts = [facts.point for facts in self.dirty.facts]
-        interval = np.array([point.interval_s for point in facts], np.int64)[owner] * 1000
-        start = np.maximum(start_ms, np.array([point.valid_from_ms for point in facts], np.int64)[owner])
-        end = np.minimum(end_ms, np.array([point.valid_to_ms for point in facts], np.int64)[owner])
+        slots = self.dirty.slots[owner]
+        interval = self.traits.take("interval_ms", slots)
+        start = np.maximum(start_ms, self.traits.take("valid_from_ms", slots))
+        end = np.minimum(end_ms, self.traits.take("valid_to_ms", slots))
         step = np.maximum(interval, 1)
         count = -(-(end + CHINA_OFFSET_MS) // step) + (-(start + CHINA_OFFSET_MS) // step)
         return np.where((interval > 0) & (end > start), count, 0)
 
     def accounts(self, owner: Ints, start_ms: Ints, used: npt.NDArray[Any]) -> Columns:
         """Standard coal (both values) and CO2 of daily amounts; NaN where the book has no factor."""
-        amount = used / self._scale(owner)
+        slots = self.dirty.slots[owner]
+        amount = used / 10.0 ** self.traits.take("decimals", slots)
         found: Columns = {name: np.full(len(owner), np.nan) for name in FACTORS}
-        items = np.array([facts.point.item for facts in self.dirty.facts], object)[owner]
-        energy = np.array([facts.point.kind is not Kind.GAUGE for facts in self.dirty.facts])[owner]
-        for item in sorted(set(items[energy].tolist())):
+        items, energy = self.traits.take("item", slots), ~self.traits.take("gauge", slots)
+        for item in np.unique(items[energy]).tolist():
             mask = energy & (items == item)
             for name, use in FACTORS.items():
-                found[name][mask] = amount[mask] * self._factors(item, use, owner[mask], start_ms[mask])
+                factors = self._factors(self.traits.items[item], use, slots[mask], start_ms[mask])
+                found[name][mask] = amount[mask] * factors
         return found
 
     def _factors(
-        self, item: str, use: tuple[str, str], owner: Ints, start_ms: Ints
+        self, item: str, use: tuple[str, str], slots: npt.NDArray[np.int32], start_ms: Ints
     ) -> npt.NDArray[np.float64]:
         """Factors on these days; where they differ from place to place, those of the enterprise's place on the day."""
-        book = self.catalogue.book
+        book = self.traits.catalogue.book
         if not book.is_local(item, use):
             return book.values(item, use, start_ms)
-        found = np.full(len(owner), np.nan)
-        for one in np.unique(owner).tolist():
-            for from_ms, whose in self._whose(one):
-                mine = (owner == one) & (start_ms >= from_ms)
+        found = np.full(len(slots), np.nan)
+        for slot in np.unique(slots).tolist():
+            for from_ms, whose in self.traits.seats(slot):
+                mine = (slots == slot) & (start_ms >= from_ms)
                 found[mine] = book.values(item, use, start_ms[mine], whose)
         return found
-
-    def _whose(self, owner: int) -> Iterator[tuple[int, Whose]]:
-        """Since when a point's enterprise is where; the first place holds before it, too."""
-        code = self.dirty.facts[owner].point.enterprise
-        enterprise = self.catalogue.enterprises.get(code)
-        stays = enterprise.stays if enterprise is not None else ()
-        region = enterprise.region if enterprise is not None else ""
-        yield -FOREVER_MS, Whose(code, stays[0].region if stays else region)
-        for seat in stays[1:]:
-            yield seat.from_ms, Whose(code, seat.region)
 
     def pack(self, table: str, owner: Ints, start_ms: Ints, columns: Columns) -> Rows:
         """Put names and times to bare columns, as the table wants them."""
         slots = self.dirty.slots[owner]
         covered = columns["covered_ms"]
-        gauge = np.array([facts.point.kind is Kind.GAUGE for facts in self.dirty.facts])[owner]
-        measured = gauge & (covered > 0)
+        measured = self.traits.take("gauge", slots) & (covered > 0)
         mean = np.where(measured, columns["weighted"] / np.maximum(covered, 1), np.nan)
-        decimals = np.array([facts.point.decimals for facts in self.dirty.facts], np.uint8)[owner]
         plain = {
             name: columns[name] for name in columns if name not in ("covered_ms", "weighted", "known_at_s")
         }
         full: dict[str, npt.NDArray[Any] | Labels] = {
-            **self.names.labels(slots),
+            **self.traits.labels(slots),
             "period_start": start_ms // 1000,
-            "decimals": decimals,
+            "decimals": self.traits.take("decimals", slots),
             "mean": mean,
             "covered_s": covered // 1000,
             "known_at": columns["known_at_s"],
             **plain,
         }
         if "coal_kgce" in columns:
-            full["book"] = Labels(np.zeros(len(owner), np.int32), (self.catalogue.book.digest,))
+            full["book"] = Labels(np.zeros(len(owner), np.int32), (self.traits.catalogue.book.digest,))
         return Rows(table, full)
-
-    def _scale(self, owner: Ints) -> npt.NDArray[np.float64]:
-        return 10.0 ** np.array([facts.point.decimals for facts in self.dirty.facts])[owner]

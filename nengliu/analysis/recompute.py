@@ -20,8 +20,8 @@ from nengliu.analysis.days import DayLoader, Days
 from nengliu.analysis.ledger import ORIGIN_BITS, Ledger, Loader, Merge, at_of, key_of, slot_of
 from nengliu.analysis.level_rows import Maker
 from nengliu.analysis.reduce import QUARTERS, Dirty, Series, reduce_days
-from nengliu.analysis.slot_names import Names
 from nengliu.analysis.sorted import ranges, starts_of
+from nengliu.analysis.traits import Traits
 from nengliu.analysis.windows import Grid
 from nengliu.domain.points import Kind
 from nengliu.domain.times import day_of, day_start
@@ -40,13 +40,17 @@ class Recompute:
         self.catalogue = catalogue
         self.ledger = Ledger(loader, as_sent=False)
         self.days = Days(day_loader)
-        self._names = Names()
+        self._traits = Traits(catalogue)
         self.newest: tuple[Dirty, Grid, Grid] | None = None
         """What was made last: slots and days, their quarter-hours and hours."""
 
-    def names(self) -> Names:
-        """Names of all slots so far."""
-        return self._names.of(self.ledger.points)
+    def traits(self) -> Traits:
+        """Traits of all slots so far."""
+        return self._traits.of(self.ledger.points)
+
+    def described(self, slot: int) -> None:
+        """Learn that the point of a slot was described again."""
+        self._traits.forget(slot)
 
     def add(self, block: Block) -> list[Rows]:
         """Take readings in, of which only the accepted count; say the rows they change, newest version last."""
@@ -169,7 +173,7 @@ class Recompute:
     def _rows(self, dirty: Dirty, series: Series, prior: Series | None, floor: int, today: int) -> list[Rows]:
         """Rows of every level whose revision is at least `floor`, and the history they supersede."""
         grid = reduce_days(series, dirty)
-        maker = Maker(self.names(), dirty, self.catalogue)
+        maker = Maker(self.traits(), dirty)
         fresh = grid.revision >= np.uint64(floor)
         out = self._history(dirty, prior, fresh, today) if prior is not None else []
         hours = windows.fold(grid, PER_HOUR)
@@ -185,7 +189,7 @@ class Recompute:
     def _history(self, dirty: Dirty, prior: Series, fresh: npt.NDArray[np.bool_], today: int) -> list[Rows]:
         """Fresh windows as they stood before, where that was known on an earlier day than `today`."""
         before = reduce_days(prior, dirty)
-        maker = Maker(self.names(), dirty, self.catalogue)
+        maker = Maker(self.traits(), dirty)
         stood = (before.revision > 0) & (day_of(before.known_at_s * 1000) < today)
         days = windows.fold(windows.fold(before, PER_HOUR), HOURS)
         stood_days = (days.revision > 0) & (day_of(days.known_at_s * 1000) < today)

@@ -125,6 +125,7 @@ class WindowShard:
         old = self.catalogue.points.get(key)
         out = self._seen(self._leave_slots([self.ledger.slot(key)])) if old is not None else []
         self.catalogue.take(notice, position)
+        self._general.described(self.ledger.slot(key))
         new = self.catalogue.points[key]
         if old is None or old.services == new.services:
             return out
@@ -269,17 +270,17 @@ class WindowShard:
         return out
 
     def _rows(self, plate: Plate) -> list[Rows]:
-        said, names = plate.take_said(), self._general.names()
+        said, traits = plate.take_said(), self._general.traits()
         out = []
         if said.quarters_before:
             before = joined(said.quarters_before)
-            out.append(window_rows("window_15min_history", plate, before, QUARTER_MS, names))
+            out.append(window_rows("window_15min_history", plate, before, QUARTER_MS, traits))
         for days in said.days_before:
             out += self._day_rows("window_day_history", plate, days)
         if said.quarters:
-            out.append(window_rows("window_15min", plate, joined(said.quarters), QUARTER_MS, names))
+            out.append(window_rows("window_15min", plate, joined(said.quarters), QUARTER_MS, traits))
         if said.hours:
-            out.append(window_rows("window_hour", plate, joined(said.hours), HOUR_MS, names))
+            out.append(window_rows("window_hour", plate, joined(said.hours), HOUR_MS, traits))
         for days in said.days:
             out += self._day_rows("window_day", plate, days)
         return [rows for rows in out if len(rows)]
@@ -289,7 +290,7 @@ class WindowShard:
         dirty, grid = day_grid(plate, days)
         if not len(dirty.slots):
             return []
-        maker = Maker(self._general.names(), dirty, self.catalogue)
+        maker = Maker(self._general.traits(), dirty)
         fresh = grid.revision > 0
         rows = [maker.rows(table, grid, QUARTERS, fresh)]
         return (

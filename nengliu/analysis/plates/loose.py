@@ -42,7 +42,7 @@ class Loose:
                 self._take(points)
 
     def split(self, block: Block) -> tuple[list[Sheaf], Block]:
-        """Sheaves of lists all of whose readings here are plain, of one origin and whole rows; the block of all others."""
+        """Sheaves of lists whose readings here are all plain, of one origin and whole rows; the block of the others."""
         plain = (block.verdict == Verdict.NEW) & (block.quality == 0) & (block.reason == 0)
         plain &= block.origin == block.origin[0]
         number, column = self._of(block.points)[:, block.slot]

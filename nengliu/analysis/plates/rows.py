@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.catalogue import Facts
 from nengliu.analysis.plates.plate import Plate
 from nengliu.analysis.plates.quarters import Meta, Values
 from nengliu.analysis.reduce import Dirty
-from nengliu.analysis.slot_names import Names
+from nengliu.analysis.traits import Traits
 from nengliu.analysis.windows import RANK, Grid
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality, Reason
@@ -32,14 +31,14 @@ def mask_of(plate: Plate, values: Values) -> Bools:
     return np.asarray((revision > 0) & ~plate.out[values.list_])
 
 
-def window_rows(table: str, plate: Plate, values: Values, width_ms: int, names: Names) -> Rows:
+def window_rows(table: str, plate: Plate, values: Values, width_ms: int, traits: Traits) -> Rows:
     """Rows of quarter-hours or hours.
 
     Parameters
     ----------
     width_ms
         Length of the windows.
-    names
+    traits
         Of the slots of the shard.
     """
     mask = mask_of(plate, values)
@@ -61,7 +60,7 @@ def window_rows(table: str, plate: Plate, values: Values, width_ms: int, names: 
     return Rows(
         table,
         {
-            **names.labels(slots),
+            **traits.labels(slots),
             "period_start": flat(np.broadcast_to((start_ms // 1000)[:, None], (pairs, c))),
             "used": flat(values.used),
             "estimated": flat(values.estimated),
@@ -115,13 +114,7 @@ def day_grid(plate: Plate, values: Values) -> tuple[Dirty, Grid]:
     meta = values.meta[:, list(plate.shape.kinds)][mask]
     n = len(meta)
     day = np.broadcast_to(values.window[:, None], mask.shape)[mask]
-    facts: list[Facts] = [
-        facts
-        for number, line in zip(values.list_.tolist(), mask.tolist(), strict=True)
-        for facts, wanted in zip(plate.facts[number], line, strict=True)
-        if wanted
-    ]
-    dirty = Dirty(plate.slots[values.list_][mask], day, day + 1, facts)
+    dirty = Dirty(plate.slots[values.list_][mask], day, day + 1, [])
     gauge = np.full((*mask.shape, 4), np.nan)
     gauge[:, :, 0] = 0
     if plate.shape.gauges:
