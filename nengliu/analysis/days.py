@@ -11,7 +11,7 @@ from nengliu.analysis.ledger import Ledger
 from nengliu.analysis.level_rows import FACTORS, SUMS, Maker
 from nengliu.analysis.named_rows import table_of
 from nengliu.analysis.reduce import QUARTERS
-from nengliu.analysis.sorted import Columns, Sorted, ranges
+from nengliu.analysis.sorted import Columns, Sorted, ranges, starts_of
 from nengliu.analysis.windows import BY_GRAVITY, RANK, Grid
 from nengliu.domain.times import Level, day_of, day_start, next_period_ms, period_start_ms
 from schemas.block import Rows
@@ -60,7 +60,8 @@ class Days:
         columns |= as_stored(columns)
         slots = maker.dirty.slots[owner].astype(np.int64)
         month = period_start_ms(Level.MONTH, start_ms)
-        touched = np.unique(np.stack([owner, month]), axis=1)
+        first = starts_of(slots << _DAY_BITS | day_of(month))  # days lie slot by slot, in order of time
+        touched = np.stack([owner[first], month[first]])
         self._know(maker, touched, stored)
         keys = _key(slots, day_of(start_ms))
         self._keep_restated(keys, columns)

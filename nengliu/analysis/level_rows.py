@@ -88,7 +88,7 @@ class Maker:
         amount = used / 10.0 ** self.traits.take("decimals", slots)
         found: Columns = {name: np.full(len(owner), np.nan) for name in FACTORS}
         items, energy = self.traits.take("item", slots), ~self.traits.take("gauge", slots)
-        for item in np.unique(items[energy]).tolist():
+        for item in np.flatnonzero(np.bincount(items[energy])).tolist():
             mask = energy & (items == item)
             for name, use in FACTORS.items():
                 factors = self._factors(self.traits.items[item], use, slots[mask], start_ms[mask])
