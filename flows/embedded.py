@@ -9,6 +9,7 @@ from bytewax.dataflow import Dataflow
 
 from flows import anomaly, ingest, rollups
 from flows.connectors import LogSource, StoreSink
+from flows.loaders import meet_store
 from flows.runner import run_flow
 from nengliu.bus.open import open_log
 from nengliu.settings import Settings
@@ -34,6 +35,7 @@ def build(settings: Settings, source: LogSource, sink: StoreSink, *, watch: bool
 
 def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1, watch: bool = True) -> None:
     """Run the chained flows until they are stopped (or the log ends)."""
+    meet_store(settings)
     source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end)
     sink = StoreSink(partial(Writer, settings))
     flow = build(settings, source, sink, watch=watch)

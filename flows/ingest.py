@@ -21,7 +21,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from flows.connectors import LogSource, Message, StoreThenLogSink
-from flows.loaders import catalogue_of, reading_loader, waiting_loader
+from flows.loaders import catalogue_of, meet_store, reading_loader, waiting_loader
 from flows.runner import run_flow
 from nengliu import telemetry
 from nengliu.analysis.intake import IngestShard
@@ -123,6 +123,7 @@ def build(settings: Settings, source: LogSource, sink: StoreThenLogSink) -> Data
 
 def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1) -> None:
     """Run ingest alone until it is stopped (or the log ends)."""
+    meet_store(settings)
     source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end)
     sink = StoreThenLogSink(partial(Writer, settings), partial(open_log, settings), VALID)
     flow = build(settings, source, sink)

@@ -20,6 +20,7 @@ from nengliu.analysis.waiting import Waiting
 from nengliu.bus import OFFSET_BITS, Record, partition_of
 from nengliu.domain.points import Enterprise, Point, Schema, Seat
 from nengliu.domain.scope import SYSTEM
+from nengliu.settings import Settings
 from nengliu.storage import Asker
 from nengliu.storage.since import readings_since
 from schemas.block import Block
@@ -35,6 +36,19 @@ from schemas.messages import (
 from schemas.topics import RAW
 
 Ints = npt.NDArray[np.int64]
+
+
+def meet_store(settings: Settings) -> None:
+    """Ask the store once before the flow begins: one that cannot write must not look alive.
+
+    Raises
+    ------
+    StorageError
+        It stayed away for as long as a flow is patient.
+    """
+    asker = Asker(settings)
+    asker.ask("state_units", SYSTEM, None, position=0)
+    asker.close()
 
 
 def catalogue_of(asker: Asker, partition: int, partitions: int) -> Catalogue:

@@ -22,7 +22,7 @@ from bytewax.operators import KeyedStream, StatefulBatchLogic
 from flows.computed import StoredWindows
 from flows.connectors import LogSource, StoreSink
 from flows.ingest import Passed, unpack_passed
-from flows.loaders import catalogue_of, day_loader, reading_loader
+from flows.loaders import catalogue_of, day_loader, meet_store, reading_loader
 from flows.restating import RestateLoader
 from flows.runner import run_flow
 from flows.totals import TotalLoader
@@ -90,6 +90,7 @@ def build(settings: Settings, source: LogSource, sink: StoreSink) -> Dataflow:
 
 def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1) -> None:
     """Run rollups alone until it is stopped (or the log ends)."""
+    meet_store(settings)
     source = LogSource(partial(open_log, settings), VALID, stop_at_end=stop_at_end)
     sink = StoreSink(partial(Writer, settings))
     flow = build(settings, source, sink)
