@@ -194,7 +194,9 @@ def join_sheaves(sheaves: list[Sheaf]) -> Sheaf:
     rows = {name: np.concatenate([getattr(sheaf, name) for sheaf in sheaves]) for name in _ROW_ARRAYS[1:]}
     sent_rows = rows["ticks"] if same else np.concatenate([sheaf.sent for sheaf in sheaves])
     row_list = np.concatenate(places)
-    return Sheaf(tuple(number), row_list, sent=sent_rows, units=tuple(units), origin=sheaves[0].origin, **rows)
+    return Sheaf(
+        tuple(number), row_list, sent=sent_rows, units=tuple(units), origin=sheaves[0].origin, **rows
+    )
 
 
 _ROW_ARRAYS = ("row_list", "read_at_ms", "received_at_s", "sequence", "position", "ticks")

@@ -47,7 +47,7 @@ CONCERNS = (PointNotice, EnterpriseNotice, SchemaNotice, BookNotice, RetentionNo
 """Notices that may change what a window is; all others pass by."""
 DEEP = 32
 """So many rows of a list at once are quicker made the general way, unless many lists come together."""
-WIDE = 200
+WIDE = 30
 """Values that one row of all lists together must hold for that."""
 PAUSE_MS = HOUR_MS
 """A list that could not enter a plate tries again after so long, by its own clock."""

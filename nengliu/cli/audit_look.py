@@ -283,7 +283,10 @@ class Audit:
         for row in self.asker.ask("state_book", SYSTEM, partition=part, position=NOW).to_pylist():
             catalogue.take(msgspec.json.decode(row["definition"], type=BookNotice), row["position"])
         for row in self.asker.ask("state_enterprises", SYSTEM, **wanted).to_pylist():
-            position, stays = row.pop("position"), msgspec.json.decode(row.pop("stays"), type=tuple[Seat, ...])
+            position, stays = (
+                row.pop("position"),
+                msgspec.json.decode(row.pop("stays"), type=tuple[Seat, ...]),
+            )
             catalogue.take(EnterpriseNotice(Enterprise(**row, stays=stays)), position)
         versions: dict[tuple[str, str], list[tuple[int, Point]]] = {}
         for row in self.asker.ask("state_points", SYSTEM, **wanted).to_pylist():

@@ -1,6 +1,5 @@
 """The card of corrections: what changed after its time, by how much and why, to read and to take away."""
 
-
 from __future__ import annotations
 
 from collections.abc import Mapping

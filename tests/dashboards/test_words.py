@@ -28,7 +28,15 @@ FAMILIES = (
     *("choice", "reach", "against", "versus", "grade", "ranking.by", "ranking.measure", "overview.column"),
     "overview.table",
     *("incident_", "incident.arrived", "incident.means", "incident.view", "incidents.by", "incidents.common"),
-    *("incidents.order", "incidents.per", "incidents.top", "revision", "trust", "incident.begin", "incident.end"),
+    *(
+        "incidents.order",
+        "incidents.per",
+        "incidents.top",
+        "revision",
+        "trust",
+        "incident.begin",
+        "incident.end",
+    ),
 )
 
 
