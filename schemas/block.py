@@ -7,7 +7,7 @@ Columns are equally long numpy arrays.  `slot` indexes `points`, the list of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from typing import Any, Self
 
@@ -90,7 +90,7 @@ class Block:
         return self if mask.all() else self.take(mask)
 
 
-ARRAYS = tuple(field.name for field in fields(Block) if field.name not in ("points", "units"))
+ARRAYS = tuple(column.name for column in fields(Block) if column.name not in ("points", "units"))
 """Names of a block's columns."""
 
 
@@ -111,8 +111,8 @@ def join(blocks: list[Block]) -> Block:
 class Sheaf:
     """Joined frames of equal width: each row holds every point of one list at one time.
 
-    What is in a sheaf is plain: newly accepted, of good quality, without a reason, of one origin, with no value
-    missing.  It says in 8 bytes a reading what a `Block` says in 68; `block` spells it out.
+    What is in a sheaf is plain: newly accepted, of good quality or merely late, of one origin, with no value missing.
+      It says in 8 bytes a reading what a `Block` says in 68; `block` spells it out.
 
     Attributes
     ----------
@@ -130,6 +130,10 @@ class Sheaf:
         ``(unit, decimals)`` as sent, for each list and column.
     origin
         `nengliu.domain.quality.Origin` of all rows.
+    quality : uint8 (f,)
+        Of all readings of a row: good, or late.
+    reason : uint16 (f,)
+        How they came, if not simply on time; not given: all rows are good.
     """
 
     lists: tuple[tuple[tuple[str, str], ...], ...]
@@ -142,6 +146,14 @@ class Sheaf:
     sent: npt.NDArray[np.int64]
     units: tuple[tuple[tuple[str, int], ...], ...]
     origin: int = 0
+    quality: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    reason: npt.NDArray[np.uint16] = field(default_factory=lambda: np.empty(0, np.uint16))
+
+    def __post_init__(self) -> None:
+        """Give every row its marks."""
+        if len(self.quality) != len(self.row_list):
+            object.__setattr__(self, "quality", np.zeros(len(self.row_list), np.uint8))
+            object.__setattr__(self, "reason", np.zeros(len(self.row_list), np.uint16))
 
     def __len__(self) -> int:
         """Count the readings."""
@@ -165,8 +177,6 @@ class Sheaf:
             points=tuple(points),
             slot=slot[self.row_list].ravel(),
             ticks=self.ticks.ravel(),
-            quality=np.zeros(f * c, np.uint8),
-            reason=np.zeros(f * c, np.uint16),
             origin=np.full(f * c, self.origin, np.uint8),
             sent=self.sent.ravel(),
             units=tuple(units),
@@ -199,7 +209,16 @@ def join_sheaves(sheaves: list[Sheaf]) -> Sheaf:
     )
 
 
-_ROW_ARRAYS = ("row_list", "read_at_ms", "received_at_s", "sequence", "position", "ticks")
+_ROW_ARRAYS = (
+    "row_list",
+    "read_at_ms",
+    "received_at_s",
+    "sequence",
+    "position",
+    "quality",
+    "reason",
+    "ticks",
+)
 """Columns of a sheaf that have one entry, or one line, a row."""
 
 

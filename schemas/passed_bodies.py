@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.domain.quality import Origin
+from nengliu.domain.quality import Origin, Quality, Reason
 from schemas.arrays import Reader, check_codes, matrix_bytes, take_matrix
 from schemas.block import Block, Sheaf, Verdict
 
@@ -36,6 +36,9 @@ _VERDICTS = np.array(list(Verdict))
 _ROW_LIST = np.dtype("<i4")
 _LISTS = 8192
 """Lists kept in memory after reading: those of a shard; at 50 points each, some 70 MB."""
+_MARKS: dict[str, np.dtype[Any]] = {"quality": np.dtype("u1"), "reason": np.dtype("<u2")}
+_PLAIN = np.array([Quality.GOOD, Quality.LATE])
+_REASONS = np.array(list(Reason))
 _NUMBERED = ("read_at_ms", "received_at_s", "sequence", "position")
 """Columns of a sheaf with a 64-bit number a row."""
 
@@ -53,6 +56,7 @@ class _SheafHead(msgspec.Struct):
     origin: int
     differences: bool
     converted: bool
+    marked: bool = False
 
 
 class _List(msgspec.Struct, frozen=True):
@@ -87,9 +91,12 @@ def sheaf_bytes(sheaf: Sheaf, differences: bool) -> bytes:
     """Body of a sheaf; with `differences`, each reading as the step from the row of the same list before it."""
     rows, columns = sheaf.ticks.shape
     converted = sheaf.sent is not sheaf.ticks and not np.array_equal(sheaf.sent, sheaf.ticks)
-    parts = [_json_bytes(_SheafHead(rows, columns, len(sheaf.lists), sheaf.origin, differences, converted))]
+    marked = bool(sheaf.quality.any() or sheaf.reason.any())
+    head = _SheafHead(rows, columns, len(sheaf.lists), sheaf.origin, differences, converted, marked)
+    parts = [_json_bytes(head)]
     parts += [_json_bytes(_List(*one)) for one in zip(sheaf.lists, sheaf.units, strict=True)]
     parts.append(sheaf.row_list.astype(_ROW_LIST, copy=False).tobytes())
+    parts += [getattr(sheaf, name).astype(dtype).tobytes() for name, dtype in _MARKS.items() if marked]
     together = np.argsort(sheaf.row_list, kind="stable")
     numbered = (getattr(sheaf, name)[together].reshape(rows, 1) for name in _NUMBERED)
     matrices = (sheaf.ticks[together], sheaf.sent[together]) if converted else (sheaf.ticks[together],)
@@ -102,6 +109,10 @@ def read_sheaf(body: bytes) -> Sheaf:
     lists = [_read_list(_take_json(reader)) for _ in range(head.lists)]
     row_list = reader.array(_ROW_LIST, head.rows)
     _check_sheaf(head, lists, row_list)
+    marks: dict[str, npt.NDArray[Any]] = {}
+    for name, dtype in _MARKS.items() if head.marked else ():
+        marks[name] = reader.array(dtype, head.rows)
+    _check_marks(marks)
     apart = np.empty(head.rows, np.int64)
     apart[np.argsort(row_list, kind="stable")] = np.arange(head.rows)
     numbered = [take_matrix(reader, head.rows, 1, head.differences).ravel()[apart] for _ in _NUMBERED]
@@ -120,6 +131,7 @@ def read_sheaf(body: bytes) -> Sheaf:
         sent,
         tuple(one.units for one in lists),
         Origin(head.origin),
+        **marks,
     )
 
 
@@ -136,6 +148,12 @@ def _check_sheaf(head: _SheafHead, lists: list[_List], row_list: npt.NDArray[np.
         raise ValueError(f"expected lists and units of {head.columns} columns, got {sorted(widths)}")
     if len(row_list) and not 0 <= int(row_list.min()) <= int(row_list.max()) < len(lists):
         raise ValueError(f"expected rows of {len(lists)} lists, got list {int(row_list.max())}")
+
+
+def _check_marks(marks: dict[str, npt.NDArray[Any]]) -> None:
+    for name, known in (("quality", _PLAIN), ("reason", _REASONS)):
+        if name in marks:
+            check_codes(marks[name], known, name)
 
 
 def _json_bytes(head: _BlockHead | _SheafHead | _List) -> bytes:

@@ -165,8 +165,7 @@ def rack_chunks(rack: Rack, fresh: Ints, laid: Laid, words: Vocabulary) -> Rows:
             "period_start": np.tile(hour // 1000, c),
             "origin": np.full(n, rack.origin, np.uint8),
             **{name: Arrays(all_ends, lists[name]) for name in LISTS},
-            "quality": nothing(n),
-            "reason": nothing(n),
+            **{name: _marks(rows[name][index], all_ends, c) for name in ("quality", "reason")},
             "sent": _sent(rack, index, all_ends, lists["ticks"]),
             "sent_unit": Labels(unit, tuple(name for name, _ in words.units)),
             "sent_decimals": decimals[unit],
@@ -207,6 +206,15 @@ def _sent(rack: Rack, index: Ints, ends: Ints, ticks: Ints) -> Arrays:
     sent = rack.rows["sent"][index].T.ravel()
     owner = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
     return _where(ends, owner, sent, sent != ticks)
+
+
+def _marks(by_row: npt.NDArray[Any], ends: Ints, width: int) -> Arrays:
+    """Marks of rows, of the chunks in which one has any."""
+    if not by_row.any():
+        return nothing(len(ends))
+    owner = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    marks = np.tile(by_row, width)
+    return _where(ends, owner, marks, marks != 0)
 
 
 def newest_of(rack: Rack, rows: Columns, words: Vocabulary) -> Rows:

@@ -197,7 +197,7 @@ class IngestShard:
 
     def _lay(self, frame: Frame, batch: _Batch) -> bool:
         """Put a frame by that may be plain; say whether it was."""
-        if frame.quality is not None or frame.backfilled or not len(frame.read_at_ms):
+        if frame.quality is not None or not len(frame.read_at_ms):
             return False
         place = self.racks.place(frame, self._opener.columns)
         if place is None:

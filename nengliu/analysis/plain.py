@@ -47,11 +47,12 @@ class Limits(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Times of a column list [ms]: rows in ``[from_ms, to_ms)`` are plain; the shortest interval of an amount [s]."""
+    """Times of a column list [ms]: rows in ``[from_ms, to_ms)`` are plain; shortest, longest interval of amounts."""
 
     from_ms: int
     to_ms: int
     span_s: int
+    longest_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def listing_of(paths: list[Path]) -> Listing | None:
             max(one.from_ms for one in spreads),
             min(one.to_ms for one in spreads),
             min(one.span_s for one in spreads),
+            max(one.longest_s for one in spreads),
         ),
     )
 
@@ -101,10 +103,9 @@ def _column(path: Path) -> tuple[Limits, Spread] | None:
     if top == bottom == 1:
         low, high = max(low, -sent), min(high, sent)
     served = start if len(path.spans) > 1 else 0
+    interval_s = point.interval_s if point.kind is Kind.PERIOD else 0
     spread = Spread(
-        max(point.valid_from_ms, served, 0),
-        min(point.valid_to_ms, 2**TIME_BITS),
-        point.interval_s if point.kind is Kind.PERIOD else 0,
+        max(point.valid_from_ms, served, 0), min(point.valid_to_ms, 2**TIME_BITS), interval_s, interval_s
     )
     return (Limits(top, bottom, sent, low, high, point.kind is Kind.GAUGE), spread) if low <= high else None
 

@@ -16,10 +16,10 @@ import numpy.typing as npt
 from nengliu.analysis.growing import Growing
 from nengliu.analysis.ledger import TIME_BITS, key_of
 from nengliu.analysis.plain import Limits as Of
-from nengliu.analysis.plain import Listing
+from nengliu.analysis.plain import Listing, Spread
 from nengliu.analysis.sorted import Columns, Keys, compact, starts_of
 from nengliu.analysis.validate import Limits, convert
-from nengliu.domain.quality import Origin
+from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.domain.times import HOUR_MS
 from schemas.block import Sheaf
 from schemas.messages import Frame
@@ -32,6 +32,8 @@ BY_ROW = {
     "received_at_s": "i8",
     "sequence": "u8",
     "position": "u8",
+    "quality": "u1",
+    "reason": "u2",
     "number": "i4",
 }
 _BOUNDS = ("low", "span")
@@ -109,7 +111,8 @@ class Rack:
         matrices = {"slots": "i4", "names": "i4", "units": "i4"}
         limits = dict.fromkeys(_LIMITS, "i8")
         self.lists = Growing(
-            {"id": "i4", "enterprise": "i4", "from_ms": "i8", "to_ms": "i8", "span_s": "i8", "last": "i8"}
+            {"id": "i4", "enterprise": "i4", "last": "i8"}
+            | dict.fromkeys(Spread._fields, "i8")
             | matrices
             | limits,
             dict.fromkeys([*matrices, *limits], width),
@@ -158,6 +161,9 @@ class Rack:
         ticks, fine = self._judge(values, rows["number"])
         swath = Swath(rows, message[each], ticks, values if self.converted else ticks)
         fine &= self._timely(rows, limits)
+        marks, alike = self._marks(rows, np.array([frame.backfilled for frame in frames])[each], limits)
+        rows |= marks
+        fine &= alike
         at = rows["read_at_ms"]
         fine[1:] &= (at[1:] > at[:-1]) | (each[1:] != each[:-1])
         starts = np.cumsum(counts) - counts
@@ -180,17 +186,26 @@ class Rack:
         return ticks, (above <= of["span"].view(np.uint64)).all(axis=1) & ~strange
 
     def _timely(self, rows: Columns, limits: Limits) -> Bools:
-        """Which rows lie within their list's times, not ahead of their receipt, and are not late."""
+        """Which rows lie within their list's times, and not ahead of their receipt."""
         at, received = rows["read_at_ms"], rows["received_at_s"]
-        of = {name: self.lists[name][rows["number"]] for name in ("from_ms", "to_ms", "span_s")}
+        of = {name: self.lists[name][rows["number"]] for name in ("from_ms", "to_ms")}
         fine: Bools = (
             (at >= np.maximum(of["from_ms"], limits.begins_ms))
             & (at < of["to_ms"])
             & (at <= (received + limits.future_s) * 1000)
         )
-        if self.origin in _TIMELY:
-            fine &= received <= at // 1000 + of["span_s"] + limits.lateness_s
         return fine
+
+    def _marks(self, rows: Columns, backfilled: Bools, limits: Limits) -> tuple[Columns, Bools]:
+        """Quality and reason of rows, late if sent after a break or come too late; and which are so by all columns."""
+        late = alike = np.zeros(len(backfilled), bool)
+        if self.origin in _TIMELY:
+            delay_s = rows["received_at_s"] - rows["read_at_ms"] // 1000 - limits.lateness_s
+            late = delay_s > self.lists["span_s"][rows["number"]]
+            alike = late ^ (delay_s > self.lists["longest_s"][rows["number"]])
+        reason = np.where(backfilled, Reason.BACKFILLED, np.where(late, Reason.ARRIVED_LATE, Reason.NONE))
+        quality = np.where(backfilled | late, Quality.LATE, Quality.GOOD)
+        return {"quality": quality.astype(np.uint8), "reason": reason.astype(np.uint16)}, ~alike | backfilled
 
     def find(self, number: Numbers, at_ms: Ints) -> Ints:
         """Row held of each list at each time, or -1."""
@@ -265,6 +280,8 @@ class Rack:
             sent=sent,
             units=tuple(listing.units for listing in listings),
             origin=int(self.origin),
+            quality=rows["quality"],
+            reason=rows["reason"],
         )
 
     def lift(self, numbers: Ints) -> tuple[Keys, Columns]:
@@ -278,14 +295,11 @@ class Rack:
         self._dead += len(index)
         by_row = {name: np.repeat(self.rows[name][index], self.width) for name in BY_ROW}
         ticks = self.rows["ticks"][index].ravel()
-        none = np.zeros(len(ticks), np.uint8)
         keys = key_of(self.lists["slots"][number].ravel(), by_row["read_at_ms"], int(self.origin))
         return keys, by_row | {
             "ticks": ticks,
             "sent": self.rows["sent"][index].ravel() if self.converted else ticks,
             "sent_unit": self.lists["units"][number].ravel(),
-            "quality": none,
-            "reason": none,
         }
 
     def tidy(self) -> None:

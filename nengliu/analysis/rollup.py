@@ -359,6 +359,8 @@ def _poured(plate: Plate, sheaf: Sheaf, numbers: npt.NDArray[np.int64]) -> Bools
         sheaf.received_at_s,
         sheaf.sequence,
         sheaf.position.astype(np.int64),
+        sheaf.quality,
+        sheaf.reason,
         sheaf.ticks,
     )
     uneven = np.zeros(len(sheaf.lists), bool)

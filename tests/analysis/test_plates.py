@@ -93,7 +93,14 @@ def _sheaf(lists, rows):
         ticks=ticks,
         sent=ticks,
         units=tuple((("kWh", 2),) * ticks.shape[1] for _ in numbers),
+        quality=np.array([_late(row) for row in rows], np.uint8),
+        reason=np.array([402 * _late(row) for row in rows], np.uint16),
     )
+
+
+def _late(row):
+    """What came an hour or more after its time is marked so (class 1, reason 402)."""
+    return int(row[3] > row[1] // 1000 + 3600)
 
 
 def _sheaves(lists, rows):
@@ -123,8 +130,8 @@ def _keep(store, sheaf):
             "read_at": int(block.read_at_ms[i]),
             "ticks": int(block.ticks[i]),
             "origin": 0,
-            "quality": 0,
-            "reason": 0,
+            "quality": int(block.quality[i]),
+            "reason": int(block.reason[i]),
             "sent": 0,
             "received_at": int(block.received_at_s[i]),
             "sequence": int(block.sequence[i]),

@@ -273,8 +273,8 @@ def test_plain_frames_go_on_as_one_sheaf_of_a_width_and_origin() -> None:
 
 def test_last_of_a_stretch_bears_its_newest_position() -> None:
     """Sheaves first, then the block; up to the position of an item everything has been said once it is taken."""
-    late = changed(frame([[1, 1]], 1, enterprise=OTHER), received_at_s=START_MS // 1000 + 8000)
-    log = [frame([[1, 2]]), late, frame([[3, 4]], 2), TickNotice(AT_MS // 1000), frame([[3, 4]], 3)]
+    holed = frame([[1, MISSING]], 1, enterprise=OTHER)
+    log = [frame([[1, 2]]), holed, frame([[3, 4]], 2), TickNotice(AT_MS // 1000), frame([[3, 4]], 3)]
     records = told([*declared(), *log])
     outcome = shard().add(records)
     first = records[len(declared())].position

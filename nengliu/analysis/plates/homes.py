@@ -21,9 +21,9 @@ from nengliu.analysis.plates.ring import Lines
 from nengliu.analysis.plates.shape import HOURS, KINDS, Shape, shape_of
 from nengliu.analysis.reduce import QUARTERS, Dirty
 from nengliu.analysis.sorted import ranges
-from nengliu.analysis.windows import RANK, Grid
+from nengliu.analysis.windows import Grid
 from nengliu.domain.points import Kind
-from nengliu.domain.quality import Quality, Reason
+from nengliu.domain.quality import Quality
 from nengliu.domain.times import QUARTER_MS
 
 Ints = npt.NDArray[np.int64]
@@ -31,7 +31,6 @@ Bools = npt.NDArray[np.bool_]
 Points = tuple[tuple[str, str], ...]
 KEPT_TUPLES = 1000
 """Tuples of lists whose places are kept."""
-_GOOD_RANKS = (int(RANK[Reason.NONE]), int(RANK[Reason.INTERPOLATED]))
 
 
 @dataclass(slots=True)
@@ -187,11 +186,12 @@ def _rows_of(shape: Shape, slots: npt.NDArray[np.int32], ledger: Ledger) -> _Fou
         and not (at % shape.interval_ms).any()
         and (origin_of(keys[index]) == origin_of(keys[index[0, :1]])).all()
     )
-    for name in ("received_at_s", "sequence", "position"):
+    for name in ("received_at_s", "sequence", "position", "quality", "reason"):
         alike = alike and (columns[name][index] == columns[name][index[0]]).all()
-    if not alike or columns["quality"][index].any() or columns["reason"][index].any():
-        return None
     first = index[0]
+    plain = np.isin(columns["quality"][first], (Quality.GOOD, Quality.LATE)).all()
+    if not alike or not plain:
+        return None
     days = day_of_receipt(columns["received_at_s"][first])
     if (np.diff(days[np.argsort(columns["position"][first])]) < 0).any():
         return None
@@ -201,6 +201,8 @@ def _rows_of(shape: Shape, slots: npt.NDArray[np.int32], ledger: Ledger) -> _Fou
         columns["received_at_s"][first].astype(np.int64),
         columns["sequence"][first],
         columns["position"][first].astype(np.int64),
+        columns["quality"][first],
+        columns["reason"][first],
         columns["ticks"][index].T,
     )
     return _Found(lines, bool((known == ALL_KNOWN).all() and (begin == low).all()))
@@ -274,7 +276,7 @@ def _values(shape: Shape, window: Ints, grid: Grid, group: Ints, made: Bools) ->
         np.where(made[:, :, None], grid.counts[group], 0),
         np.where(made, grid.gravity[group], 0),
     )
-    if counts[:, :, Quality.GOOD + 1 :].any() or not np.isin(gravity, _GOOD_RANKS).all():
+    if counts[:, :, Quality.LATE + 1 :].any():
         return None
     out.used[:], out.estimated[:] = (
         np.where(made, grid.used[group], 0),
@@ -284,11 +286,12 @@ def _values(shape: Shape, window: Ints, grid: Grid, group: Ints, made: Bools) ->
         some = shape.of(kind)
         own, mine = group[:, some], made[:, some]
         said = {
-            Meta.RECEIVED: counts[:, some, Quality.GOOD],
+            Meta.RECEIVED: counts[:, some].sum(2),
+            Meta.LATE: counts[:, some, Quality.LATE],
             Meta.COVERED_MS: grid.covered_ms[own],
             Meta.KNOWN_AT_S: grid.known_at_s[own],
             Meta.REVISION: grid.revision[own].astype(np.int64),
-            Meta.SPLIT: (gravity[:, some] > 0).astype(np.int64),
+            Meta.RANK: gravity[:, some].astype(np.int64),
         }
         for name, column in said.items():
             told = np.where(mine, column, 0)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.sorted import starts_of
+from nengliu.domain.quality import Quality
 from schemas.block import Block, Sheaf, Verdict
 
 Pair = tuple[str, str]
@@ -43,7 +44,7 @@ class Loose:
 
     def split(self, block: Block) -> tuple[list[Sheaf], Block]:
         """Sheaves of lists whose readings here are all plain, of one origin and whole rows; the block of the others."""
-        plain = (block.verdict == Verdict.NEW) & (block.quality == 0) & (block.reason == 0)
+        plain = (block.verdict == Verdict.NEW) & (block.quality <= Quality.LATE)
         plain &= block.origin == block.origin[0]
         number, column = self._of(block.points)[:, block.slot]
         order = np.lexsort((column, block.read_at_ms, block.position, number))
@@ -53,6 +54,9 @@ class Loose:
         odd = np.zeros(len(self._lists), bool)
         odd[number[~plain]] = True
         odd[number[order][starts[~full]]] = True
+        row = np.repeat(starts, np.diff(np.append(starts, len(order))))
+        for marks in (block.quality, block.reason):
+            odd[number[order][marks[order] != marks[order][row]]] = True
         sound = ~odd[number]
         kept = order[sound[order]]
         return [*self._sheaves(block, number, width, kept)], block.take(~sound)
@@ -78,6 +82,8 @@ class Loose:
                 sent=ticks,
                 units=((_UNIT,) * c,) * len(used),
                 origin=int(block.origin[0]),
+                quality=block.quality[first],
+                reason=block.reason[first],
             )
 
     def _of(self, points: Points) -> Ints:

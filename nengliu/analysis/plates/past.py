@@ -65,9 +65,9 @@ def fold(shape: Shape, parts: Values, n: int, list_: Ints, window: Ints) -> Valu
     """Reduce each run of `n` values to one, in order of time."""
     out = nothing(shape, list_, window)
     meta = parts.meta.reshape(-1, n, *parts.meta.shape[1:])
-    for name in (Meta.RECEIVED, Meta.COVERED_MS):
+    for name in (Meta.RECEIVED, Meta.COVERED_MS, Meta.LATE):
         out.meta[..., name] = meta[..., name].sum(1)
-    for name in (Meta.KNOWN_AT_S, Meta.REVISION, Meta.SPLIT):
+    for name in (Meta.KNOWN_AT_S, Meta.REVISION, Meta.RANK):
         out.meta[..., name] = meta[..., name].max(1)
     out.meta[..., Meta.FIRST_DAY] = meta[..., Meta.FIRST_DAY].min(1)
     out.used[:] = parts.used.reshape(-1, n, parts.used.shape[1]).sum(1)

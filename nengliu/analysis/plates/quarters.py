@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from nengliu.analysis.plates.ring import Ring
 from nengliu.analysis.plates.shape import KINDS, Shape
-from nengliu.analysis.windows import LARGEST_HELD, amount_until
+from nengliu.analysis.windows import LARGEST_HELD, RANK, amount_until
 from nengliu.domain.points import Kind
+from nengliu.domain.quality import Reason
 from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, QUARTER_MS
 
 Ints = npt.NDArray[np.int64]
@@ -41,8 +42,9 @@ class Meta(IntEnum):
     COVERED_MS = 1
     KNOWN_AT_S = 2
     REVISION = 3
-    SPLIT = 4  # an interval was cut at an edge of it
+    RANK = 4  # of the gravest mark: how its rows came, or an interval that was cut at an edge of it
     FIRST_DAY = 5  # earliest day of receipt among its rows and the rows around it
+    LATE = 6  # of those received
 
 
 @dataclass(slots=True)
@@ -183,12 +185,15 @@ def _whole(ring: Ring, out: Values, pairs: Ints, flat: Ints, worth: Ints, scale:
     """Fill in pairs that have all their rows, which lie at ``flat`` (k + 1, p)."""
     k, width = ring.shape.cells, len(ring.shape.kinds)
     received, position = (column.reshape(-1)[flat] for column in (ring.received_at_s, ring.position))
+    late, rank = ring.late.reshape(-1)[flat[:k]].sum(0), ring.rank.reshape(-1)[flat[:k]].max(0)
     values = ring.values.reshape(-1, width).take(flat, axis=0)
     _amounts(ring.shape, out, pairs, values, worth, scale)
     for kind in ring.shape.present:
         rows = k + 1 if kind is Kind.COUNTER else k
         said = out.meta[:, KINDS.index(kind)]
         said[pairs, Meta.RECEIVED] = k
+        said[pairs, Meta.LATE] = late
+        said[pairs, Meta.RANK] = rank
         said[pairs, Meta.COVERED_MS] = QUARTER_MS
         said[pairs, Meta.KNOWN_AT_S] = received[:rows].max(0)
         said[pairs, Meta.REVISION] = position[:rows].max(0)
@@ -331,10 +336,13 @@ class _Seen:
         received = self.ring.received_at_s.reshape(-1)[flat]
         said = out.meta[:, KINDS.index(kind)]
         said[pairs, Meta.RECEIVED] = self.counted.sum(1)
+        inside = np.take_along_axis(flat, self.inside, axis=1)
+        said[pairs, Meta.LATE] = (self.counted & self.ring.late.reshape(-1)[inside]).sum(1)
+        rank = np.where(self.counted, self.ring.rank.reshape(-1)[inside], 0).max(1)
         said[pairs, Meta.COVERED_MS] = covered
         said[pairs, Meta.KNOWN_AT_S] = np.where(mask, received, 0).max(1)
         said[pairs, Meta.REVISION] = np.where(mask, position, 0).max(1)
-        said[pairs, Meta.SPLIT] = split
+        said[pairs, Meta.RANK] = np.maximum(rank, np.where(split, RANK[Reason.INTERPOLATED], 0))
 
     def mask(self) -> Bools:
         """Rows (p, n) whose stamp lies in the window."""

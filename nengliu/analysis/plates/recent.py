@@ -70,5 +70,7 @@ def narrowed(sheaf: Sheaf, number: int, columns: list[int]) -> Block:
         sent=ticks if sheaf.sent is sheaf.ticks else np.ascontiguousarray(sheaf.sent[:, columns]),
         units=(tuple(sheaf.units[number][i] for i in columns),),
         origin=sheaf.origin,
+        quality=sheaf.quality,
+        reason=sheaf.reason,
     )
     return part.block()

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.plates.shape import Shape
+from nengliu.analysis.windows import RANK
+from nengliu.domain.quality import Quality
 from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS
 
 Ints = npt.NDArray[np.int64]
@@ -29,6 +31,8 @@ class Lines(NamedTuple):
     received_at_s: Ints
     sequence: npt.NDArray[np.uint64]
     position: Ints
+    quality: npt.NDArray[np.uint8]
+    reason: npt.NDArray[np.uint16]
     values: npt.NDArray[np.int64]
 
     def take(self, some: npt.NDArray[np.generic]) -> Lines:
@@ -53,6 +57,8 @@ class Ring:
         self.received_at_s = np.empty((0, rows), np.int64)
         self.sequence = np.empty((0, rows), np.uint64)
         self.position = np.empty((0, rows), np.int64)
+        self.late = np.empty((0, rows), bool)
+        self.rank = np.empty((0, rows), np.uint8)
         self.newest = np.empty(0, np.int64)
         self.floor = np.empty(0, np.int64)
         self.born = np.empty(0, bool)
@@ -134,6 +140,8 @@ class Ring:
         self.received_at_s.reshape(-1)[flat] = lines.received_at_s
         self.sequence.reshape(-1)[flat] = lines.sequence
         self.position.reshape(-1)[flat] = lines.position
+        self.late.reshape(-1)[flat] = lines.quality == Quality.LATE
+        self.rank.reshape(-1)[flat] = RANK[lines.reason]
         np.maximum.at(self.newest, owner, lines.cell)
         np.minimum.at(self.floor, owner, lines.cell)
         day = (lines.received_at_s * 1000 + CHINA_OFFSET_MS) // DAY_MS

@@ -12,9 +12,9 @@ from nengliu.analysis.plates.plate import Plate
 from nengliu.analysis.plates.quarters import Meta, Values
 from nengliu.analysis.reduce import Dirty
 from nengliu.analysis.traits import Traits
-from nengliu.analysis.windows import RANK, Grid
+from nengliu.analysis.windows import BY_GRAVITY, Grid
 from nengliu.domain.points import Kind
-from nengliu.domain.quality import Quality, Reason
+from nengliu.domain.quality import Quality
 from nengliu.domain.times import CHINA_OFFSET_MS
 from schemas.block import Rows
 
@@ -22,7 +22,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Flat = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
 """Takes the windows there are from an array (p, c)."""
-_NO_COUNT = ("late", "substituted", "manual", "suspect", "bad")
+_NO_COUNT = ("substituted", "manual", "suspect", "bad")
 
 
 def mask_of(plate: Plate, values: Values) -> Bools:
@@ -56,7 +56,7 @@ def window_rows(table: str, plate: Plate, values: Values, width_ms: int, traits:
     gauges = _gauges(plate, values, meta, flat)
     zero = np.zeros(n, np.uint8)
     received = flat(meta[:, :, Meta.RECEIVED]).astype(np.uint32)
-    split = flat(meta[:, :, Meta.SPLIT]).astype(np.uint16)
+    late = flat(meta[:, :, Meta.LATE]).astype(np.uint32)
     return Rows(
         table,
         {
@@ -69,9 +69,10 @@ def window_rows(table: str, plate: Plate, values: Values, width_ms: int, traits:
             "covered_s": (covered // 1000).astype(np.uint32),
             "received": received,
             "due": flat(_due(plate, values, start_ms, width_ms)),
-            "good": received,
+            "good": received - late,
+            "late": late,
             **dict.fromkeys(_NO_COUNT, zero),
-            "reason": split * np.uint16(Reason.INTERPOLATED),
+            "reason": BY_GRAVITY[flat(meta[:, :, Meta.RANK])],
             "known_at": flat(meta[:, :, Meta.KNOWN_AT_S]),
             "revision": flat(meta[:, :, Meta.REVISION]).astype(np.uint64),
         },
@@ -121,7 +122,8 @@ def day_grid(plate: Plate, values: Values) -> tuple[Dirty, Grid]:
         gauge[:, plate.shape.of(Kind.GAUGE)] = values.gauge.transpose(0, 2, 1)
     weighted, low, high, last = gauge[mask].T
     counts = np.zeros((n, len(Quality)), np.int64)
-    counts[:, Quality.GOOD] = meta[:, Meta.RECEIVED]
+    counts[:, Quality.GOOD] = meta[:, Meta.RECEIVED] - meta[:, Meta.LATE]
+    counts[:, Quality.LATE] = meta[:, Meta.LATE]
     grid = Grid(
         used=values.used[mask],
         estimated=values.estimated[mask],
@@ -131,7 +133,7 @@ def day_grid(plate: Plate, values: Values) -> tuple[Dirty, Grid]:
         high=high,
         last=last,
         counts=counts,
-        gravity=np.where(meta[:, Meta.SPLIT] > 0, RANK[Reason.INTERPOLATED], 0).astype(np.uint8),
+        gravity=meta[:, Meta.RANK].astype(np.uint8),
         known_at_s=meta[:, Meta.KNOWN_AT_S],
         revision=meta[:, Meta.REVISION].astype(np.uint64),
     )
