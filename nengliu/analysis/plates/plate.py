@@ -8,7 +8,7 @@ Those go the general way (`nengliu.analysis.rollup`), which gives the same rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -254,10 +254,9 @@ class Plate:
         found = []
         until = values.known_day() - 1
         while len(some := np.flatnonzero(values.first_day() <= until)):
-            values = quarters_of(
-                self.ring, values.list_[some], values.window[some], self.worth, self.scale, until[some]
-            )
-            found.append(values)
+            later = values.take(some)
+            values = quarters_of(self.ring, later.list_, later.window, self.worth, self.scale, until[some])
+            found.append(_superseded(values, later))
             until = values.known_day() - 1
         return found
 
@@ -270,7 +269,7 @@ class Plate:
         here = np.isin(earlier.list_ << _BY_LIST | earlier.window, days.list_ << _BY_LIST | days.window)
         some = earlier.take(np.flatnonzero(here))
         now = days.take(_place_of(some, days))
-        return [some.take(np.flatnonzero(some.known_day() < now.known_day()))]
+        return [_superseded(some, now)]
 
     def _turn(self, lists: Ints) -> None:
         """Before rows of a later day of receipt come: keep the days they may change as they are known now."""
@@ -291,6 +290,16 @@ class Plate:
             window * PER_DAY - EAST >= self.since[list_] // PER_HOUR
         )
         self.earlier.append(days.take(np.flatnonzero(heard)))
+
+
+def _superseded(earlier: Values, later: Values) -> Values:
+    """Earlier versions, of those kinds of columns that a later day of receipt changed."""
+    newer = day_of_receipt(later.meta[:, :, Meta.KNOWN_AT_S]) > day_of_receipt(
+        earlier.meta[:, :, Meta.KNOWN_AT_S]
+    )
+    meta = earlier.meta.copy()
+    meta[:, :, Meta.REVISION] = np.where(newer, meta[:, :, Meta.REVISION], 0)
+    return replace(earlier, meta=meta)
 
 
 def _place_of(some: Values, among: Values) -> Ints:
