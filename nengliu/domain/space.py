@@ -273,7 +273,9 @@ def _handovers(
             metered, parts = (cell.terms.get(role, ()) for role in (Role.METERED, Role.PARTS))
             lives = [(points[t.point].valid_from_ms, points[t.point].valid_to_ms) for t in (*metered, *parts)]
             here = [points[t.point] for t in metered if place_at(points[t.point], start) == cell.node]
-            own = [point for point in here if point.flow is not Flow.OWN]  # what is made there is no meter of its own
+            own = [
+                point for point in here if point.flow is not Flow.OWN
+            ]  # what is made there is no meter of its own
             first, end = min(a for a, _ in lives), max(b for _, b in lives)
             covered = any(p.valid_from_ms <= first and p.valid_to_ms >= end for p in own)
             if cell.node != ENTERPRISE and own and parts and not covered:

@@ -264,7 +264,7 @@ class Plate:
         """Versions of the same days that earlier days of receipt left, of those that differ by now."""
         if not self.earlier:
             return []
-        earlier = joined(self.earlier)
+        earlier = _last_of_each_day(joined(self.earlier))
         self.earlier = [earlier]
         here = np.isin(earlier.list_ << _BY_LIST | earlier.window, days.list_ << _BY_LIST | days.window)
         some = earlier.take(np.flatnonzero(here))
@@ -290,6 +290,14 @@ class Plate:
             window * PER_DAY - EAST >= self.since[list_] // PER_HOUR
         )
         self.earlier.append(days.take(np.flatnonzero(heard)))
+
+
+def _last_of_each_day(values: Values) -> Values:
+    """Of versions of one window that one day of receipt left, the last."""
+    order = np.arange(len(values.list_))
+    key = np.stack([values.list_, values.window, values.known_day()])[:, ::-1]
+    _, last = np.unique(key, axis=1, return_index=True)
+    return values.take(np.sort(order[::-1][last]))
 
 
 def _superseded(earlier: Values, later: Values) -> Values:
