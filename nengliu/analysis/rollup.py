@@ -199,11 +199,12 @@ class WindowShard:
         return out + self._settle_in(sheaf)
 
     def _settle_in(self, sheaf: Sheaf) -> list[Rows]:
-        """Take the first row of each list the general way, then try to find it a home; the rest follows it."""
+        """Take the first message of each list the general way, then try to find it a home; the rest follows it."""
         lists, first = np.unique(sheaf.row_list, return_index=True)
-        out = self._generally(sheaf.take(np.sort(first)).block())
-        rest = np.ones(len(sheaf.row_list), bool)
-        rest[first] = False
+        position = np.zeros(len(sheaf.lists), np.uint64)
+        position[lists] = sheaf.position[first]
+        rest = sheaf.position > position[sheaf.row_list]
+        out = self._generally(sheaf.take(~rest).block())
         entered = np.zeros(len(sheaf.lists), bool)
         for number in lists.tolist():
             entered[number] = self._enter(
