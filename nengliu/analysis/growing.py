@@ -45,3 +45,11 @@ class Growing:
         """Forget the rows outside `mask`, and give back their room."""
         self._room = {name: self[name][mask] for name in self._room}
         self._n = int(np.count_nonzero(mask))
+
+
+def make_room(owner: object, lines: int) -> None:
+    """Lengthen every array among an object's attributes to at least so many lines, doubling it; new lines are zero."""
+    for name, column in vars(owner).items():
+        if isinstance(column, np.ndarray) and len(column) < lines:
+            fresh = np.zeros((max(lines, len(column)), *column.shape[1:]), column.dtype)
+            setattr(owner, name, np.concatenate([column, fresh]))

@@ -24,7 +24,7 @@ from nengliu.analysis.sorted import ranges, starts_of
 from nengliu.analysis.traits import Traits
 from nengliu.analysis.windows import Grid
 from nengliu.domain.points import Kind
-from nengliu.domain.times import day_of, day_start
+from nengliu.domain.times import day_of, day_of_receipt, day_start
 from schemas.block import Block, Rows, Verdict
 
 Ints = npt.NDArray[np.int64]
@@ -71,7 +71,7 @@ class Recompute:
             return []
         keys = merged.accepted_keys
         floor = int(part.position[changed].min())
-        today = int(day_of(part.received_at_s[:1] * 1000)[0])
+        today = int(day_of_receipt(part.received_at_s[:1])[0])
         dirty = self._dirty(keys)
         series = self._series(dirty, keys)
         return self._rows(dirty, series, _prior(series, dirty, merged, floor, today), floor, today)
@@ -108,7 +108,7 @@ class Recompute:
             return []
         dirty = self._dirty(keys)
         series = self._series(dirty, keys[:0])
-        received_on = day_of(series.columns["received_at_s"].astype(np.int64) * 1000)
+        received_on = day_of_receipt(series.columns["received_at_s"].astype(np.int64))
         every = np.ones(int(dirty.width.sum()), bool)
         history = [
             rows
@@ -190,9 +190,9 @@ class Recompute:
         """Fresh windows as they stood before, where that was known on an earlier day than `today`."""
         before = reduce_days(prior, dirty)
         maker = Maker(self.traits(), dirty)
-        stood = (before.revision > 0) & (day_of(before.known_at_s * 1000) < today)
+        stood = (before.revision > 0) & (day_of_receipt(before.known_at_s) < today)
         days = windows.fold(windows.fold(before, PER_HOUR), HOURS)
-        stood_days = (days.revision > 0) & (day_of(days.known_at_s * 1000) < today)
+        stood_days = (days.revision > 0) & (day_of_receipt(days.known_at_s) < today)
         fresh_days = fresh.reshape(-1, QUARTERS).any(1)
         quarters = maker.rows("window_15min_history", before, 1, stood & fresh)
         return [quarters, maker.rows("window_day_history", days, QUARTERS, stood_days & fresh_days)]
@@ -202,7 +202,7 @@ def by_day_of_receipt(block: Block) -> Iterator[Block]:
     """Cut a block wherever the day of receipt changes, so that history does not depend on batch cuts."""
     if not len(block):
         return
-    day = day_of(block.received_at_s * 1000)
+    day = day_of_receipt(block.received_at_s)
     edges = starts_of(day).tolist()
     for start, end in zip(edges, [*edges[1:], len(block)], strict=True):
         yield block.take(slice(start, end))

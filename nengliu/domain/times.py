@@ -92,6 +92,11 @@ def day_of(at_ms: Int64s) -> Int64s:
     return (at_ms + CHINA_OFFSET_MS) // DAY_MS
 
 
+def day_of_receipt(received_at_s: Int64s) -> Int64s:
+    """China civil day number of receipts [s, UTC]: the day on which something was known."""
+    return day_of(received_at_s * 1000)
+
+
 def day_start(day: Int64s) -> Int64s:
     """Start [ms, UTC] of a China civil day number."""
     return day * DAY_MS - CHINA_OFFSET_MS

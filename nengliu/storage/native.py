@@ -155,7 +155,9 @@ def _merge(where: str, column: list[Column]) -> Labels:
     offsets: dict[int, int] = {}
     dictionary: list[str] = []
     codes = []
-    for piece in [_compact(piece) for piece in pieces]:  # all of them held: a dictionary is known by its identity
+    for piece in [
+        _compact(piece) for piece in pieces
+    ]:  # all of them held: a dictionary is known by its identity
         start = offsets.setdefault(id(piece.dictionary), len(dictionary))
         if start == len(dictionary):
             dictionary += piece.dictionary

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nengliu.analysis.catalogue import Facts
 from nengliu.analysis.ledger import ALL_KNOWN, Ledger, at_of, key_of, origin_of
 from nengliu.analysis.plates.plate import EAST, PER_HOUR, Plate
-from nengliu.analysis.plates.quarters import NEVER, Meta, Values, day_of_receipt, nothing
+from nengliu.analysis.plates.quarters import NEVER, Meta, Values, nothing
 from nengliu.analysis.plates.ring import Lines
 from nengliu.analysis.plates.shape import HOURS, KINDS, Shape, shape_of
 from nengliu.analysis.reduce import QUARTERS, Dirty
@@ -24,7 +24,7 @@ from nengliu.analysis.sorted import ranges
 from nengliu.analysis.windows import Grid
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality
-from nengliu.domain.times import QUARTER_MS
+from nengliu.domain.times import QUARTER_MS, day_of_receipt
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -29,17 +29,6 @@ class Past:
         self.gauge = np.empty((0, size, 4, shape.gauges))
         self.meta = np.empty((0, size, len(KINDS), len(Meta)), np.int64)
 
-    def make_room(self, lists: int) -> None:
-        """Grow to hold a number of lists."""
-        more = lists - len(self.tag)
-        if more <= 0:
-            return
-        more = max(more, len(self.tag))
-        for name in ("tag", *_NAMES):
-            column = getattr(self, name)
-            fresh = np.full((more, *column.shape[1:]), -1 if name == "tag" else 0, column.dtype)
-            setattr(self, name, np.concatenate([column, fresh]))
-
     def clear(self, number: int) -> None:
         """Forget the windows of a list."""
         self.tag[number] = -1

@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Facts
+from nengliu.analysis.growing import make_room
 from nengliu.analysis.plates.past import Past, fold
-from nengliu.analysis.plates.quarters import Meta, Values, day_of_receipt, joined, quarters_of
+from nengliu.analysis.plates.quarters import Meta, Values, joined, quarters_of
 from nengliu.analysis.plates.ring import Lines, Ring
 from nengliu.analysis.plates.shape import HOURS, Shape
 from nengliu.analysis.sorted import ranges
 from nengliu.domain.points import Kind
-from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, HOUR_MS, QUARTER_MS
+from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, HOUR_MS, QUARTER_MS, day_of_receipt
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -76,10 +77,9 @@ class Plate:
         """Take a list in, again if `number` says so; its rows and past windows are put by `seed`."""
         if number < 0:
             number = self.ring.add_list()
-            self.quarters.make_room(number + 1)
-            self.hours.make_room(number + 1)
+            for grown in (self, self.quarters, self.hours):
+                make_room(grown, number + 1)
             self.facts.append(facts)
-            self._make_room(number + 1)
         self.facts[number] = facts
         self.slots[number] = slots
         self.worth[number] = [f.services[-1].ticks_per_step if f.services else 1 for f in facts]
@@ -96,15 +96,6 @@ class Plate:
     def _rest(self, number: int) -> None:
         """Nothing of the list waits to be said."""
         self.open_from[number] = self.hours_from[number] = self.days_from[number] = NOTHING
-
-    def _make_room(self, lists: int) -> None:
-        more = max(lists, len(self.since)) if lists > len(self.since) else 0
-        if not more:
-            return
-        for name, column in vars(self).items():
-            if isinstance(column, np.ndarray):
-                fresh = np.zeros((more, *column.shape[1:]), column.dtype)
-                setattr(self, name, np.concatenate([column, fresh]))
 
     def pour(self, lines: Lines) -> Bools:
         """Take rows in, in order of position; say which lists' rows were not taken, because one of them is odd."""

@@ -22,7 +22,7 @@ from nengliu.analysis.plates.shape import KINDS, Shape
 from nengliu.analysis.windows import LARGEST_HELD, RANK, amount_until
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Reason
-from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, QUARTER_MS
+from nengliu.domain.times import QUARTER_MS, day_of_receipt
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -95,11 +95,6 @@ def joined(parts: Sequence[Values]) -> Values:
         return parts[0]
     names = Values.__dataclass_fields__
     return Values(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
-
-
-def day_of_receipt(received_at_s: Ints) -> Ints:
-    """China day of receipts."""
-    return np.asarray((received_at_s * 1000 + CHINA_OFFSET_MS) // DAY_MS)
 
 
 def quarters_of(

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nengliu.analysis.growing import make_room
 from nengliu.analysis.plates.shape import Shape
 from nengliu.analysis.windows import RANK
 from nengliu.domain.quality import Quality
-from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS
+from nengliu.domain.times import day_of_receipt
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -67,13 +68,8 @@ class Ring:
 
     def add_list(self) -> int:
         """Make room for one more list and give its number; it has no row yet."""
-        if self.size == len(self.newest):
-            more = max(16, self.size)
-            for name, column in vars(self).items():
-                if isinstance(column, np.ndarray):
-                    fresh = np.zeros((more, *column.shape[1:]), column.dtype)
-                    setattr(self, name, np.concatenate([column, fresh]))
         number = self.size
+        make_room(self, number + 1)
         self.size += 1
         self.clear(number)
         return number
@@ -95,7 +91,7 @@ class Ring:
         before = _running(owner, cell, self.newest)
         odd = (cell < before - self.shape.back) | (cell > before + self.shape.ahead)
         odd |= (cell < self.floor[owner]) & ~self.rooted(owner)
-        day = (lines.received_at_s[order] * 1000 + CHINA_OFFSET_MS) // DAY_MS
+        day = day_of_receipt(lines.received_at_s[order])
         odd |= day < _running(owner, day, self.day)
         again = self._again(owner, cell, lines.values[order], odd)
         strange, known = np.empty_like(odd), np.empty_like(odd)
@@ -121,7 +117,7 @@ class Ring:
     def stride(self, lines: Lines) -> Bools:
         """Rows that can go in at once: no list outruns what its ring still has to tell, nor mixes days of receipt."""
         start = self.newest[lines.list_]
-        day = (lines.received_at_s * 1000 + CHINA_OFFSET_MS) // DAY_MS
+        day = day_of_receipt(lines.received_at_s)
         near = lines.cell <= start + self.shape.ahead
         if (day == day[0]).all():
             return near
@@ -144,7 +140,7 @@ class Ring:
         self.rank.reshape(-1)[flat] = RANK[lines.reason]
         np.maximum.at(self.newest, owner, lines.cell)
         np.minimum.at(self.floor, owner, lines.cell)
-        day = (lines.received_at_s * 1000 + CHINA_OFFSET_MS) // DAY_MS
+        day = day_of_receipt(lines.received_at_s)
         np.maximum.at(self.day, owner, day)
         other = np.flatnonzero((before >= 0) & (day != before))
         np.maximum.at(self.mixed_until, owner[other], self.newest[owner[other]] + 2 * self.shape.rows)
