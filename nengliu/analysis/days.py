@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.ledger import Ledger
-from nengliu.analysis.level_rows import FACTORS, SUMS, Maker
+from nengliu.analysis.level_rows import FACTORS, SUMS, Bare, Maker
 from nengliu.analysis.named_rows import table_of
-from nengliu.analysis.reduce import QUARTERS
 from nengliu.analysis.sorted import Columns, Sorted, ranges, starts_of
-from nengliu.analysis.windows import BY_GRAVITY, RANK, Grid
+from nengliu.analysis.windows import BY_GRAVITY, RANK
 from nengliu.domain.times import Level, day_of, day_start, next_period_ms, period_start_ms
 from schemas.block import Rows
 
@@ -53,11 +52,10 @@ class Days:
         self._known: set[tuple[int, int]] = set()
         self._sealed = 0
 
-    def months(self, maker: Maker, days: Grid, fresh: npt.NDArray[np.bool_], stored: int) -> Rows:
+    def months(self, maker: Maker, days: Bare, stored: int) -> Rows:
         """Take fresh days in and say the month rows they change."""
-        owner, start_ms, columns = maker.columns(days, QUARTERS, fresh)
-        columns |= maker.accounts(owner, start_ms, columns["used"])
-        columns |= as_stored(columns)
+        owner, start_ms, columns = days
+        columns = columns | as_stored(columns)
         slots = maker.dirty.slots[owner].astype(np.int64)
         month = period_start_ms(Level.MONTH, start_ms)
         first = starts_of(slots << _DAY_BITS | day_of(month))  # days lie slot by slot, in order of time
@@ -149,7 +147,7 @@ class Days:
         folded["reason"] = BY_GRAVITY[folded["reason"]]
         folded["last"] = self._last(first, last)
         folded["due"] = maker.due(owner, month, end)
-        return maker.pack("window_month", owner, month, folded)
+        return maker.pack("window_month", Bare(owner, month, folded))
 
     def _last(self, first: npt.NDArray[np.intp], end: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
         """Last known gauge value of each range of days."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,14 @@ SUMS = ("used", "estimated", "covered_ms", "weighted", "received", *CLASSES)
 FACTORS = {"coal_kgce": COAL, "coal_equal_kgce": COAL_EQUAL, "co2_kg": CO2}
 
 
+class Bare(NamedTuple):
+    """Rows before they have names: the owner among the dirty slots, start of the period [ms], columns (n,)."""
+
+    owner: Ints
+    start_ms: Ints
+    columns: Columns
+
+
 @dataclass(frozen=True, slots=True)
 class Maker:
     """Makes rows for the dirty slots of one shard."""
@@ -39,14 +47,17 @@ class Maker:
 
     def rows(self, table: str, grid: Grid, quarters: int, mask: npt.NDArray[np.bool_]) -> Rows:
         """Rows of one level (`quarters` per row) where `mask` says so."""
-        owner, start_ms, columns = self.columns(grid, quarters, mask)
+        return self.pack(table, self.bare(grid, quarters, mask))
+
+    def bare(self, grid: Grid, quarters: int, mask: npt.NDArray[np.bool_]) -> Bare:
+        """The same as bare columns."""
+        owner, start_ms, columns = self._columns(grid, quarters, mask)
         columns["due"] = self.due(owner, start_ms, start_ms + quarters * QUARTER_MS)
         if quarters == QUARTERS:
             columns |= self.accounts(owner, start_ms, columns["used"])
-        return self.pack(table, owner, start_ms, columns)
+        return Bare(owner, start_ms, columns)
 
-    def columns(self, grid: Grid, quarters: int, mask: npt.NDArray[np.bool_]) -> tuple[Ints, Ints, Columns]:
-        """Owner, period start [ms] and bare columns of the rows under `mask`."""
+    def _columns(self, grid: Grid, quarters: int, mask: npt.NDArray[np.bool_]) -> Bare:
         index = np.flatnonzero(mask)
         base = self.dirty.base // quarters
         owner = np.searchsorted(base, index, side="right") - 1
@@ -70,7 +81,7 @@ class Maker:
         columns |= {name: counts[:, quality] for name, quality in CLASSES.items()}
         columns["substituted"] = columns["substituted"] + counts[:, Quality.ESTIMATED]  # neither is measured
         columns["received"] = counts.sum(1)
-        return owner, start_ms, columns
+        return Bare(owner, start_ms, columns)
 
     def due(self, owner: Ints, start_ms: Ints, end_ms: Ints) -> Ints:
         """Readings due in ``[start_ms, end_ms)`` while the point existed; 0 for a change-of-value source."""
@@ -109,8 +120,9 @@ class Maker:
                 found[mine] = book.values(item, use, start_ms[mine], whose)
         return found
 
-    def pack(self, table: str, owner: Ints, start_ms: Ints, columns: Columns) -> Rows:
+    def pack(self, table: str, bare: Bare) -> Rows:
         """Put names and times to bare columns, as the table wants them."""
+        owner, start_ms, columns = bare
         slots = self.dirty.slots[owner]
         covered = columns["covered_ms"]
         measured = self.traits.take("gauge", slots) & (covered > 0)

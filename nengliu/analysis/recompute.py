@@ -182,8 +182,9 @@ class Recompute:
         fresh_days = days.revision >= np.uint64(floor)
         out.append(maker.rows("window_15min", grid, 1, fresh))
         out.append(maker.rows("window_hour", hours, PER_HOUR, hours.revision >= np.uint64(floor)))
-        out.append(maker.rows("window_day", days, QUARTERS, fresh_days))
-        out.append(self.days.months(maker, days, fresh_days, self.ledger.stored))
+        said = maker.bare(days, QUARTERS, fresh_days)
+        out.append(maker.pack("window_day", said))
+        out.append(self.days.months(maker, said, self.ledger.stored))
         return [rows for rows in out if len(rows)]
 
     def _history(self, dirty: Dirty, prior: Series, fresh: npt.NDArray[np.bool_], today: int) -> list[Rows]:

@@ -292,12 +292,10 @@ class WindowShard:
         if not len(dirty.slots):
             return []
         maker = Maker(self._general.traits(), dirty)
-        fresh = grid.revision > 0
-        rows = [maker.rows(table, grid, QUARTERS, fresh)]
+        said = maker.bare(grid, QUARTERS, grid.revision > 0)
+        rows = [maker.pack(table, said)]
         return (
-            rows
-            if table.endswith("history")
-            else [*rows, self.days.months(maker, grid, fresh, self.ledger.stored)]
+            rows if table.endswith("history") else [*rows, self.days.months(maker, said, self.ledger.stored)]
         )
 
     # -- in and out of plates -------------------------------------------------------------------
