@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.ledger import AT_SHIFT, Ledger, at_of, key_of, origin_of, slot_of
+from nengliu.analysis.ledger import ORIGIN_BITS, Ledger, at_of, key_of, origin_of, slot_of
 from nengliu.analysis.rack import Laid, Rack
 from nengliu.analysis.sorted import Columns, compact, ranges
 from nengliu.domain.times import HOUR_MS
@@ -53,7 +53,7 @@ def ledger_chunks(ledger: Ledger, changes: Changes) -> Rows:
     np.maximum.at(revision, place, changes.position)
     first = key - origin_of(key)
     low, high = (
-        np.searchsorted(ledger.rows.keys, bound) for bound in (first, first + np.uint64(HOUR_MS << AT_SHIFT))
+        np.searchsorted(ledger.rows.keys, bound) for bound in (first, first + np.uint64(HOUR_MS << ORIGIN_BITS))
     )
     index, owner = ranges(low, high)
     own = origin_of(ledger.rows.keys[index]) == origin_of(key)[owner]

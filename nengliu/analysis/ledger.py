@@ -38,7 +38,6 @@ COLUMNS = {
 AS_SENT = {"sent": "i8", "sent_unit": "u2"}
 ORIGIN_BITS = 3
 TIME_BITS = 42
-AT_SHIFT = ORIGIN_BITS
 MAX_SLOTS = 2 ** (64 - ORIGIN_BITS - TIME_BITS)
 ALL_KNOWN = -(2**62)
 UNKNOWN = 2**62
@@ -191,10 +190,6 @@ class Ledger:
         """Learn where this run of the shard begins; only the first call counts."""
         if self.stored < 0:
             self.stored = position
-
-    def passed(self, position: int) -> None:
-        """Learn that readings up to a position were taken in and are kept elsewhere."""
-        self._open = max(self._open, position)
 
     def took(self, position: int) -> None:
         """Learn that readings up to a position were taken in since the epoch began, here or beside."""

@@ -243,7 +243,7 @@ class WindowShard:
         out = self._narrow(plate, kept, places.number)
         if len(kept):
             self._recent.keep(kept)
-            self.ledger.passed(int(kept.position[-1]))
+            self.ledger.took(int(kept.position[-1]))
         out += self._said()
         if back.any():
             rest = sheaf.take(back)

@@ -27,6 +27,7 @@ from nengliu.domain.points import Enterprise, Tariffed
 from nengliu.domain.scope import SYSTEM
 from nengliu.settings import Settings
 from nengliu.storage import Asker, Writer, ask, connect, disconnect, migrate
+from nengliu.storage.migrate import migrations
 from nengliu.storage.client import dsn
 from schemas.messages import BookNotice, EnterpriseNotice, PointNotice, SchemaNotice, encode
 from schemas.topics import RAW
@@ -185,9 +186,8 @@ def test_cost_command_computes_what_is_out_of_date_and_no_more(plant: Settings, 
 def test_migrations_can_be_laid_over_a_store_that_has_them(plant: Settings, client: Client) -> None:
     """The histories that are filled when they are laid hold no row twice."""
     assert migrate(client, plant.database) == []
-    file = Path(__file__).parents[2] / "schemas" / "tables" / "0009_create_accounts.sql"
     before = client.query("SELECT count() FROM incident_history FINAL").result_rows
-    for statement in file.read_text(encoding="utf-8").split(";"):
+    for statement in migrations()["0009_create_accounts"].split(";"):
         if "INSERT INTO incident_history" in statement:
             client.command(statement)
     assert client.query("SELECT count() FROM incident_history FINAL").result_rows == before
