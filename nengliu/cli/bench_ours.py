@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing.context import SpawnContext
-from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from typing import TypeVar
 
@@ -44,6 +43,8 @@ WIDTH = 400
 """Values of a JSON message."""
 REPEATS = 3
 """So many runs of the operator; the best counts, as for the peers."""
+METERS = WIDTH // CHANNELS
+"""Meters of a list."""
 LEAST = 1000
 """Meters of a process at least: fewer are done before the other has begun."""
 Truth = Mapping[Level, Windows]
@@ -276,37 +277,48 @@ def _key(notice: Notice) -> str:
 
 def two_processes(data: Telemetry) -> Fact:
     """How much faster two processes take in disjoint halves of the lists than one takes a half, by the clock."""
-    half = replace(data, meters=max(data.meters // 2, LEAST))
-    context = multiprocessing.get_context("spawn")
-    alone = max(_rates(context, [half]))
-    both = sum(_rates(context, [half, replace(half, seed=half.seed + 1)]))
+    whole_lists = data.meters // 2 // METERS * METERS
+    half = replace(data, meters=max(whole_lists, LEAST))
+    alone = max(_rates([half]))
+    both = sum(_rates([half, replace(half, seed=half.seed + 1)]))
     return Fact("two processes over disjoint lists", both / alone, "x", 1.8)
 
 
-def _rates(context: SpawnContext, parts: Sequence[Telemetry]) -> list[float]:
+def _rates(parts: Sequence[Telemetry]) -> list[float]:
     """Readings a second of some processes that pour at the same time."""
-    start, found = context.Barrier(len(parts)), context.Queue()
-    children = [context.Process(target=_pour_beside, args=(part, start, found)) for part in parts]
-    for child in children:
-        child.start()
-    rates = [found.get() for _ in children]
-    for child in children:
-        child.join()
-    return rates
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(len(parts))
+    with ProcessPoolExecutor(len(parts), context, initializer=_wait_at, initargs=(start,)) as processes:
+        return list(processes.map(_pour_beside, parts))
 
 
-def _pour_beside(data: Telemetry, start: Barrier, found: Queue[float]) -> None:
-    """In a process of its own: warm up, wait for the others, pour several rounds; tell the best rate."""
-    sheaves, rates = data.sheaves(WIDTH, first=1), []
+_start: list[Barrier] = []
+"""Where the processes wait for each other."""
+
+
+def _wait_at(start: Barrier) -> None:
+    _start[:] = [start]
+
+
+def _pour_beside(data: Telemetry) -> float:
+    """In a process of its own: warm up, wait for the others, pour several rounds; say the best rate."""
+    try:
+        return max(_rounds(data))
+    except BaseException:
+        _start[0].abort()  # the others would wait for good
+        raise
+
+
+def _rounds(data: Telemetry) -> Iterator[float]:
+    sheaves = data.sheaves(WIDTH, first=1)
     warm = max(1, round(len(sheaves) * WARM))
     for _ in range(REPEATS):
         shard = WindowShard(data.catalogue(WIDTH))
         for sheaf in sheaves[:warm]:
             shard.pour(sheaf)
-        start.wait()
+        _start[0].wait()
         began = time.monotonic()
         for sheaf in sheaves[warm:]:
             shard.pour(sheaf)
         shard.flush()
-        rates.append(sum(map(len, sheaves[warm:])) / (time.monotonic() - began))
-    found.put(max(rates))
+        yield sum(map(len, sheaves[warm:])) / (time.monotonic() - began)
