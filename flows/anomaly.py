@@ -24,6 +24,7 @@ from flows.connectors import LogSource, StoreSink
 from flows.ingest import Passed, unpack_passed
 from flows.loaders import catalogue_of, meet_store
 from flows.runner import run_flow
+from flows.shares import Share
 from nengliu.analysis.watch.shard import WatchShard
 from nengliu.bus.open import open_log
 from nengliu.settings import Settings
@@ -119,10 +120,15 @@ def build(settings: Settings, source: LogSource, sink: StoreSink) -> Dataflow:
     return flow
 
 
-def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1) -> None:
+def run(
+    settings: Settings, *, stop_at_end: bool = False, workers: int = 1, partitions: tuple[int, ...] = ()
+) -> None:
     """Run anomaly alone until it is stopped (or the log ends)."""
     meet_store(settings)
-    source = LogSource(partial(open_log, settings), VALID, stop_at_end=stop_at_end)
+    share = Share("anomaly", partitions)
+    source = LogSource(
+        partial(open_log, settings), VALID, stop_at_end=stop_at_end, partitions=share.partitions
+    )
     sink = StoreSink(partial(Writer, settings))
     flow = build(settings, source, sink)
-    run_flow(flow, settings.recovery_path / "anomaly", settings.epoch_s, workers)
+    run_flow(flow, settings.recovery_path / share.name, settings.epoch_s, workers)

@@ -11,6 +11,7 @@ from flows import anomaly, ingest, rollups
 from flows.connectors import LogSource, StoreSink
 from flows.loaders import meet_store
 from flows.runner import run_flow
+from flows.shares import Share
 from nengliu.bus.open import open_log
 from nengliu.settings import Settings
 from nengliu.storage import Writer
@@ -33,10 +34,18 @@ def build(settings: Settings, source: LogSource, sink: StoreSink, *, watch: bool
     return flow
 
 
-def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1, watch: bool = True) -> None:
+def run(
+    settings: Settings,
+    *,
+    stop_at_end: bool = False,
+    workers: int = 1,
+    partitions: tuple[int, ...] = (),
+    watch: bool = True,
+) -> None:
     """Run the chained flows until they are stopped (or the log ends)."""
     meet_store(settings)
-    source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end)
+    share = Share("embedded", partitions)
+    source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end, partitions=share.partitions)
     sink = StoreSink(partial(Writer, settings))
     flow = build(settings, source, sink, watch=watch)
-    run_flow(flow, settings.recovery_path / "embedded", settings.epoch_s, workers)
+    run_flow(flow, settings.recovery_path / share.name, settings.epoch_s, workers)

@@ -23,6 +23,7 @@ from bytewax.operators import KeyedStream, StatefulBatchLogic
 from flows.connectors import LogSource, Message, StoreThenLogSink
 from flows.loaders import catalogue_of, meet_store, reading_loader, waiting_loader
 from flows.runner import run_flow
+from flows.shares import Share
 from nengliu import telemetry
 from nengliu.analysis.intake import IngestShard
 from nengliu.analysis.intake_rows import Tally
@@ -121,13 +122,16 @@ def build(settings: Settings, source: LogSource, sink: StoreThenLogSink) -> Data
     return flow
 
 
-def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1) -> None:
+def run(
+    settings: Settings, *, stop_at_end: bool = False, workers: int = 1, partitions: tuple[int, ...] = ()
+) -> None:
     """Run ingest alone until it is stopped (or the log ends)."""
     meet_store(settings)
-    source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end)
+    share = Share("ingest", partitions)
+    source = LogSource(partial(open_log, settings), RAW, stop_at_end=stop_at_end, partitions=share.partitions)
     sink = StoreThenLogSink(partial(Writer, settings), partial(open_log, settings), VALID)
     flow = build(settings, source, sink)
-    run_flow(flow, settings.recovery_path / "ingest", settings.epoch_s, workers)
+    run_flow(flow, settings.recovery_path / share.name, settings.epoch_s, workers)
 
 
 def _count(tallies: list[Tally]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
-from typing import Any
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -36,6 +37,9 @@ from schemas.messages import (
 from schemas.topics import RAW
 
 Ints = npt.NDArray[np.int64]
+NoticeOf: TypeAlias = Callable[[dict[str, Any]], Notice]
+Told: TypeAlias = tuple[pa.Table, NoticeOf]
+"""Rows of one enterprise, and how each becomes the notice it was."""
 
 
 def meet_store(settings: Settings) -> None:
@@ -65,7 +69,7 @@ class CatalogueOfStore:
     def __init__(self, asker: Asker, partition: int, partitions: int) -> None:
         """Ask nothing yet."""
         self._asker, self._partition, self._partitions = asker, partition, partitions
-        self._told: dict[str, list[tuple[int, Notice]]] = {}
+        self._told: dict[str, list[Told]] = {}
         self._asked = False
 
     def __call__(self, enterprise: str, before: int) -> Iterable[tuple[int, Notice]]:
@@ -85,15 +89,25 @@ class CatalogueOfStore:
             found = []  # whatever was told of it since, this shard has taken itself
         else:
             found = self._ask([enterprise], before).get(enterprise, [])
-        return sorted([*to_all, *found], key=lambda entry: entry[0])
+        said = [(row["position"], notice_of(row)) for rows, notice_of in found for row in rows.to_pylist()]
+        return sorted([*to_all, *said], key=lambda entry: entry[0])
 
-    def _ask(self, enterprises: list[str], before: int) -> dict[str, list[tuple[int, Notice]]]:
+    def _ask(self, enterprises: list[str], before: int) -> dict[str, list[Told]]:
+        """Rows by enterprise, as they came: they become notices when their enterprise is needed."""
         wanted: dict[str, Any] = {"enterprises": enterprises, "position": before}
-        found: dict[str, list[tuple[int, Notice]]] = {}
+        found: dict[str, list[Told]] = {}
         for question, notice_of in _DESCRIBED.items():
-            for row in self._asker.ask(question, SYSTEM, None, **wanted).to_pylist():
-                found.setdefault(row["enterprise"], []).append((row["position"], notice_of(row)))
+            for enterprise, rows in _by_enterprise(self._asker.ask(question, SYSTEM, None, **wanted)):
+                found.setdefault(enterprise, []).append((rows, notice_of))
         return found
+
+
+def _by_enterprise(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Cut an answer that is in order of the enterprise into the rows of each."""
+    names, codes = _dictionary(table, "enterprise")
+    edges = np.flatnonzero(np.diff(codes.astype(np.int64), prepend=-1, append=-1)).tolist()
+    for start, end in itertools.pairwise(edges):
+        yield str(names[codes[start]]), table.slice(start, end - start)
 
 
 def _enterprise(row: dict[str, Any]) -> Notice:
@@ -103,18 +117,19 @@ def _enterprise(row: dict[str, Any]) -> Notice:
 
 
 def _point(row: dict[str, Any]) -> Notice:
-    return PointNotice(msgspec.json.decode(row["definition"], type=Point))
+    return PointNotice(_POINT.decode(row["definition"]))
 
 
 def _schema(row: dict[str, Any]) -> Notice:
-    return SchemaNotice(msgspec.json.decode(row["definition"], type=Schema))
+    return SchemaNotice(_SCHEMA.decode(row["definition"]))
 
 
 def _wiring(row: dict[str, Any]) -> Notice:
     return msgspec.json.decode(row["definition"], type=WiringNotice)
 
 
-_DESCRIBED: dict[str, Callable[[dict[str, Any]], Notice]] = {
+_POINT, _SCHEMA = msgspec.json.Decoder(Point), msgspec.json.Decoder(Schema)
+_DESCRIBED: dict[str, NoticeOf] = {
     "state_enterprises": _enterprise,
     "state_points": _point,
     "state_schemas": _schema,

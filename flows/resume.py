@@ -1,7 +1,7 @@
 """What the flows will never read again, so that a log may forget it.
 
-Each flow keeps ``resume.json`` beside its recovery store. From the moment it resumes it says, per topic and
-partition, the generation and offset where it did, and later those of the snapshot *before* the last one.
+Each process of a flow keeps ``resume.json`` beside its recovery store. From the moment it resumes it says, per
+topic and partition, the generation and offset where it did, and later those of the snapshot *before* the last one.
 Bytewax gives out records of an epoch only when all earlier epochs are committed, so that snapshot's epoch is:
 no resume goes back behind it.
 """
@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from flows.shares import shares
 from nengliu import telemetry
 from nengliu.bus.open import connect_log
 from nengliu.settings import Settings
@@ -63,26 +65,30 @@ class ResumeNotes:
 def resume_points(settings: Settings) -> dict[str, dict[int, int]]:
     """First offset of each topic and partition that some flow may still read: what `trim_logs` must keep.
 
-    The minimum over all flows that have a recovery store, running or not. A partition that one of them has
-    not noted, or noted in another generation of the log, is kept from offset 0; if a
-    recovery store has no readable note at all nothing is named, so that everything stays.
+    The minimum over all flows that have a recovery store, running or not; the shares of a flow are taken
+    together. A partition that a flow has not noted, or noted in another generation of the log, is kept from
+    offset 0; if a recovery store has no readable note at all nothing is named, so that everything stays.
     """
-    notes = []
-    for folder in sorted(settings.recovery_path.glob("*/")):
-        if any(folder.glob("part-*.sqlite3")):
-            notes.append(_read(folder / FILE))
-    if not all(notes):
+    notes = [(share, _read(folder / FILE)) for share, folder in shares(settings.recovery_path)]
+    if not all(places for _, places in notes):
         return {}
-    topics = {topic for places in notes for topic in places}
     found: dict[str, dict[int, int]] = {}
     with connect_log(settings) as log:
-        for topic in sorted(topics):
-            readers = [places[topic] for places in notes if topic in places]
+        for topic in sorted({topic for _, places in notes for topic in places}):
+            readers = _joined((share.flow, places[topic]) for share, places in notes if topic in places)
             for partition in range(log.partitions(topic)):
                 generation = log.bounds(topic, partition).generation
                 offsets = [_offset(places.get(str(partition)), generation) for places in readers]
                 found.setdefault(topic, {})[partition] = min(offsets)
     return found
+
+
+def _joined(noted: Iterable[tuple[str, dict[str, tuple[int, int]]]]) -> list[dict[str, tuple[int, int]]]:
+    """Join what the shares of each flow noted of a topic; no partition is in two of them."""
+    flows: dict[str, dict[str, tuple[int, int]]] = {}
+    for flow, places in noted:
+        flows.setdefault(flow, {}).update(places)
+    return list(flows.values())
 
 
 def _offset(noted: tuple[int, int] | None, generation: int) -> int:

@@ -25,6 +25,7 @@ from flows.ingest import Passed, unpack_passed
 from flows.loaders import catalogue_of, day_loader, meet_store, reading_loader
 from flows.restating import RestateLoader
 from flows.runner import run_flow
+from flows.shares import Share
 from flows.totals import TotalLoader
 from nengliu.analysis.computing import ComputedShard
 from nengliu.analysis.notice_rows import passed_rows
@@ -88,10 +89,15 @@ def build(settings: Settings, source: LogSource, sink: StoreSink) -> Dataflow:
     return flow
 
 
-def run(settings: Settings, *, stop_at_end: bool = False, workers: int = 1) -> None:
+def run(
+    settings: Settings, *, stop_at_end: bool = False, workers: int = 1, partitions: tuple[int, ...] = ()
+) -> None:
     """Run rollups alone until it is stopped (or the log ends)."""
     meet_store(settings)
-    source = LogSource(partial(open_log, settings), VALID, stop_at_end=stop_at_end)
+    share = Share("rollups", partitions)
+    source = LogSource(
+        partial(open_log, settings), VALID, stop_at_end=stop_at_end, partitions=share.partitions
+    )
     sink = StoreSink(partial(Writer, settings))
     flow = build(settings, source, sink)
-    run_flow(flow, settings.recovery_path / "rollups", settings.epoch_s, workers)
+    run_flow(flow, settings.recovery_path / share.name, settings.epoch_s, workers)

@@ -32,8 +32,9 @@ from bytewax.run import cli_main
 
 from flows.connectors import LogSource
 from flows.resume import FILE, ResumeNotes
+from flows.shares import STORED, share_named, shares
 from nengliu import telemetry
-from nengliu.errors import LogError, NengliuError
+from nengliu.errors import InputError, LogError, NengliuError
 
 RECOVERY_PARTS = 1
 """One file: what is in it commits together.  Fixed at its creation, whatever the workers."""
@@ -119,13 +120,31 @@ def _recovery(folder: Path | None) -> Iterator[RecoveryConfig | None]:
         yield None
         return
     with _lock(folder):
-        if not any(folder.glob("part-*.sqlite3")):
-            # Made aside and moved in: a crash between must not leave half a store.
-            with TemporaryDirectory(dir=folder) as fresh:
-                init_db_dir(fresh, RECOVERY_PARTS)
-                for part in Path(fresh).glob("part-*.sqlite3"):
-                    part.rename(folder / part.name)
+        if not any(folder.glob(STORED)):
+            with _lock(folder.parent):  # of two that overlap one comes first
+                _refuse_overlap(folder)
+                _lay_store(folder)
         yield RecoveryConfig(folder)
+
+
+def _refuse_overlap(folder: Path) -> None:
+    """Refuse a share some of whose partitions belong to another one: they would be read twice."""
+    own = share_named(folder.name)
+    for share, other in shares(folder.parent):
+        if share.overlaps(own):
+            raise InputError(
+                f"{folder}: expected partitions that no other process of this flow takes, but {other} holds some; "
+                "take the others, or end that process and move its folder out of there: its partitions are then "
+                "read from their first record, which repeats work"
+            )
+
+
+def _lay_store(folder: Path) -> None:
+    """Lay an empty recovery store: made aside and moved in, since a crash between must not leave half of one."""
+    with TemporaryDirectory(dir=folder) as fresh:
+        init_db_dir(fresh, RECOVERY_PARTS)
+        for part in Path(fresh).glob(STORED):
+            part.rename(folder / part.name)
 
 
 @contextmanager

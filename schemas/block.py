@@ -238,6 +238,11 @@ class Rows:
         """Count the rows."""
         return len(next(iter(self.columns.values())))
 
+    @property
+    def nbytes(self) -> int:
+        """What the columns take in memory, about [bytes]."""
+        return sum(column.nbytes for column in self.columns.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Labels:
@@ -250,6 +255,11 @@ class Labels:
         """Count the rows."""
         return len(self.codes)
 
+    @property
+    def nbytes(self) -> int:
+        """As an array: of the codes, since dictionaries are shared."""
+        return self.codes.nbytes
+
 
 @dataclass(frozen=True, slots=True)
 class Lists:
@@ -260,6 +270,11 @@ class Lists:
     def __len__(self) -> int:
         """Count the rows."""
         return len(self.values)
+
+    @property
+    def nbytes(self) -> int:
+        """As an array: one place a text."""
+        return 8 * sum(map(len, self.values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,3 +287,8 @@ class Arrays:
     def __len__(self) -> int:
         """Count the rows."""
         return len(self.ends)
+
+    @property
+    def nbytes(self) -> int:
+        """As an array."""
+        return self.ends.nbytes + self.values.nbytes

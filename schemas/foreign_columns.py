@@ -8,9 +8,10 @@ is read there, refusals and evidence included.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from functools import lru_cache
+from itertools import count, repeat
 from typing import Literal, TypeAlias, cast
 
 import msgspec
@@ -29,9 +30,10 @@ _Numbers: TypeAlias = npt.NDArray[np.uint64]
 Declared: TypeAlias = Callable[[str, int], Ints | None]
 """Decimals of the columns of an (enterprise, schema), (c,); None: the message is not to be read here."""
 
-_PLACES = MAX_DIGITS + 1
-"""Decimals a number may show: 0 to `MAX_DIGITS`."""
-_POWER = 10 ** np.arange(_PLACES, dtype=np.int64)
+_Columns: TypeAlias = tuple[tuple[str, str, int], ...]
+_MANY = 1000
+"""Names of messages of more readings are not remembered."""
+_POWER = 10 ** np.arange(MAX_DIGITS + 1, dtype=np.int64)
 _LIMIT = 2**62
 """Values in declared decimals stay below it, as on the way of single readings."""
 _ORIGINS = {origin.name.lower(): origin for origin in Origin}
@@ -294,18 +296,20 @@ def _unquoted(cells: bytes) -> bytes:
 
 
 def _rows(readings: Sequence[_Bare], received_at_s: int, sequence: int) -> ForeignRows | None:
-    enterprises = {r.enterprise for r in readings}
+    if not readings:
+        return None
+    enterprise = readings[0].enterprise
     found = _digits(b",".join([r.value for r in readings]))
-    if found is None or found.null is not None or len(enterprises) != 1 or not all(enterprises):
+    if found is None or found.null is not None or not _one([r.enterprise for r in readings]):
         return None
     if len(found.values) != len(readings) or int(found.decimals.max()) > MAX_DIGITS:
         return None
     columns, column = _columns(readings, found.decimals)
-    if not all(point and unit for point, unit, _ in columns):
+    if not enterprise or not columns:
         return None
     more = cast(Sequence[_Reading], readings) if isinstance(readings[0], _Reading) else ()  # as one, so all
     return ForeignRows(
-        enterprises.pop(),
+        enterprise,
         next((r.source for r in more if r.source), ""),
         columns,
         column,
@@ -333,24 +337,28 @@ def _assumed(n: int, received_at_s: int, sequence: int) -> tuple[_Codes, _Codes,
     return good, timed, np.full(n, received_at_s), np.full(n, sequence, np.uint64)
 
 
-def _columns(
-    readings: Sequence[_Bare], decimals: Ints
-) -> tuple[tuple[tuple[str, str, int], ...], npt.NDArray[np.int32]]:
-    """Distinct ``(point, unit, decimals)`` of readings, and which of them each has."""
-    points, point = _numbered([r.point for r in readings])
-    units, unit = _numbered([r.unit for r in readings])
-    distinct, column = np.unique((point * len(units) + unit) * _PLACES + decimals, return_inverse=True)
-    found = ((*divmod(key // _PLACES, len(units)), key % _PLACES) for key in distinct.tolist())
-    return tuple((points[p], units[u], d) for p, u, d in found), column.astype(np.int32)
+def _columns(readings: Sequence[_Bare], decimals: Ints) -> tuple[_Columns, npt.NDArray[np.int32]]:
+    """Distinct ``(point, unit, decimals)`` of readings, none if a name is empty, and which of them each has."""
+    points, units = tuple([r.point for r in readings]), tuple([r.unit for r in readings])
+    shown = int(decimals[0])
+    if len(points) <= _MANY and (decimals == shown).all():
+        return _columns_seen(points, units, shown)
+    return _numbered(zip(points, units, decimals.tolist(), strict=True))
 
 
-def _numbered(names: list[str]) -> tuple[tuple[str, ...], Ints]:
-    """Distinct names, and which of them each is."""
-    if _one(names):
-        return (names[0],), np.zeros(len(names), np.int64)
-    numbers: dict[str, int] = defaultdict(count().__next__)
-    found = np.fromiter([numbers[name] for name in names], np.int64, len(names))
-    return tuple(numbers), found
+@lru_cache(maxsize=256)
+def _columns_seen(
+    points: tuple[str, ...], units: tuple[str, ...], decimals: int
+) -> tuple[_Columns, npt.NDArray[np.int32]]:
+    """As `_columns`: senders name the same points in the same order all day."""
+    return _numbered(zip(points, units, repeat(decimals)))
+
+
+def _numbered(names: Iterable[tuple[str, str, int]]) -> tuple[_Columns, npt.NDArray[np.int32]]:
+    numbers: dict[tuple[str, str, int], int] = defaultdict(count().__next__)
+    column = np.array([numbers[name] for name in names], np.int32)
+    column.flags.writeable = False
+    return (tuple(numbers), column) if all(point and unit for point, unit, _ in numbers) else ((), column)
 
 
 def _one(words: Sequence[object]) -> bool:

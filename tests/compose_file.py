@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 FILE = ROOT / "docker-compose.yml"
 SECRETS = {"CLICKHOUSE_PASSWORD": "c1ickhouse", "NENGLIU_BUS_PASSWORD": "br0ker"}
 """What `.env` must give; the values of these tests."""
-PRODUCT = ("migrate", "ingest", "rollups", "anomaly", "tick", "collector", "page")
+PRODUCT = ("migrate", "ingest", "rollups", "anomaly", "tick", "audit", "collector", "page")
 _VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
 
 

@@ -1,8 +1,8 @@
-"""A real store for tests: one engine per session, a database of its own per test.
+"""A real store for tests: one engine per session, and databases that every test finds empty.
 
-Register with ``pytest_plugins = ["fixtures_store"]`` in the top conftest.  Fixtures:
-`store_home` (session), `store_settings` and `client` (per test, tables laid); `start_store`, `stop_store` and
-`kill_store` are for tests that want a store of their own.
+Register with ``pytest_plugins = ["fixtures_store"]`` in the top conftest.  Fixtures: `store_home` (session);
+`store_settings` and `client` (empty tables), `lend_database` (several such), `fresh_settings` (a database that
+may be spoilt).  `start_store`, `stop_store` and `kill_store` are for tests that want a store of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,6 +76,45 @@ def store_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     stop_store(process)
 
 
+@pytest.fixture(scope="session")
+def shelf() -> list[Settings]:
+    """Databases with all tables that no test uses now: laying the tables costs more than most tests."""
+    return []
+
+
+@pytest.fixture
+def lend_database(store_home: Path, shelf: list[Settings]) -> Iterator[Callable[[], Settings]]:
+    """Lend databases with all tables, empty; the test may fill the tables, but not change or drop them."""
+    lent = []
+
+    def lend() -> Settings:
+        settings = shelf.pop() if shelf else Settings(home=store_home, database=f"lent_{next(_numbers)}")
+        lent.append(settings)
+        client = connect(settings)
+        migrate(client, settings.database)
+        _empty(client)
+        client.close()
+        return settings
+
+    yield lend
+    shelf.extend(reversed(lent))
+
+
+def _empty(client: Client) -> None:
+    filled = (
+        "SELECT name FROM system.tables "
+        "WHERE database = currentDatabase() AND total_rows > 0 AND name != 'migration'"
+    )
+    for (name,) in client.query(filled).result_rows:
+        client.command(f"TRUNCATE TABLE {name}")
+
+
+@pytest.fixture
+def store_settings(lend_database: Callable[[], Settings]) -> Settings:
+    """Settings of an empty database with all tables; the test may fill them, but not change or drop them."""
+    return lend_database()
+
+
 @pytest.fixture
 def fresh_settings(store_home: Path) -> Iterator[Settings]:
     """Settings of a database of the test's own, with all tables."""
@@ -85,12 +124,6 @@ def fresh_settings(store_home: Path) -> Iterator[Settings]:
     yield settings
     client.command(f"DROP DATABASE {settings.database}", use_database=False)
     client.close()
-
-
-@pytest.fixture
-def store_settings(fresh_settings: Settings) -> Settings:
-    """Settings of an empty database with all tables."""
-    return fresh_settings
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -15,6 +17,8 @@ from pathlib import Path
 import pytest
 
 OURS = {"nengliu", "flows", "acquisition", "dashboards", "schemas"}
+SCRIPTS = {"dashboards.app", "nengliu.cli.__main__"}
+"""Importing them runs them."""
 ROOT = Path(__file__).parents[1]
 
 
@@ -45,20 +49,39 @@ def test_wheel_holds_exactly_our_packages(wheel: zipfile.ZipFile) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == OURS
 
 
-def test_wheel_holds_every_file_that_is_not_python(wheel: zipfile.ZipFile) -> None:
-    """Migrations, questions, code lists, books, texts and the plant are data, and they are all there."""
+def test_wheel_holds_every_file_of_ours(wheel: zipfile.ZipFile) -> None:
+    """Code, migrations, questions, code lists, books, texts and the plant: all that lies in our packages is there."""
     inside = set(wheel.namelist())
     wanted = {
         f"{package}/{file.relative_to(folder).as_posix()}"
         for package in OURS
         for folder in [Path(str(resources.files(package)))]
         for file in folder.rglob("*")
-        if file.is_file() and file.suffix not in {".py", ".pyc"} and not file.name.startswith(".")
+        if file.is_file() and file.suffix != ".pyc" and not file.name.startswith(".")
     }
 
     assert wanted - inside == set()
     for suffix in (".sql", ".csv", ".toml"):
         assert any(name.endswith(suffix) for name in inside)
+
+
+def test_packed_files_are_those_that_run(wheel: zipfile.ZipFile) -> None:
+    """Every packed file is found through its package, and is byte for byte the one the tests run on."""
+    packed = {name for name in wheel.namelist() if name.split("/")[0] in OURS and not name.endswith("/")}
+    found = {name: resources.files(name.split("/")[0]).joinpath(*name.split("/")[1:]) for name in packed}
+
+    assert {name for name, file in found.items() if file.read_bytes() != wheel.read(name)} == set()
+
+
+@pytest.mark.parametrize("package", sorted(OURS))
+def test_modules_are_imported_without_the_sources(package: str) -> None:
+    """Each module finds what it needs; tests of the wheel (NENGLIU_WHEEL) import the installed ones and no others."""
+    root = importlib.import_module(package)
+    for module in pkgutil.walk_packages(root.__path__, f"{package}."):
+        if module.name not in SCRIPTS:
+            importlib.import_module(module.name)
+
+    assert "NENGLIU_WHEEL" not in os.environ or "site-packages" in Path(str(root.__file__)).parts
 
 
 def test_wheel_names_its_command_and_python(wheel: zipfile.ZipFile) -> None:

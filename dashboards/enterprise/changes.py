@@ -20,6 +20,9 @@ from dashboards.ui import parts
 Row = dict[str, Any]
 SHOWN = 30
 """Rows of the card; its numbers hold all of them."""
+COLUMNS = ("name", "period_start", "known_at", "old", "new", "difference", "why")
+WIDE = {"known_at", "old", "new"}
+"""Columns a phone leaves out."""
 MARKS = {
     "late": ("flat", "◷"),
     "correction": ("warn", "⇄"),
@@ -42,26 +45,37 @@ def changes_card(context: Context) -> None:
 
 @kept(STILL)
 def changes_table(context: Context) -> str:
-    """Give the newest changes as rows: when it was known, of what, from what to what, and why."""
+    """Give the newest changes as rows: of what, when it was known, from what to what, and why."""
     text, frame = context.text, views.changes(context)
     if frame.empty:
         return f'<div class="nl-quiet">{parts.pill("good", "●", text("revision.none"))}</div>'
     rows = [_row(context, row) for row in data.records(frame.head(SHOWN))]
-    keys = ("known_at", "name", "period_start", "old", "new", "difference", "why")
-    hidden = {"period_start"}
-    head = "".join(f"<th{' class=h' if k in hidden else ''}>{escape(text(f'column.{k}'))}</th>" for k in keys)
+    head = "".join(f"<th{_class(key)}>{escape(text(f'column.{key}'))}</th>" for key in COLUMNS)
     return f'<table class="nl-tab"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 
 def _row(context: Context, row: Row) -> str:
     name = context.point_names.get(str(row["point"]), str(row["point"]))
-    cells = (
-        f"<td class='n'>{stamp(row['known_at'])[5:]}</td><td class='n w'><b>{escape(name)}</b></td>",
-        f"<td class='h'>{stamp(row['period_start'])[5:]}</td>",
-        f"<td>{row['old']:,.2f}</td><td>{row['new']:,.2f}</td><td>{_difference(context.text, row)}</td>",
-        f"<td class='n'>{_why(context.text, str(row['why']))}</td>",
-    )
-    return f"<tr>{''.join(cells)}</tr>"
+    written = {
+        "period_start": stamp(row["period_start"])[5:].removesuffix(" 00:00"),
+        "known_at": stamp(row["known_at"])[5:],
+        "old": _amount(row, "old"),
+        "new": _amount(row, "new"),
+        "difference": _difference(context.text, row),
+        "why": _why(context.text, str(row["why"])),
+    }
+    cells = "".join(f"<td{_class(key)}>{written[key]}</td>" for key in COLUMNS[1:])
+    return f"<tr><td class='n w'><b>{escape(name)}</b></td>{cells}</tr>"
+
+
+def _class(column: str) -> str:
+    return " class='h'" if column in WIDE else ""
+
+
+def _amount(row: Row, column: str) -> str:
+    """Write the amount before or after; muted where it is not what changed."""
+    written = f"{row[column]:,.2f}"
+    return written if row["difference"] else f"<span class='q'>{written}</span>"
 
 
 def _difference(text: Text, row: Row) -> str:

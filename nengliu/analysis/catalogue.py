@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from nengliu.analysis.checks import check, check_bounds, check_names
@@ -96,14 +97,18 @@ def step_worth(point: Point, meter: Meter) -> int:
     ContractError
         WRONG_UNIT for another dimension, NOT_EXACT when a step is no whole number of ticks.
     """
-    worth = (
-        factor(meter.unit, point.unit) * meter.multiplier * Fraction(10) ** (point.decimals - meter.decimals)
-    )
+    worth = _worth(meter.unit, point.unit, meter.multiplier, point.decimals - meter.decimals)
     if worth.denominator != 1 or not 1 <= worth <= _LARGEST:
         where = f"point {point.point}: one step of its meter ({meter.unit}, {meter.decimals} decimals)"
         msg = f"{where} is {worth} ticks; expected a whole number: give the point more decimals"
         raise ContractError("NOT_EXACT", msg, point=point.point, got=worth)
     return int(worth)
+
+
+@lru_cache(maxsize=4096)
+def _worth(source: str, target: str, multiplier: int, decimals: int) -> Fraction:
+    """Ticks in one step; a million meters are of a few kinds."""
+    return factor(source, target) * multiplier * Fraction(10) ** decimals
 
 
 class Catalogue:
@@ -118,7 +123,8 @@ class Catalogue:
         """Where notices changed the region or the industry of an enterprise."""
         self.names: dict[str, list[str]] = {}
         """Ids of each enterprise's points, in the order they were told of."""
-        self.wiring: dict[tuple[str, str], WiringNotice] = {}
+        self.wiring: dict[str, dict[str, WiringNotice]] = {}
+        """Enterprise -> collector -> how it was last wired."""
         self.book = Book()
         self.begins_ms = 0
         """Since when raw readings are kept [ms, UTC]: nothing before may be computed again."""
@@ -157,9 +163,9 @@ class Catalogue:
                 self.seated[value.enterprise] = self.seated.get(value.enterprise, ()) + shaped
             return changed
         if isinstance(notice, WiringNotice):
-            key = notice.enterprise, notice.source
-            changed = self.wiring.get(key) != notice
-            self.wiring[key] = notice
+            wired = self.wiring.setdefault(notice.enterprise, {})
+            changed = wired.get(notice.source) != notice
+            wired[notice.source] = notice
             return changed
         if isinstance(notice, BookNotice):
             return self._take_book(notice)
@@ -197,6 +203,8 @@ class Catalogue:
 
     def _computed(self, point: Point, old: Facts | None, position: int) -> tuple[Computed, ...]:
         """Formulas of a computed point, each with the position since which it has held for all it holds for now."""
+        if not point.formulas:
+            return ()
         told = {} if old is None else _ends(old.point)
         ends = _ends(point)
 
@@ -236,17 +244,20 @@ def _shaped(point: Point, old: Facts | None, position: int) -> tuple[Shaped, ...
 
 def _check_stays(field: str, stays: Sequence[Stay | Seat], last: str | tuple[str, str]) -> None:
     """Refuse dated places that are in no order, or do not end where the point (the enterprise) is now."""
+    if not stays:
+        return
     starts = [stay.from_ms for stay in stays]
     check(field, "order", sound=starts == sorted(set(starts)))
     for stay in stays:
         check_bounds(stay, {"from_ms": (-_LARGEST, _LARGEST)})
-    if stays:
-        newest = stays[-1]
-        at = newest.place if isinstance(newest, Stay) else (newest.region, newest.industry)
-        check(field, at, sound=at == last)
+    newest = stays[-1]
+    at = newest.place if isinstance(newest, Stay) else (newest.region, newest.industry)
+    check(field, at, sound=at == last)
 
 
 def _check_tariffs(point: Point) -> None:
+    if not point.tariffs:
+        return
     starts = [tariff.from_ms for tariff in point.tariffs]
     check("tariffs", "order", sound=starts == sorted(set(starts)))
     check_names("tariffs", [tariff.tariff for tariff in point.tariffs])

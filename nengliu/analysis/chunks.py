@@ -53,7 +53,8 @@ def ledger_chunks(ledger: Ledger, changes: Changes) -> Rows:
     np.maximum.at(revision, place, changes.position)
     first = key - origin_of(key)
     low, high = (
-        np.searchsorted(ledger.rows.keys, bound) for bound in (first, first + np.uint64(HOUR_MS << ORIGIN_BITS))
+        np.searchsorted(ledger.rows.keys, bound)
+        for bound in (first, first + np.uint64(HOUR_MS << ORIGIN_BITS))
     )
     index, owner = ranges(low, high)
     own = origin_of(ledger.rows.keys[index]) == origin_of(key)[owner]

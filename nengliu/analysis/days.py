@@ -137,13 +137,12 @@ class Days:
         end = next_period_ms(Level.MONTH, month)
         first = np.searchsorted(self.rows.keys, _key(slots, day_of(month)))
         last = np.searchsorted(self.rows.keys, _key(slots, day_of(end)))
-        index, _ = ranges(first, last)
-        starts = np.cumsum(last - first) - (last - first)
+        index, starts = _rows_of(first, last)
         folded: Columns = {}
         kept = {name: column for name, column in self.rows.columns.items() if name not in _TOLD}
         kept |= {"reason": RANK[self.rows.columns["reason"]]}
         for name, column in kept.items():
-            folded[name] = _reducer(name).reduceat(column[index], starts) if len(starts) else column[:0]
+            folded[name] = column[index] if starts is None else _reducer(name).reduceat(column[index], starts)
         folded["reason"] = BY_GRAVITY[folded["reason"]]
         folded["last"] = self._last(first, last)
         folded["due"] = maker.due(owner, month, end)
@@ -155,6 +154,15 @@ class Days:
         place = np.where(np.isnan(last), -1, np.arange(len(last)))
         newest = np.maximum.accumulate(place)[end - 1] if len(end) else place[:0]
         return np.where(newest >= first, last[newest], np.nan)
+
+
+def _rows_of(first: Ints, end: Ints) -> tuple[slice | Ints, Ints | None]:
+    """Places of the rows of some ranges, and where each range begins among them; None: each is one row."""
+    if (end - first == 1).all():
+        return first, None
+    if (first[1:] == end[:-1]).all():
+        return slice(first[0], end[-1]), first - first[0]
+    return ranges(first, end)[0], np.cumsum(end - first) - (end - first)
 
 
 def as_stored(columns: Columns) -> Columns:

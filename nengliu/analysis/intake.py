@@ -91,6 +91,8 @@ class Outcome:
     """What a batch of records became, in log order."""
 
     rows: list[Rows] = field(default_factory=list)
+    told: list[tuple[Notice, Record]] = field(default_factory=list)
+    """Notices that are kept; their rows come last, a table at a time."""
     onward: list[Passing] = field(default_factory=list)
     tallies: list[Tally] = field(default_factory=list)
 
@@ -141,6 +143,7 @@ class IngestShard:
                     batch = _Batch()
                 self._note(notice, record, batch, outcome)
         self._settle(batch, outcome)
+        outcome.rows.extend(notice_rows(outcome.told))
         return outcome
 
     def seal(self) -> None:
@@ -234,7 +237,7 @@ class IngestShard:
         if isinstance(notice, PointNotice | SchemaNotice):
             self._opener.forget(record.key)  # the batch before is settled: no path is in use
             self.racks.forget(record.key)
-        outcome.rows.append(notice_rows(notice, record))
+        outcome.told.append((notice, record))
         self._settle(self._release(notice, record), outcome, (record.position, notice))
 
     def _keep(self, notice: Notice, record: Record, batch: _Batch, outcome: Outcome) -> None:
@@ -251,7 +254,7 @@ class IngestShard:
         else:
             check_notice(notice, record, self.limits.future_s)
         if isinstance(notice, ImportNotice | RegionNotice | TargetNotice | ActivityNotice | TariffNotice):
-            outcome.rows.append(notice_rows(notice, record))
+            outcome.told.append((notice, record))
         elif isinstance(notice, LinkNotice | ActionNotice | TickNotice):
             batch.beside.append((record.position, notice))
 

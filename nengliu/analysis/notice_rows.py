@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -30,16 +30,19 @@ Kept = dict[str, Any]
 """One row by column."""
 
 
-def notice_rows(notice: Notice, record: Record) -> Rows:
-    """Rows that keep a notice; none if it says nothing."""
-    table, keep = _KEEPERS[type(notice)]
-    told = {"position": record.position, "known_at": record.appended_at_s}
-    each = [row | told for row in keep(notice)]
-    if isinstance(notice, BookNotice | TariffNotice | RetentionNotice):
-        each[0]["partition"] = record.partition
-    names = each[0] if each else told
-    columns: Named = {name: _column([row[name] for row in each]) for name in names}
-    return Rows(table, columns)
+def notice_rows(told: Iterable[tuple[Notice, Record]]) -> Iterator[Rows]:
+    """Rows that keep notices, a table at a time and in order of the log; none of one that says nothing."""
+    tables: dict[str, list[Kept]] = {}
+    for notice, record in told:
+        table, keep = _KEEPERS[type(notice)]
+        where = {"position": record.position, "known_at": record.appended_at_s}
+        if isinstance(notice, BookNotice | TariffNotice | RetentionNotice):
+            where["partition"] = record.partition
+        tables.setdefault(table, []).extend(row | where for row in keep(notice))
+    for table, rows in tables.items():
+        if rows:
+            columns: Named = {name: _column([row[name] for row in rows]) for name in rows[0]}
+            yield Rows(table, columns)
 
 
 def _enterprise(notice: EnterpriseNotice) -> list[Kept]:

@@ -5,7 +5,7 @@ said when a row closes them (`nengliu.analysis.plates`).  Everything else takes 
 touches are made again from the readings (`nengliu.analysis.recompute`).  Both give the same rows, whatever was late,
 repeated, reordered or cut into other batches (laws 1, 2, 4 and 7; docs/decisions/0011 and 0021).
 
-`pour` says what is closed or corrected, `flush` what is still open; `add` does both.
+`pour` says what must make room for further rows, `flush` all that has changed since; `add` does both.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.days import DayLoader
 from nengliu.analysis.evidence import in_order_of_points
 from nengliu.analysis.ledger import UNKNOWN, Loader
-from nengliu.analysis.level_rows import Maker
 from nengliu.analysis.plates.homes import Home, Homes, Places
 from nengliu.analysis.plates.loose import Loose
 from nengliu.analysis.plates.plate import Plate
-from nengliu.analysis.plates.quarters import Values, joined
 from nengliu.analysis.plates.recent import Recent, narrowed
 from nengliu.analysis.plates.ring import Lines
-from nengliu.analysis.plates.rows import day_grid, window_rows
+from nengliu.analysis.plates.rows import bare_days, window_rows
+from nengliu.analysis.plates.values import Values
 from nengliu.analysis.recompute import Recompute
-from nengliu.analysis.reduce import QUARTERS
 from nengliu.analysis.restate import About, Restater, Told
+from nengliu.analysis.windows import RANK
 from nengliu.domain.points import Kind
-from nengliu.domain.times import HOUR_MS, QUARTER_MS
+from nengliu.domain.quality import Quality
+from nengliu.domain.times import HOUR_MS, QUARTER_MS, day_of_receipt
 from schemas.block import Block, Rows, Sheaf, join, join_sheaves
 from schemas.messages import (
     BookNotice,
@@ -70,7 +70,7 @@ class WindowShard:
         self._recent = Recent(loader)
         self._general = Recompute(self.catalogue, self._recent.load, day_loader)
         self.ledger, self.days = self._general.ledger, self._general.days
-        self._homes, self._loose = Homes(), Loose()
+        self._homes, self._loose = Homes(), Loose(self._kin)
         self._restater = restater or Restater()
 
     def run(self, items: Iterable[tuple[int, Block | Sheaf | Notice]]) -> list[Rows]:
@@ -94,7 +94,7 @@ class WindowShard:
         return self.pour(message) + self.flush()
 
     def pour(self, message: Block | Sheaf) -> list[Rows]:
-        """Take readings in; say the windows they close or correct.  Those still open wait for `flush`."""
+        """Take readings in; say the windows that must make room for more.  The others wait for `flush`."""
         if isinstance(message, Sheaf):
             return self._seen(self._pour(message))
         block = message.accepted()
@@ -169,6 +169,11 @@ class WindowShard:
         for enterprise in {point[0] for points in lists for point in points}:
             self.catalogue.know(enterprise, self.ledger.stored)
 
+    def _kin(self, point: tuple[str, str]) -> tuple[str, int, int]:
+        """What points must share to lie in one list: enterprise, interval and how long a value holds."""
+        point_ = self.catalogue.points[point].point
+        return point[0], point_.interval_s, point_.hold_s
+
     def _generally(self, block: Block) -> list[Rows]:
         """The general way; points of it that lie in a plate leave it first."""
         if not len(block):
@@ -232,7 +237,7 @@ class WindowShard:
         """Pour rows into the plates of their lists; what a plate gives back goes the general way."""
         out: list[Rows] = []
         plates, of_row = list(self._homes.plates.values()), places.plate[sheaf.row_list]
-        for number in np.unique(of_row).tolist():
+        for number in np.flatnonzero(np.bincount(of_row)).tolist():
             here = of_row == number
             out += self._into_plate(plates[number], sheaf if here.all() else sheaf.take(here), places)
         return out
@@ -255,6 +260,8 @@ class WindowShard:
     def _narrow(self, plate: Plate, sheaf: Sheaf, numbers: npt.NDArray[np.int64]) -> list[Rows]:
         """Columns that go the general way since earlier."""
         out: list[Rows] = []
+        if not plate.partly.any():
+            return out
         for number in np.unique(sheaf.row_list[plate.partly[numbers[sheaf.row_list]]]).tolist():
             columns = np.flatnonzero(plate.out[numbers[number]]).tolist()
             out += self._general.add(narrowed(sheaf.take(sheaf.row_list == number), number, columns))
@@ -273,26 +280,23 @@ class WindowShard:
     def _rows(self, plate: Plate) -> list[Rows]:
         said, traits = plate.take_said(), self._general.traits()
         out = []
-        if said.quarters_before:
-            before = joined(said.quarters_before)
-            out.append(window_rows("window_15min_history", plate, before, QUARTER_MS, traits))
+        for values in said.quarters_before:
+            out.append(window_rows("window_15min_history", plate, values, QUARTER_MS, traits))
         for days in said.days_before:
             out += self._day_rows("window_day_history", plate, days)
-        if said.quarters:
-            out.append(window_rows("window_15min", plate, joined(said.quarters), QUARTER_MS, traits))
-        if said.hours:
-            out.append(window_rows("window_hour", plate, joined(said.hours), HOUR_MS, traits))
+        for values in said.quarters:
+            out.append(window_rows("window_15min", plate, values, QUARTER_MS, traits))
+        for values in said.hours:
+            out.append(window_rows("window_hour", plate, values, HOUR_MS, traits))
         for days in said.days:
             out += self._day_rows("window_day", plate, days)
         return [rows for rows in out if len(rows)]
 
     def _day_rows(self, table: str, plate: Plate, days: Values) -> list[Rows]:
         """Rows of days, and of their months unless they go to the history."""
-        dirty, grid = day_grid(plate, days)
-        if not len(dirty.slots):
+        maker, said = bare_days(plate, days, self._general.traits())
+        if not len(said.owner):
             return []
-        maker = Maker(self._general.traits(), dirty)
-        said = maker.bare(grid, QUARTERS, grid.revision > 0)
         rows = [maker.pack(table, said)]
         return (
             rows if table.endswith("history") else [*rows, self.days.months(maker, said, self.ledger.stored)]
@@ -320,6 +324,8 @@ class WindowShard:
         """Lists some columns of which had to leave: the rest follows when the trouble has passed, to enter anew."""
         out: list[Rows] = []
         for plate_number, plate in enumerate(self._homes.plates.values()):
+            if not plate.partly.any():
+                continue
             here = places.plate == plate_number
             for number in np.flatnonzero(here & plate.partly[np.where(here, places.number, 0)]).tolist():
                 own = sheaf.read_at_ms[sheaf.row_list == number]
@@ -356,14 +362,14 @@ def _poured(plate: Plate, sheaf: Sheaf, numbers: npt.NDArray[np.int64]) -> Bools
         numbers[sheaf.row_list],
         sheaf.read_at_ms // interval_ms,
         sheaf.received_at_s,
-        sheaf.sequence,
+        day_of_receipt(sheaf.received_at_s),
         sheaf.position.astype(np.int64),
-        sheaf.quality,
-        sheaf.reason,
+        sheaf.quality == Quality.LATE,
+        RANK[sheaf.reason],
         sheaf.ticks,
     )
     uneven = np.zeros(len(sheaf.lists), bool)
-    uneven[sheaf.row_list[sheaf.read_at_ms % interval_ms != 0]] = True
+    uneven[sheaf.row_list[sheaf.read_at_ms != lines.cell * interval_ms]] = True
     back = uneven[sheaf.row_list]
     even = np.flatnonzero(~back)
     if len(even):

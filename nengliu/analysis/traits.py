@@ -65,8 +65,10 @@ class Traits:
 
     def take(self, name: str, slots: Slots) -> npt.NDArray[Any]:
         """One trait (n,) of slots: interval_ms, valid_from_ms, valid_to_ms, decimals, gauge, or item (in `items`)."""
-        for slot in np.unique(slots[~self._known[slots]]).tolist():
-            self._look_up(slot)
+        known = self._known[slots]
+        if not known.all():
+            for slot in np.unique(slots[~known]).tolist():
+                self._look_up(slot)
         return self._columns[name][slots]
 
     def labels(self, slots: Slots) -> dict[str, Labels]:

@@ -6,16 +6,17 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nengliu import settings as settings_of
+from nengliu.cli.bar import bar
 from nengliu.cli.language import examples, say
 from nengliu.cli.nightly import keep_watch
 from nengliu.cli.query import instant
-from nengliu.domain.times import DAY_MS, from_ms, to_ms
+from nengliu.domain.times import CHINA, from_ms, to_ms
 from nengliu.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,16 +56,10 @@ def audit(
     settings = settings_of.load()
     if nightly:
         keep_watch(settings)
-    now = time.time()
-    end_at = instant("--to", end) if end else from_ms(int(now * 1000))
-    start_at = instant("--from", start) if start else _month_before(end_at)
-    if start_at >= end_at:
-        raise InputError(say("error.audit_span", start=start_at, end=end_at))
+    start_ms, end_ms = span(start, end)
     asker = Asker(settings, patience_s=10)
-    recomputed = Recomputed(_count(sample), int(now) // 86_400)
-    whole = Audit(
-        settings, asker, enterprise, to_ms(start_at), to_ms(end_at), recomputed, 3.0 * settings.epoch_s
-    )
+    recomputed = Recomputed(_count(sample), int(time.time()) // 86_400)
+    whole = Audit(settings, asker, enterprise, start_ms, end_ms, recomputed, 3.0 * settings.epoch_s)
     try:
         _run(whole)
     finally:
@@ -74,10 +69,25 @@ def audit(
         sys.exit(DIFFERS)
 
 
+def span(start: str | None, end: str | None) -> tuple[int, int]:
+    """Span [ms, UTC] that a person named: without an end up to now, without a start from the month before its end on.
+
+    Raises
+    ------
+    InputError
+        No times, or the end is not after the start.
+    """
+    end_at = instant("--to", end) if end else from_ms(int(time.time() * 1000))
+    start_at = instant("--from", start) if start else _month_before(end_at)
+    if start_at >= end_at:
+        raise InputError(say("error.audit_span", start=start_at, end=end_at))
+    return to_ms(start_at), to_ms(end_at)
+
+
 def _month_before(end: datetime) -> datetime:
-    """Start of the month before the one that holds `end`."""
-    first = end.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return from_ms(to_ms(first) - DAY_MS).replace(day=1, hour=0, minute=0)
+    """Start of the China month before the one that holds `end`."""
+    first = end.astimezone(CHINA).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return (first - timedelta(days=1)).replace(day=1)
 
 
 def _count(text: str) -> int | None:
@@ -90,15 +100,9 @@ def _count(text: str) -> int | None:
 
 def _run(whole: Audit) -> None:
     """Do the parts of the work one after the other, with a bar for the eye."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(say("audit.bar"), total=len(whole.batches()) * len(whole.months()))
+    with bar(say("audit.bar"), len(whole.batches()) * len(whole.months())) as step:
         for start_ms, _ in whole.run():
-            month = from_ms(start_ms)
-            bar.update(task, advance=1, description=say("audit.month", month=f"{month:%Y-%m}"))
+            step(text=say("audit.month", month=f"{from_ms(start_ms):%Y-%m}"))
 
 
 def _show(whole: Audit, form: str) -> None:

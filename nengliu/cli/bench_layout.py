@@ -7,25 +7,20 @@ disk after a merge, and the time to read one point's whole span (docs/decisions/
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
-from nengliu.settings import Settings
+from nengliu.cli.bench_chain import environment, serving, settle
 from nengliu.settings import load as load_settings
-from nengliu.storage import Writer, await_store, connect, disconnect, migrate
+from nengliu.storage import Writer, connect, disconnect, migrate
 from schemas.block import Arrays, Labels, Rows
 
 Ints = npt.NDArray[np.int64]
@@ -92,9 +87,7 @@ def measure_layouts(scale: float = 1.0) -> list[Result]:
     """Measure every layout under every load; `scale` cuts the number of enterprises."""
     found = []
     for load in LOADS:
-        sized = Load(
-            load.name, max(2, int(load.enterprises * scale)), load.interval_s, load.batch, load.batches
-        )
+        sized = replace(load, enterprises=max(2, int(load.enterprises * scale)))
         found += [_measure(sized, name, span_s) for name, span_s in LAYOUTS.items() if _fits(sized, span_s)]
     return found
 
@@ -215,7 +208,7 @@ def _measure(load: Load, layout: str, span_s: int) -> Result:
     batches = chunk_batches(load, data, span_s) if span_s else row_batches(load, data)
     with (
         tempfile.TemporaryDirectory(prefix="nengliu-layout-") as folder,
-        _serving(Path(folder)) as (settings, store),
+        serving(settings := load_settings(environment(Path(folder), ""))) as store,
     ):
         client = connect(settings)
         migrate(client, settings.database)
@@ -227,7 +220,7 @@ def _measure(load: Load, layout: str, span_s: int) -> Result:
                 writer.write(rows)
                 writer.flush()
                 spent += time.process_time() - began
-        _settle(client)
+        settle(client)
         store_s = sum(store.cpu_times()[:2]) - before
         client.command("OPTIMIZE TABLE layout FINAL")
         size = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'layout'"
@@ -254,22 +247,3 @@ def _read_ms(client: Any, span_s: int) -> float:
     began = time.perf_counter()
     client.query_arrow(query)
     return (time.perf_counter() - began) * 1000
-
-
-def _settle(client: Any) -> None:
-    while int(client.query("SELECT count() FROM system.merges").result_rows[0][0]):
-        time.sleep(0.1)
-
-
-@contextmanager
-def _serving(home: Path) -> Iterator[tuple[Settings, psutil.Process]]:
-    """Run a store of its own."""
-    environment = os.environ | {"NENGLIU_HOME": str(home), "NENGLIU_STORE": "", "NENGLIU_BUS": ""}
-    settings = load_settings(environment)
-    child = subprocess.Popen([sys.executable, "-P", "-m", "nengliu.cli", "store"], env=environment)
-    try:
-        await_store(settings, alive=lambda: child.poll() is None)
-        yield settings, psutil.Process(child.pid)
-    finally:
-        child.terminate()
-        child.wait()

@@ -10,6 +10,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from multiprocessing.synchronize import Barrier
 from typing import TypeVar
@@ -113,7 +114,8 @@ def arrow_rows(data: Telemetry, truth: Truth, goal: float | None) -> Figure:
 
 def _block_of_batch(points: tuple[tuple[str, str], ...], batch: pa.RecordBatch, first: int) -> Block:
     slot, at, ticks, received = (column.to_numpy() for column in batch.columns)
-    return _block(points, slot, at, ticks, received, first)
+    position = np.arange(first, first + batch.num_rows).astype(np.uint64)
+    return _block(points, slot, at, ticks, received, position)
 
 
 def _block(
@@ -122,11 +124,10 @@ def _block(
     at_ms: npt.NDArray[np.int64],
     ticks: npt.NDArray[np.int64],
     received_at_s: npt.NDArray[np.int64],
-    first: int,
+    position: npt.NDArray[np.uint64],
 ) -> Block:
     """Plain loose readings; windows do not ask in which unit they were sent."""
     n = len(slot)
-    position = np.arange(first, first + n).astype(np.uint64)
     byte, word = np.zeros(n, np.uint8), np.zeros(n, np.uint16)
     return Block(
         points=points,
@@ -160,6 +161,7 @@ class JsonReader:
         self._number = {points[0][0]: number for number, points in enumerate(self.lists)}
         self._slot = {point: slot for slot, point in enumerate(self.points)}
         self._decimals = np.full(WIDTH, DECIMALS, np.int64)
+        self._by_sender: dict[str, tuple[object, npt.NDArray[np.int32]]] = {}
         self._position = 1
 
     def sheaf(self, values: Sequence[bytes]) -> Sheaf:
@@ -180,20 +182,23 @@ class JsonReader:
         )
 
     def block(self, values: Sequence[bytes]) -> Block:
-        """Messages of single readings."""
+        """Messages of single readings; all of a message bear its position."""
         found = [self._rows(value) for value in values]
-        slots = [
-            np.array([self._slot[rows.enterprise, column[0]] for column in rows.columns], np.int32)[
-                rows.column
-            ]
-            for rows in found
-        ]
-        slot = np.concatenate(slots)
+        slot = np.concatenate([self._slots_of(rows) for rows in found])
         at_ms, ticks, received = (
             np.concatenate([getattr(rows, name) for rows in found])
             for name in ("read_at_ms", "values", "received_at_s")
         )
-        return _block(self.points, slot, at_ms, ticks, received, int(self._positions(len(slot))[0]))
+        position = np.repeat(self._positions(len(found)), [len(rows.column) for rows in found])
+        return _block(self.points, slot, at_ms, ticks, received, position)
+
+    def _slots_of(self, rows: ForeignRows) -> npt.NDArray[np.int32]:
+        """Slot of each reading; a sender's columns are the very same tuple message by message."""
+        columns, slots = self._by_sender.get(rows.enterprise, (None, None))
+        if columns is not rows.columns or slots is None:
+            slots = np.array([self._slot[rows.enterprise, column[0]] for column in rows.columns], np.int32)
+            self._by_sender[rows.enterprise] = rows.columns, slots
+        return slots[rows.column]
 
     def _frame(self, value: bytes) -> Frame:
         found = read_columns(value, lambda *_: self._decimals, START_S, 0)
@@ -220,8 +225,8 @@ def json_columns(data: Telemetry, truth: Truth, goal: float | None) -> Figure:
 def json_single(data: Telemetry, truth: Truth, goal: float | None) -> Figure:
     """JSON with one object for each reading: bytes to windows."""
     items = in_turn([json_readings(frame) for frame in data.frames(WIDTH)], data)
-    run = poured(WindowShard(data.catalogue(WIDTH)), items, JsonReader(data).block)
-    return settled("nengliu: JSON, an object a reading", [run], truth, WIDTH, data, goal)
+    runs = [poured(WindowShard(data.catalogue(WIDTH)), items, JsonReader(data).block) for _ in range(REPEATS)]
+    return settled("nengliu: JSON, an object a reading", runs, truth, WIDTH, data, goal)
 
 
 def in_turn(messages: Sequence[X], data: Telemetry) -> list[Sequence[X]]:
@@ -302,11 +307,11 @@ def _wait_at(start: Barrier) -> None:
 
 def _pour_beside(data: Telemetry) -> float:
     """In a process of its own: warm up, wait for the others, pour several rounds; say the best rate."""
-    try:
-        return max(_rounds(data))
-    except BaseException:
-        _start[0].abort()  # the others would wait for good
-        raise
+    with ExitStack() as failed:
+        failed.callback(_start[0].abort)  # the others would wait for good
+        rate = max(_rounds(data))
+        failed.pop_all()
+    return rate
 
 
 def _rounds(data: Telemetry) -> Iterator[float]:

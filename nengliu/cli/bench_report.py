@@ -62,7 +62,7 @@ class Fact:
 
 
 def facts_of(figures: Sequence[Figure]) -> list[Fact]:
-    """The figures as numbers with goals, and how often the fastest path with a goal goes into the peers."""
+    """The figures as numbers with goals, and the first path with a goal beside the peers and the limit."""
     measured = {figure.name: figure for figure in figures if not figure.missing}
     facts = [Fact(f.name, f.rate, UNIT, f.goal) for f in measured.values()]
     first = next((f for f in measured.values() if f.goal is not None), None)

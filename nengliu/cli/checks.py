@@ -17,8 +17,10 @@ from nengliu.cli.health import (
     flow_lives,
     flow_noted_s,
     flow_runs,
+    left_out,
     process_lives,
     read_status,
+    shares_of,
 )
 from nengliu.cli.language import say
 from nengliu.errors import LogError, NengliuError, NoTopic
@@ -179,16 +181,19 @@ def _next(position: int | None, generation: int, first: int) -> int:
 
 
 def flow_checks(settings: Settings) -> Iterator[Check]:
-    """Examine the flows that ever ran in this folder: whether each runs and ended an epoch lately."""
-    known = [part for part in FLOWS if flow_noted_s(settings, part)]
+    """Examine the flows that ever ran here: whether each runs, ended an epoch lately, and leaves no partition out."""
+    named = [part for kind in FLOWS for part in shares_of(settings, kind)]
+    known = [part for part in named if flow_noted_s(settings, part)]
     stopped = [part for part in known if not flow_runs(settings, part)]
     stuck = [part for part in known if part not in stopped and not flow_lives(settings, part)]
-    told = {"doctor.not_running": stopped, "doctor.stuck": stuck}
-    if not stopped and not stuck:
+    missed = [f"{part} {partition}" for part in FLOWS for partition in left_out(settings, part)]
+    told = {"doctor.not_running": stopped, "doctor.stuck": stuck, "doctor.left_out": missed}
+    ok = not any(told.values())
+    if ok:
         told = {"doctor.flowing": known}
     if known:
         found = "; ".join(say(key, names=", ".join(names)) for key, names in told.items() if names)
-        yield Check("flows", not stopped and not stuck, found, say("cure.flows"))
+        yield Check("flows", ok, found, say("cure.flows"))
 
 
 # -- collectors ------------------------------------------------------------------------------

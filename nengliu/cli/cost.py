@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +18,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from flows.restating import rows_of
 from nengliu import settings as settings_of
@@ -28,6 +25,7 @@ from nengliu.analysis.costs import Payer, Quarters, Tariffs, cost_rows
 from nengliu.analysis.named_rows import owners_of
 from nengliu.bus import partition_of
 from nengliu.bus.open import open_log, publish
+from nengliu.cli.bar import bar
 from nengliu.cli.language import examples, say
 from nengliu.domain.calendars import days_of, shipped_rows
 from nengliu.domain.points import Point
@@ -54,14 +52,14 @@ class Refreshed:
 
 @click.command(help=say("command.cost"), epilog=examples("cost"))
 @click.option("--tell", is_flag=True, help=say("option.cost_tell"))
-@click.option("--enterprise", default="", help=say("option.only_enterprise"))
+@click.option("--enterprise", metavar="CODE", default="", help=say("option.only_enterprise"))
 def cost(tell: bool, enterprise: str) -> None:
     """Compute what is out of date."""
     now = settings_of.load()
     if tell:
         click.echo(say("cost.told", digest=tell_tariffs(now), partitions=now.partitions))
         return
-    with _bar() as told:
+    with bar(say("cost.days"), None) as told:
         done = refresh(now, enterprise, told)
     if not done.points:
         raise InputError(say("error.no_tariffs"))
@@ -157,12 +155,3 @@ def _quarters(asker: Asker, pairs: list[tuple[str, str]], days: pa.Table) -> Qua
 def _owners(table: pa.Table, number: dict[tuple[str, str], int]) -> npt.NDArray[np.int64]:
     owner, pairs = owners_of(rows_of("", table))
     return np.array([number[pair] for pair in pairs], np.int64)[owner]
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int], None]]:
-    """Show how many days are done, while they are."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(say("cost.days"), total=None)
-        yield lambda days: progress.advance(task, days)

@@ -23,6 +23,7 @@ from nengliu.cli.language import examples, say
 from nengliu.cli.nightly import audit_check
 from nengliu.cli.retention import kept_check
 from nengliu.cli.up import ENOUGH_BYTES, is_free
+from nengliu.domain.books import shipped_factors
 from nengliu.errors import NengliuError
 from nengliu.settings import Settings
 
@@ -32,6 +33,10 @@ CLOCK_FLOOR_S = 1_767_225_600
 _TAKEN_IN = """SELECT partition, max(position)
 FROM (SELECT partition, position FROM intake UNION ALL SELECT partition, position FROM book) GROUP BY partition"""
 """Newest message per partition that left a row; notices of the catalogue leave none here, and readings follow them."""
+_BOOKS = "SELECT DISTINCT argMax(digest, position) AS newest FROM book GROUP BY partition ORDER BY newest"
+"""Books of factors in force, one digest each: all partitions have the same, unless a flow has yet to read of it."""
+_DIGEST = 12
+"""Digits of a digest that tell books apart for a reader."""
 _SECRET = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&]+")
 
 
@@ -196,6 +201,7 @@ def _store(client: Any, settings: Settings) -> Iterator[Check]:
     yield Check("store", ok=True, found=found)
     yield guarded("tables", "cure.store", lambda: _tables(client, settings))
     yield guarded("kept", "cure.tables", lambda: kept_check(client, settings))
+    yield guarded("book", "cure.tables", lambda: _book(client))
 
 
 def _tables(client: Any, settings: Settings) -> Check:
@@ -209,6 +215,18 @@ def _tables(client: Any, settings: Settings) -> Check:
     waiting = [name for name in migrations() if name not in applied]
     found = say("doctor.pending", names=", ".join(waiting)) if waiting else say("doctor.tables_current")
     return Check("tables", not waiting, found, say("cure.tables"))
+
+
+def _book(client: Any) -> Check:
+    """Which book of factors is in force: another one than this version ships is no fault, but worth a look."""
+    from nengliu.storage.client import speaking
+
+    with speaking(client.uri):
+        told = [digest[:_DIGEST] for (digest,) in client.query(_BOOKS).result_rows]
+    shipped = shipped_factors()[0][:_DIGEST]
+    key = "apart" if len(told) > 1 else "none" if not told else "shipped" if told == [shipped] else "other"
+    found = say(f"doctor.book_{key}", told=", ".join(told), shipped=shipped)
+    return Check("book", len(told) < 2, found, say("cure.book"))
 
 
 def _stored(client: Any) -> dict[int, int]:

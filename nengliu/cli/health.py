@@ -15,6 +15,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,15 @@ from nengliu.errors import InputError
 from nengliu.settings import Settings
 
 FLOWS = {"flow": "embedded", "ingest": "ingest", "rollups": "rollups", "anomaly": "anomaly"}
-"""Recovery store of each part that runs a flow."""
+"""Flow of each part that runs one; a part that takes some partitions only is named after them: ``flow-0-1``."""
 FLOW_S = 30.0
 """A flow that did not end an epoch for this long, and three epochs more, is stuck (a wide import may take seconds)."""
 TICK_S = 30.0
 """Between two ticks of the log's clock, and the patience with it: silence is noticed in minutes."""
+AUDIT_S = 60.0
+"""Between two looks of the nightly audit at the clock."""
+SIGNS = {"tick": TICK_S, "audit": AUDIT_S}
+"""Parts that do little but touch a file of their name, and how often [s]."""
 COLLECTOR_S = 30.0
 """A collector renews its status file with each heartbeat; this much later it is stuck."""
 
@@ -70,16 +75,18 @@ def lives(settings: Settings, part: str, started_s: float = 0.0, host: str = "12
         return store_answers(settings)
     if part == "dashboard":
         return page_answers(settings.port, host)
-    if part in FLOWS:
+    if part in FLOWS:  # by itself, or shared out
+        return all(flow_lives(settings, one, started_s) for one in shares_of(settings, part) or [part])
+    if part.partition("-")[0] in FLOWS:
         return flow_lives(settings, part, started_s)
-    if part == "tick":
-        return _is_fresh(_written_s(tick_file(settings)), started_s, 3 * TICK_S)
+    if part in SIGNS:
+        return _is_fresh(_written_s(sign_file(settings, part)), started_s, 3 * SIGNS[part])
     files = collectors(settings)
     if part in files and part != "collector":
         return collector_lives(settings, files[part], started_s)
     if part == "collector" and files:  # one process runs them all
         return all(collector_lives(settings, file, started_s) for file in files.values())
-    known = ", ".join(["store", "dashboard", "tick", *FLOWS, *files])
+    known = ", ".join(["store", "dashboard", *SIGNS, *FLOWS, *files])
     raise InputError(say("error.no_part", part=part, known=known))
 
 
@@ -111,15 +118,22 @@ def flow_lives(settings: Settings, part: str, started_s: float = 0.0) -> bool:
     return flow_runs(settings, part) and _is_fresh(flow_noted_s(settings, part), started_s, patience_s)
 
 
-def tick_file(settings: Settings) -> Path:
-    """File that is touched with every tick."""
-    return settings.home / "tick"
+def sign_file(settings: Settings, part: str) -> Path:
+    """File that a part touches as its sign of life."""
+    return settings.home / part
+
+
+def show_life(settings: Settings, part: str) -> None:
+    """Touch the file that `nengliu health` looks at; on a full disk it tells the truth by its age."""
+    with suppress(OSError):
+        settings.home.mkdir(parents=True, exist_ok=True)
+        sign_file(settings, part).touch()
 
 
 def flow_runs(settings: Settings, part: str) -> bool:
     """Whether a process holds the recovery store of a flow; the system lets go of it however that process ends."""
     try:
-        with (settings.recovery_path / FLOWS[part] / "lock").open() as file:
+        with (_folder(settings, part) / "lock").open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -132,7 +146,30 @@ def flow_noted_s(settings: Settings, part: str) -> float:
     """When a flow last noted how far it is, as it does when it resumes and with its epochs [s since 1970]; 0: never."""
     from flows.resume import FILE
 
-    return _written_s(settings.recovery_path / FLOWS[part] / FILE)
+    return _written_s(_folder(settings, part) / FILE)
+
+
+def shares_of(settings: Settings, part: str) -> list[str]:
+    """Name the parts among which a flow that ever ran here is shared out: itself if it takes all partitions."""
+    from flows.shares import shares
+
+    found = [share.name for share, _ in shares(settings.recovery_path) if share.flow == FLOWS[part]]
+    return [part + name.removeprefix(FLOWS[part]) for name in found]
+
+
+def left_out(settings: Settings, part: str) -> list[int]:
+    """Partitions that none of the parts takes among which a flow is shared out."""
+    from flows.shares import share_named
+
+    taken = [share_named(name) for name in shares_of(settings, part)]
+    every = range(settings.partitions) if taken else ()
+    return [partition for partition in every if not any(share.takes(partition) for share in taken)]
+
+
+def _folder(settings: Settings, part: str) -> Path:
+    """Folder of the recovery store of a part that runs a flow."""
+    kind, dash, partitions = part.partition("-")
+    return settings.recovery_path / f"{FLOWS[kind]}{dash}{partitions}"
 
 
 def collector_lives(settings: Settings, config: Path, started_s: float = 0.0) -> bool:

@@ -16,13 +16,13 @@ from typing import IO, Any
 
 from nengliu import telemetry
 from nengliu.cli.checks import Check
+from nengliu.cli.health import AUDIT_S, show_life
 from nengliu.cli.language import say
 from nengliu.domain.times import CHINA_OFFSET_MS
 from nengliu.settings import Settings
 
 NICE = 10
 """The audit gives way to everything else on the machine."""
-LOOK_S = 60.0
 _COMMAND = ("-P", "-m", "nengliu.cli", "audit", "--format", "json")
 _DAY_S, _OFFSET_S = 86_400, CHINA_OFFSET_MS // 1000
 
@@ -108,8 +108,9 @@ def keep_watch(settings: Settings) -> None:
     nightly = Nightly(settings)
     try:
         while True:
+            show_life(settings, "audit")
             nightly.tick(time.time())
-            time.sleep(LOOK_S)
+            time.sleep(AUDIT_S)
     finally:
         nightly.stop()
 

@@ -54,16 +54,20 @@ def migrate() -> None:
 @click.option(
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help=say("option.workers")
 )
+@click.option("--partitions", default="", metavar="0,1|0-31", help=say("option.partitions"))
 @click.pass_context
-def flow(ctx: click.Context, name: str, workers: int, *, stop_at_end: bool) -> None:
+def flow(ctx: click.Context, name: str, workers: int, partitions: str, *, stop_at_end: bool) -> None:
     """Run the flows."""
     _follow_supervisor(
         signal.SIGKILL
     )  # it would wait for a store that ends too; a replay repeats what it held
+    from flows.shares import parse_partitions
     from nengliu import telemetry
 
     telemetry.configure(debug=bool(ctx.obj))
-    importlib.import_module(FLOWS[name]).run(settings.load(), stop_at_end=stop_at_end, workers=workers)
+    taken = parse_partitions(partitions) if partitions else ()
+    run = importlib.import_module(FLOWS[name]).run
+    run(settings.load(), stop_at_end=stop_at_end, workers=workers, partitions=taken)
 
 
 @click.command(help=say("command.dashboard"), epilog=examples("dashboard"))

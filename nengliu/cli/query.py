@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,9 +52,7 @@ def query(
     parameters = read_parameters(given, questions().get(name))
     known = storage.connect(settings.load())
     try:
-        table = storage.ask(
-            known, name, SYSTEM, as_of=instant("--as-of", as_of) if as_of else None, **parameters
-        )
+        table = storage.ask(known, name, SYSTEM, as_of=known_by(as_of) if as_of else None, **parameters)
     finally:
         storage.disconnect(known)
     show(table, form, output)
@@ -81,7 +79,7 @@ def read_parameters(given: tuple[str, ...], question: Question | None) -> dict[s
 def instant(where: str, text: str) -> datetime:
     """Read a time of the user, in China civil time unless it names its zone.
 
-    >>> instant("--as-of", "2026-03-01").isoformat()
+    >>> instant("start", "2026-03-01").isoformat()
     '2026-03-01T00:00:00+08:00'
     """
     try:
@@ -89,6 +87,18 @@ def instant(where: str, text: str) -> datetime:
     except ValueError as error:
         raise InputError(say("error.no_time", where=where, text=text)) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=CHINA)
+
+
+def known_by(text: str) -> datetime | date:
+    """Read until when something was known: a day means its end, in China.
+
+    >>> known_by("2026-03-01"), known_by("2026-03-01T08:00").isoformat()
+    (datetime.date(2026, 3, 1), '2026-03-01T08:00:00+08:00')
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return instant("--as-of", text)
 
 
 def show(table: pa.Table, form: str, output: Path | None) -> None:
@@ -120,8 +130,8 @@ def _list(known: dict[str, Question]) -> None:
 
     table = Table(say("query.name"), say("query.asks"), say("query.parameters"))
     for question in known.values():
-        if question.name.startswith("state_"):
-            continue  # those are the flows'
+        if question.name.startswith(("state_", "audit_")):
+            continue  # those are the flows' and the audit's
         words = (p.name if p.default is None else f"({p.name})" for p in question.parameters)
         table.add_row(question.name, question.asks, " ".join(words))
     Console().print(table)

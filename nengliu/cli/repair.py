@@ -6,14 +6,11 @@ would write.  To run it again, or beside the flows, does no harm: rows bear the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from flows.computed import StoredWindows
 from flows.totals import TotalLoader
@@ -22,11 +19,11 @@ from nengliu.analysis.audit_recompute import LEVELS, Described, compare, recompu
 from nengliu.analysis.computing import ComputedShard
 from nengliu.analysis.mending import Mending, mend
 from nengliu.analysis.totals.shard import TotalShard
+from nengliu.cli.audit import span
 from nengliu.cli.audit_look import CHECKS, NOW, Audit, Part, Recomputed, block_of, stored_columns, within
+from nengliu.cli.bar import bar
 from nengliu.cli.language import examples, say
-from nengliu.cli.query import instant
-from nengliu.domain.times import DAY_MS, STORED, from_ms, to_ms
-from nengliu.errors import InputError
+from nengliu.domain.times import STORED, from_ms
 from schemas.block import Rows
 
 if TYPE_CHECKING:
@@ -56,13 +53,9 @@ def repair(start: str | None, end: str | None, enterprise: str, *, every: bool, 
     from nengliu.storage import Asker, Writer, connect, disconnect
 
     settings = settings_of.load()
-    end_at = instant("--to", end) if end else from_ms(int(time.time() * 1000))
-    before = from_ms(to_ms(end_at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)) - DAY_MS)
-    start_at = instant("--from", start) if start else before
-    if start_at >= end_at:
-        raise InputError(say("error.audit_span", start=start_at, end=end_at))
+    start_ms, end_ms = span(start, end)
     asker, client = Asker(settings, patience_s=10), connect(settings)
-    work = Audit(settings, asker, enterprise, to_ms(start_at), to_ms(end_at), Recomputed(0, 0), 0.0)
+    work = Audit(settings, asker, enterprise, start_ms, end_ms, Recomputed(0, 0), 0.0)
     try:
         with Writer(settings) as writer:
             points, rows, sums = _run(work, every, (writer, client) if applied else None)
@@ -76,9 +69,7 @@ def repair(start: str | None, end: str | None, enterprise: str, *, every: bool, 
 def _run(work: Audit, every: bool, store: tuple[Writer, Any] | None) -> tuple[int, int, int]:
     """Mend part by part; count point-months, their rows, and enterprises whose totals are made anew."""
     points = rows = sums = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(say("repair.looking"), total=len(work.batches()) * len(work.months()))
+    with bar(say("repair.looking"), len(work.batches()) * len(work.months())) as step:
         for part in parts(work):
             found = look(part, every)
             names = _show(found)
@@ -86,7 +77,7 @@ def _run(work: Audit, every: bool, store: tuple[Writer, Any] | None) -> tuple[in
                 write(found, part, *store)
             points, rows = points + len(names), rows + sum(map(len, found.mendings))
             sums += len(found.enterprises)
-            bar.advance(task)
+            step()
     return points, rows, sums
 
 

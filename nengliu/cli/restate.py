@@ -8,8 +8,7 @@ at that place the flow restates the days and months of the items whose factor ch
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,13 @@ import click
 import msgspec
 import numpy as np
 import pyarrow as pa
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from flows.restating import RestateLoader
 from nengliu import settings as settings_of
 from nengliu.analysis.named_rows import Pair, table_of
-from nengliu.analysis.restate import DAY, HISTORY, MONTH, About, Change, Restater, Told, changes
+from nengliu.analysis.restate import AMOUNTS, DAY, HISTORY, MONTH, About, Change, Restater, Told, changes
 from nengliu.bus.open import open_log, publish
+from nengliu.cli.bar import Step, bar
 from nengliu.cli.language import examples, say
 from nengliu.cli.query import FORMATS, show
 from nengliu.domain.books import Book, book_of, check_factors, read_factors, shipped_factors
@@ -42,6 +40,8 @@ _AHEAD = 2**63
 _SHOWN_MS = 4_102_416_000_000
 """2100-01-01 in China: a span that lasts longer has no end for a reader [ms]."""
 
+_SHOWN_AS = {"coal_kgce": ("coal", "tce"), "coal_equal_kgce": ("coal_equal", "tce"), "co2_kg": ("co2", "t")}
+
 
 @dataclass(slots=True)
 class Tally:
@@ -51,9 +51,8 @@ class Tally:
     enterprises: set[str] = field(default_factory=set)
     day_rows: int = 0
     month_rows: int = 0
-    coal: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    coal_equal: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    co2: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    worth: dict[str, list[float]] = field(default_factory=lambda: {name: [0.0, 0.0] for name in AMOUNTS})
+    """Coal and CO2 [kg] of the days before and after."""
 
 
 @click.command(help=say("command.restate"), epilog=examples("restate"))
@@ -66,13 +65,14 @@ def restate(book: Path | None, applied: bool, form: str) -> None:
     digest, factors = shipped_factors() if book is None else _read(book)
     asker = Asker(now)
     try:
-        with _bar(now.partitions) as step:
+        with bar(say("restate.looking"), now.partitions) as step:
             shown = preview(asker, now.partitions, digest, factors, step)
     finally:
         asker.close()
-    show(shown, form, None)
+    if shown.num_rows or form != "table":
+        show(shown, form, None)
     if not applied:
-        click.echo(say("restate.preview", digest=digest), err=True)
+        click.echo(say("restate.preview" if shown.num_rows else "restate.same", digest=digest), err=True)
         return
     with open_log(now) as log:
         publish(log, BookNotice(digest, factors, int(time.time())))
@@ -80,7 +80,7 @@ def restate(book: Path | None, applied: bool, form: str) -> None:
 
 
 def preview(
-    asker: Asker, partitions: int, digest: str, factors: Factors, step: Any = lambda: None
+    asker: Asker, partitions: int, digest: str, factors: Factors, step: Step = lambda *_: None
 ) -> pa.Table:
     """Say item by item what the flow would write: days, enterprises, rows, and the totals before and after."""
     new = book_of(digest, factors)
@@ -133,11 +133,7 @@ def _count(said: Iterable[Rows], loader: RestateLoader, found: dict[str, Tally])
                 tally.month_rows += len(part)
                 continue
             after = int(rows.table == DAY)
-            for name, sums in (
-                ("coal_kgce", tally.coal),
-                ("coal_equal_kgce", tally.coal_equal),
-                ("co2_kg", tally.co2),
-            ):
+            for name, sums in tally.worth.items():
                 sums[after] += float(np.nansum(part.columns[name]))
             if rows.table == HISTORY:
                 tally.day_rows += len(part)
@@ -153,28 +149,13 @@ def _shown(found: dict[str, Tally], spans: dict[str, set[Change]]) -> pa.Table:
         row: dict[str, Any] = {"item": item, "from": _day(min(starts)), "to": _day(max(ends))}
         row |= {"days": len(tally.days), "enterprises": len(tally.enterprises)}
         row |= {"day_rows": tally.day_rows, "month_rows": tally.month_rows}
-        for name, (before, after) in (
-            ("coal", tally.coal),
-            ("coal_equal", tally.coal_equal),
-            ("co2", tally.co2),
-        ):
-            unit = "t" if name == "co2" else "tce"
-            row |= {
-                f"{name}_before_{unit}": round(before / 1000, 6),
-                f"{name}_after_{unit}": round(after / 1000, 6),
-            }
+        for name, (before, after) in tally.worth.items():
+            what, unit = _SHOWN_AS[name]
+            row |= {f"{what}_before_{unit}": round(before / 1000, 6)}
+            row |= {f"{what}_after_{unit}": round(after / 1000, 6)}
         rows.append(row)
     return pa.Table.from_pylist(rows)
 
 
 def _day(at_ms: int) -> str:
     return "" if at_ms >= _SHOWN_MS else f"{from_ms(at_ms):%Y-%m-%d}"
-
-
-@contextmanager
-def _bar(parts: int) -> Iterator[Any]:
-    """Show which partition of the log is looked at."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(say("restate.looking"), total=parts)
-        yield lambda: progress.advance(task)

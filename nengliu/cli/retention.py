@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nengliu import settings as settings_of
+from nengliu.cli.bar import bar
 from nengliu.cli.checks import Check
 from nengliu.cli.language import examples, say
 from nengliu.domain.retention import gone_before_ms, horizon_ms
@@ -107,7 +106,7 @@ def _audit(client: Any, settings: Settings, raw: list[Month], begins_ms: int) ->
     asker = Asker(settings, patience_s=10)
     whole = Audit(settings, asker, "", start_ms, begins_ms, Recomputed(SAMPLE, 0), 3.0 * settings.epoch_s)
     try:
-        with _bar(say("retention.audit"), len(whole.batches()) * len(whole.months())) as step:
+        with bar(say("retention.audit"), len(whole.batches()) * len(whole.months())) as step:
             for _ in whole.run():
                 step()
     finally:
@@ -149,22 +148,10 @@ def _wanted(settings: Settings) -> list[tuple[str, int]]:
 def _let_go(client: Any, found: list[Month]) -> None:
     from nengliu.storage.retention import drop
 
-    with _bar(say("retention.dropping"), len(found)) as step:
+    with bar(say("retention.dropping"), len(found)) as step:
         for month in found:
             drop(client, month)
             step()
     click.echo(
         say("retention.gone", months=len(found), size=f"{sum(m.disk_bytes for m in found) / 1e6:,.1f}")
     )
-
-
-@contextmanager
-def _bar(text: str, total: int) -> Iterator[Any]:
-    """Give what moves a bar on by one."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(text, total=total)
-        yield lambda: bar.advance(task)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import click
 
 from nengliu import settings as settings_of
 from nengliu import telemetry
 from nengliu.bus.open import connect_log, publish_tick
-from nengliu.cli.health import TICK_S, tick_file
+from nengliu.cli.health import TICK_S, show_life
 from nengliu.cli.language import examples, say
 from nengliu.errors import LogError
 from nengliu.settings import Settings
@@ -42,7 +42,7 @@ def ticking(settings: Settings) -> Iterator[None]:
 
 def keep_time(settings: Settings, ended: threading.Event) -> None:
     """Tick until `ended`; who comes back with us has until the first tick to say so."""
-    _show_life(settings)
+    show_life(settings, "tick")
     while not ended.wait(TICK_S):
         tick_once(settings)
 
@@ -55,11 +55,4 @@ def tick_once(settings: Settings) -> None:
     except LogError as error:
         telemetry.logger.warning("LogNotTicked %s", error)
     else:
-        _show_life(settings)
-
-
-def _show_life(settings: Settings) -> None:
-    """Touch the file that `nengliu health tick` looks at; on a full disk it tells the truth by its age."""
-    with suppress(OSError):
-        settings.home.mkdir(parents=True, exist_ok=True)
-        tick_file(settings).touch()
+        show_life(settings, "tick")

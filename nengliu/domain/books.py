@@ -160,8 +160,9 @@ def check_factors(factors: Sequence[Mapping[str, str]]) -> None:
             msg = f"{row['item']} {row['factor']}: expected a source and an edition"
             raise ValueError(msg)
     for (item, *use), spans in book_of("", factors).spans.items():
-        for one, two in pairwise(sorted(spans, key=lambda span: (span[3:], span.from_ms))):
-            if one[3:] == two[3:] and two.from_ms < one.to_ms:
+        held = [(place, each.preference, each.from_ms, each.to_ms) for each in spans for place in each.places]
+        for (*one, _, until), (*two, since, _) in pairwise(sorted(held)):
+            if one == two and since < until:
                 msg = f"{item} {' '.join(use)}: two rows of one place hold on the same day"
                 raise ValueError(msg)
 

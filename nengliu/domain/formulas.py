@@ -177,26 +177,27 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         """Look at the first token."""
-        self.text, self.place = text.rstrip(), 0
+        self.text, self.place, self.start = text.rstrip(), 0, 0
         self.kind, self.word = "", ""
         self.next()
 
     def next(self) -> None:
         """Move one token on."""
         if self.place == len(self.text):
-            self.kind = self.word = ""
+            self.kind, self.word, self.start = "", "", self.place
             return
         match = _TOKEN.match(self.text, self.place)
         if match is None:
             self.word = self.text[self.place :].split(maxsplit=1)[0]
+            self.start = self.text.index(self.word, self.place)
             raise self.unexpected("a number, a point, an operator or a parenthesis")
-        self.place = match.end()
+        self.start, self.place = match.start(str(match.lastgroup)), match.end()
         self.kind, self.word = str(match.lastgroup), str(match[str(match.lastgroup)])
 
     def unexpected(self, expected: str) -> ContractError:
-        """Say what was expected where the parser stands."""
+        """Say what was expected in the place of the token ahead."""
         got = self.word or "the end"
-        return _refusal(f"expected {expected} at character {self.place}, got {got!r}", got)
+        return _refusal(f"expected {expected} at character {self.start + 1}, got {got!r}", got)
 
     def sum(self, depth: int) -> Expression:
         """``term { ("+" | "-") term }``."""

@@ -70,7 +70,7 @@ class Spans:
 
 
 def shifts_of(rows: Iterable[Row], calendar: str, days: DayCalendar) -> ShiftCalendar:
-    """Make the shift calendar of a name; of one date a later row overrides.
+    """Make the shift calendar of a name; of one date a later row overrides, of two dates the later one.
 
     Raises
     ------
@@ -103,9 +103,11 @@ def spans(calendar: ShiftCalendar, start_ms: int, end_ms: int) -> Spans:
     """Every shift that lies in ``[start_ms, end_ms)`` [ms, UTC] at least in part, in order of time, whole."""
     found = [np.empty((4, 0), np.int64)]
     wanted = day_of(np.array([start_ms, end_ms - 1]))
-    for rotation in calendar.rotations:
-        first, end = day_of(np.array([rotation.from_ms, rotation.to_ms]))
+    for number, rotation in enumerate(calendar.rotations):
+        first, end = _days_of(rotation)
         day = np.arange(max(first, wanted[0] - 1), min(end, wanted[1] + 1))
+        for since, until in map(_days_of, calendar.rotations[number + 1 :]):  # a later one overrides
+            day = day[(day < since) | (day >= until)]
         turn, kind = (day - first) % len(rotation.codes), calendar.days.kinds(day)
         for t, k in np.ndindex(rotation.codes.shape[:2]):
             on = day[(turn == t) & (kind == k)]
@@ -136,11 +138,17 @@ def _codes(calendar: ShiftCalendar, day: Ints, quarter: Ints) -> Codes:
     kind = calendar.days.kinds(day)
     code = np.zeros(len(day), np.uint8)
     for rotation in calendar.rotations:
-        first, end = day_of(np.array([rotation.from_ms, rotation.to_ms]))
+        first, end = _days_of(rotation)
         held = (day >= first) & (day < end)
         turn = (day[held] - first) % len(rotation.codes)
         code[held] = rotation.codes[turn, kind[held], quarter[held]]
     return code
+
+
+def _days_of(rotation: Rotation) -> tuple[int, int]:
+    """Day numbers from and until which a rotation is in force."""
+    first, end = day_of(np.array([rotation.from_ms, rotation.to_ms])).tolist()
+    return first, end
 
 
 def _put(row: Row, found: dict[tuple[int, int], Codes], code: int) -> None:

@@ -129,5 +129,7 @@ def _prices_of(rows: Iterable[Row], names: Iterable[str]) -> dict[str, list[Pric
     for row in rows:
         with reading(row):
             price = Price(Band[row["band"].upper()], *valid_ms(row), float(row["price"]))
+            if row["tariff"] not in found:
+                raise ValueError(f"expected a tariff that has hours, got {row['tariff']!r}")
             found[row["tariff"]].append(price)
     return found

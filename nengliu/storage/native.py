@@ -44,8 +44,8 @@ _OWN_KEYS = 1 << 9 | 1 << 10
 """The block carries its keys itself, and they replace those of the block before."""
 
 
-def encode(batch: Sequence[Rows], types: dict[str, str]) -> bytes:
-    """One Native block of all rows of `batch`, which are of one table with the column `types`.
+def encode(batch: Sequence[Rows], types: dict[str, str]) -> list[bytes | memoryview]:
+    """One Native block of all rows of `batch`, which are of one table with the column `types`; in pieces, unjoined.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def encode(batch: Sequence[Rows], types: dict[str, str]) -> bytes:
     for name, kind in types.items():
         column = [rows.columns[name] for rows in batch]
         parts += _column(f"{batch[0].table}.{name}", name, kind, column)
-    return b"".join(parts)
+    return parts
 
 
 def _check(rows: Rows, types: dict[str, str]) -> None:

@@ -26,7 +26,8 @@ never as text.  These marks are filled in here:
 ``{name(list, column)}``
     the name of a stored number of a closed list: `reason` or `kind` (of a link event); the number where it has none.
 ``wanted``
-    a temporary table with the points or enterprises a flow asks for (too many for a parameter), or with shifts.
+    a temporary table of what is asked with: points, enterprises (or items, in its column `enterprise`), spans,
+    services of meters, too many for a parameter; or the shifts of a calendar.
 """
 
 from __future__ import annotations

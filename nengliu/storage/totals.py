@@ -14,6 +14,8 @@ _NO_COAL = "nan AS coal_kgce, nan AS coal_equal_kgce, nan AS co2_kg, '' AS book"
 def total_source(level: Level, predicate: str, as_of: bool = False) -> str:
     """Subquery of the rows that a level is summed from under `predicate`, with the same columns at every level.
 
+    `predicate` speaks of the key only: what a version says may not decide which version is the newest.
+
     Raises
     ------
     InputError

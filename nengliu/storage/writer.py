@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -21,7 +22,12 @@ from nengliu.errors import StorageError
 from nengliu.settings import Settings
 from nengliu.storage.connection import Connection
 from nengliu.storage.native import encode
-from schemas.block import Arrays, Rows
+from schemas.block import Rows
+
+LIMIT_BYTES = 192 << 20
+"""A writer holds no more than this: an insert costs the store 4 to 10 ms before its first row (measured), so few."""
+INSERT_BYTES = 64 << 20
+"""One insert brings about so much at most, some 600,000 windows: the store holds it twice while it sorts."""
 
 _ORDER = ("enterprise", "point", "frame_schema", "wiring", "book", "reading_superseded", "quarantine")
 _LAST = ("import_run", "intake")
@@ -33,7 +39,7 @@ class _Batch:
     """Rows of one table as they go out, the same bytes and token at every try."""
 
     table: str
-    rows: int
+    size: int
     token: str
     body: bytes
 
@@ -45,24 +51,27 @@ class Writer:
     ----------
     settings
         Where the store is; read again at every retry, since a restarted store has a new port.
-    limit_rows
-        `write` flushes before it would hold more rows than this: the caller waits (back-pressure).
+    limit_bytes
+        `write` flushes before it would hold more than this: the caller waits (back-pressure).
     patience_s
         How long `flush` tries again while the store is away, busy or full [s].
     """
 
-    def __init__(self, settings: Settings, *, limit_rows: int = 600_000, patience_s: float = 60.0) -> None:
+    def __init__(
+        self, settings: Settings, *, limit_bytes: int = LIMIT_BYTES, patience_s: float = 60.0
+    ) -> None:
         self.settings = settings
-        self.limit_rows = limit_rows
+        self.limit_bytes = limit_bytes
         self._connection = Connection(settings, patience_s)
         self._types: dict[str, dict[str, str]] = {}
         self._held: dict[str, list[Rows]] = {}
         self._sealed: deque[_Batch] = deque()
+        self._sizes: dict[str, int] = {}
 
     @property
     def held(self) -> int:
-        """Rows that were given and not yet acknowledged by the store; one that holds many readings counts as those."""
-        return sum(map(_weight, _flat(self._held))) + sum(batch.rows for batch in self._sealed)
+        """What was given and not yet acknowledged by the store [bytes, as given]."""
+        return sum(self._sizes.values()) + sum(batch.size for batch in self._sealed)
 
     def write(self, rows: Rows) -> None:
         """Take rows; flush first when they would be too many to hold.
@@ -74,9 +83,11 @@ class Writer:
         """
         if not len(rows):
             return
-        if self._held and self.held + _weight(rows) > self.limit_rows:
+        size = rows.nbytes
+        if self._held and self.held + size > self.limit_bytes:
             self.flush()
         self._held.setdefault(rows.table, []).append(rows)
+        self._sizes[rows.table] = self._sizes.get(rows.table, 0) + size
 
     def flush(self) -> None:
         """Return when the store holds everything that was written.
@@ -118,9 +129,11 @@ class Writer:
         for table in sorted(self._held, key=_rank):
             types = self._columns(table)
             held = self._held.pop(table)
-            body = lz4.frame.compress(encode(held, types))
-            rows = sum(map(_weight, held))
-            self._sealed.append(_Batch(table, rows, str(uuid.uuid4()), body))
+            del self._sizes[table]
+            for batch in _cut(held):
+                size = sum(rows.nbytes for rows in batch)
+                body = _packed(encode(batch, types))
+                self._sealed.append(_Batch(table, size, str(uuid.uuid4()), body))
 
     def _send(self, client: Client) -> None:
         batch = self._sealed[0]
@@ -153,14 +166,23 @@ def columns_of(client: Client, database: str, table: str) -> dict[str, str]:
     return {str(name): str(kind) for name, kind in rows}
 
 
-def _weight(rows: Rows) -> int:
-    """Rows, or the numbers in their longest list column: what bounds the memory of a batch."""
-    lists = [len(column.values) for column in rows.columns.values() if isinstance(column, Arrays)]
-    return max([len(rows), *lists])
+def _cut(held: list[Rows]) -> Iterator[list[Rows]]:
+    """Rows of one table as they go out together."""
+    batch: list[Rows] = []
+    size = 0
+    for rows in held:
+        if batch and size + rows.nbytes > INSERT_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(rows)
+        size += rows.nbytes
+    yield batch
 
 
-def _flat(held: dict[str, list[Rows]]) -> list[Rows]:
-    return [rows for batch in held.values() for rows in batch]
+def _packed(parts: list[bytes | memoryview]) -> bytes:
+    """One frame of lz4, made piece by piece: what goes out is never laid together at its full size."""
+    frame = lz4.frame.LZ4FrameCompressor()
+    return b"".join([frame.begin(), *map(frame.compress, parts), frame.flush()])
 
 
 def _rank(table: str) -> tuple[int, str]:

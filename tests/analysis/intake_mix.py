@@ -34,11 +34,11 @@ PLACES = {row["code"]: set(re.findall(r"{(\w+)}", row["zh"])) for row in csv.Dic
 LATE_S = AT_S + 40 * 86_400
 
 
-def shard(store: IngestStore | None = None) -> IngestShard:
+def shard(store: IngestStore | None = None, kind: type[IngestShard] = IngestShard) -> IngestShard:
     """Make a shard that asks a store, if there is one."""
     if store is None:
-        return IngestShard()
-    return IngestShard(Catalogue(store.notices), store.readings, waiting=WaitingRoom(store.waiting))
+        return kind()
+    return kind(Catalogue(store.notices), store.readings, waiting=WaitingRoom(store.waiting))
 
 
 def table(outcome: Outcome, name: str) -> list[dict[str, Any]]:

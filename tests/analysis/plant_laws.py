@@ -1,12 +1,12 @@
 """The laws over one random story: whoever runs it, and however it is cut, the tables are what the judge says.
 
-`broken(seed)` runs one story in six ways and says what does not hold; `make test` asks it for a few seeds,
+`broken(seed)` runs one story in five ways and says what does not hold; `make test` asks it for a few seeds,
 `make prove-d` for ten thousand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import isclose
 from typing import Any
 
@@ -39,22 +39,13 @@ def broken(seed: int) -> list[str]:
     if not story.changed:
         found += _known_then(story, positions, store)
     whole = store.final()
-    found += _differences(
-        "law 2, other batches and all forgotten that may be", run(logs, seed + 1, forgetful=True)[0], whole
-    )
-    found += _differences("law 2, by way of readings.valid", run(logs, seed + 2, apart=True)[0], whole)
-    found += _differences("law 2, one worker after the other", one_by_one(logs, seed), whole)
-    found += _differences("law 7, after crashes", run(logs, seed + 3, crashes=3)[0], whole)
-    found += _differences(
-        "law 7, after crashes, forgetful and apart",
-        run(logs, seed + 4, crashes=3, forgetful=True, apart=True)[0],
-        whole,
-    )
-    found += _one_partition(story, store)
-    return found
+    for number, (law, way) in enumerate(WAYS.items()):
+        if (seed + number) % 2:
+            found += _differences(law, way(logs, seed + number), whole)
+    return found + list(_one_partition(story, store))
 
 
-def one_by_one(logs: list[list[Record]], seed: int) -> PlantStore:
+def _one_by_one(logs: list[list[Record]], seed: int) -> PlantStore:
     """Run the partitions one after the other, as a single worker may."""
     store = PlantStore()
     for log in logs:
@@ -62,6 +53,19 @@ def one_by_one(logs: list[list[Record]], seed: int) -> PlantStore:
         for name, table in part.tables.items():
             store.tables[name].update(table)
     return store
+
+
+WAYS: dict[str, Callable[[list[list[Record]], int], PlantStore]] = {
+    "law 2, other batches and all forgotten that may be": lambda *of: run(*of, forgetful=True)[0],
+    "law 2, by way of readings.valid": lambda *of: run(*of, apart=True)[0],
+    "law 2, one worker after the other": _one_by_one,
+    "law 7, after crashes": lambda *of: run(*of, crashes=3)[0],
+    "law 7, after crashes and by way of readings.valid": lambda *of: run(*of, crashes=3, apart=True)[0],
+    "law 7, after crashes, forgetful and apart": lambda *of: run(*of, crashes=3, forgetful=True, apart=True)[
+        0
+    ],
+}
+"""Ways to run a story that must end in the same tables; of two stories in a row each way runs one."""
 
 
 def _tallies(truth: judge.Truth, tallies: list[Tally]) -> Iterator[str]:

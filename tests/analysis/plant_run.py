@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from ingest_store import IngestStore, rows_of
+from interrupted import forget
 from memory_store import MemoryStore
 
 from nengliu.analysis.catalogue import Catalogue
@@ -184,9 +185,10 @@ class Worker:
 
     def _forget(self) -> None:
         """Let go of everything that the store holds."""
-        for shard in (self._ingest, self._windows):
-            assert shard is not None
-            shard.ledger.keep_ms = shard.ledger.max_rows = shard.ledger._trim_beyond = 0
+        assert self._ingest is not None
+        assert self._windows is not None
+        forget(self._ingest)
+        forget(self._windows)
         self._windows.days.max_rows = 0
 
 

@@ -26,8 +26,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest_store import IngestStore
 from intake_mix import LATE_S, shard
+from interrupted import Crash, crashes, cuts, forget, seeds
 from msgspec.structs import replace as changed
-from test_intake_laws import cuts
 
 from nengliu.analysis.intake import IngestShard, Outcome
 from nengliu.analysis.rollup import WindowShard
@@ -232,14 +232,14 @@ def logs(draw: st.DrawFn) -> list[Record]:
 
 
 @LAW
-@given(records=logs(), seed=st.integers(0, 10**6))
+@given(records=logs(), seed=seeds)
 def test_batch_cuts_and_eviction_change_nothing_that_is_handed_on(records: list[Record], seed: int) -> None:
     """Law 2: in one batch, or in many with everything forgotten that may be, the same goes on in the same order."""
     whole = said(shard().add(records).onward)
     store = IngestStore()
     one, found = shard(store), []
     for batch in cuts(records, seed):
-        one.ledger.keep_ms = one.ledger._trim_beyond = one.ledger.max_rows = 0
+        forget(one)
         outcome = one.add(batch)
         store.write(outcome.rows)
         one.seal()
@@ -251,26 +251,13 @@ def test_batch_cuts_and_eviction_change_nothing_that_is_handed_on(records: list[
 
 
 @LAW
-@given(
-    records=logs(),
-    seed=st.integers(0, 10**6),
-    share=st.floats(0, 1),
-    back=st.integers(0, 8),
-    kept=st.floats(0, 1),
-)
-def test_replay_after_a_crash_hands_on_the_same(
-    records: list[Record], seed: int, share: float, back: int, kept: float
-) -> None:
+@given(records=logs(), seed=seeds, crash=crashes)
+def test_replay_after_a_crash_hands_on_the_same(records: list[Record], seed: int, crash: Crash) -> None:
     """Law 7: crash anywhere with part of the writes stored, resume from an earlier commit: the same evidence."""
-    whole = said(shard().add(records).onward)
-    died = int(len(records) * share)
-    resumed = max(0, died - back)
+    whole, resumed = said(shard().add(records).onward), crash.resumes_at(records)
     store = IngestStore()
     first = _fed(shard(store), records[:resumed], store, seed)
-    doomed = shard(store)
-    rows = [rows for batch in cuts(records[resumed:died], seed) for rows in doomed.add(batch).rows]
-    store.write(rows[: int(len(rows) * kept)])
-    store.flush()
+    crash.kill(shard(store), store, records, seed)
 
     assert first + _fed(shard(store), records[resumed:], store, seed + 1) == whole
 
@@ -287,7 +274,7 @@ def _fed(one: IngestShard, records: list[Record], store: IngestStore, seed: int)
 
 
 @LAW
-@given(records=logs(), seed=st.integers(0, 10**6))
+@given(records=logs(), seed=seeds)
 def test_windows_are_the_same_with_and_without_evidence(records: list[Record], seed: int) -> None:
     """Rollups take what was accepted, however it is cut by notices that are not theirs."""
 

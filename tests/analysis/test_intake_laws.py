@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest_store import IngestStore, rows_of
 from intake_mix import LATE_S, PLACES, shard, table
+from interrupted import Crash, crashes, cuts, forget, seeds
 
 from nengliu.bus import Record
 from nengliu.domain.points import Enterprise
@@ -43,23 +43,13 @@ from schemas.messages import (
 LAW = settings(max_examples=120, deadline=None)
 
 
-def cuts(records: Sequence[Record], seed: int) -> list[list[Record]]:
-    """Cut a log into batches."""
-    rng, rest, found = random.Random(seed), list(records), []
-    while rest:
-        size = rng.choice([1, 2, 3, 9])
-        found.append(rest[:size])
-        rest = rest[size:]
-    return found
-
-
 def log_of(sent: Sequence[mix.Sent]) -> list[Record]:
     """Records of the notices of the mix and its messages."""
     return make_log([*make_notices(*mix.POINTS), *(s.value for s in sent)], appended_at_s=LATE_S)
 
 
 @LAW
-@given(sent=mix.messages, seed=st.integers(0, 10**6))
+@given(sent=mix.messages, seed=seeds)
 def test_every_message_balances_and_nothing_vanishes(sent: list[mix.Sent], seed: int) -> None:
     """Law 3: received = valid + duplicate + quarantined, message by message, as an independent clerk counts."""
     records, store, one = log_of(sent), IngestStore(), shard()
@@ -90,7 +80,7 @@ def test_every_message_balances_and_nothing_vanishes(sent: list[mix.Sent], seed:
 
 
 @LAW
-@given(sent=mix.messages, seed=st.integers(0, 10**6))
+@given(sent=mix.messages, seed=seeds)
 def test_evidence_fills_the_text_of_every_reason(sent: list[mix.Sent], seed: int) -> None:
     """What is held back says enough to be explained in any language."""
     for row in table(shard().add(log_of(sent)), "quarantine"):
@@ -103,7 +93,7 @@ def run(store: IngestStore, records: Sequence[Record], seed: int, *, forgetful: 
     one = shard(store)
     for batch in cuts(records, seed):
         if forgetful:
-            one.ledger.keep_ms = one.ledger._trim_beyond = one.ledger.max_rows = 0
+            forget(one)
         store.write(one.add(batch).rows)
         one.seal()
         store.end_epoch()
@@ -137,7 +127,7 @@ def logs(draw: st.DrawFn) -> list[Record]:
 
 
 @LAW
-@given(records=logs(), seed=st.integers(0, 10**6))
+@given(records=logs(), seed=seeds)
 def test_batch_cuts_and_eviction_change_no_row(records: list[Record], seed: int) -> None:
     """Law 2: one batch, or many with everything forgotten that may be: the same rows, position by position."""
     whole = IngestStore()
@@ -149,25 +139,12 @@ def test_batch_cuts_and_eviction_change_no_row(records: list[Record], seed: int)
 
 
 @LAW
-@given(
-    records=logs(),
-    seed=st.integers(0, 10**6),
-    share=st.floats(0, 1),
-    back=st.integers(0, 8),
-    kept=st.floats(0, 1),
-)
-def test_replay_after_a_crash_stores_the_same_rows(
-    records: list[Record], seed: int, share: float, back: int, kept: float
-) -> None:
+@given(records=logs(), seed=seeds, crash=crashes)
+def test_replay_after_a_crash_stores_the_same_rows(records: list[Record], seed: int, crash: Crash) -> None:
     """Law 7: crash anywhere with part of the writes stored, resume from an earlier commit: the same tables."""
-    whole = run(IngestStore(), records, 0)
-    died = int(len(records) * share)
-    resumed = max(0, died - back)
+    whole, resumed = run(IngestStore(), records, 0), crash.resumes_at(records)
     store = run(IngestStore(), records[:resumed], seed)
-    one = shard(store)
-    lost = [rows for batch in cuts(records[resumed:died], seed) for rows in one.add(batch).rows]
-    store.write(lost[: int(len(lost) * kept)])
-    store.flush()
+    crash.kill(shard(store), store, records, seed)
 
     assert run(store, records[resumed:], seed + 1, forgetful=True).tables == whole.tables
 

@@ -71,7 +71,7 @@ def test_wiring_is_kept_passed_on_and_known() -> None:
     ]
     assert msgspec.json.decode(rows[0]["definition"], type=WiringNotice) == WIRING
     assert outcome.onward == [(GENERATION, WIRING), (GENERATION + 2, changed)]
-    assert one.catalogue.wiring == {(ENTERPRISE, "采集器"): changed}
+    assert one.catalogue.wiring == {ENTERPRISE: {"采集器": changed}}
 
 
 def test_wiring_is_known_again_after_a_restart() -> None:

@@ -22,13 +22,13 @@ from factories import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest_store import IngestStore
+from intake_mix import shard
+from interrupted import Crash, crashes, cuts, forget, seeds
 from msgspec.structs import replace as changed
 from test_evidence import said
-from test_intake_laws import cuts
 
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.intake import IngestShard, Outcome
-from nengliu.analysis.waiting import WaitingRoom
 from nengliu.bus import Record
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Origin
@@ -82,13 +82,6 @@ def frame(values: Sequence[Sequence[int]], quarter: int = 0, **given: Any) -> Fr
     at = START_MS + QUARTER_MS * (quarter + np.arange(len(values)))
     fixed = {"read_at_ms": at, "received_at_s": int(at[-1]) // 1000 + 30, "sequence": 5}
     return make_frame(values, **(fixed | given))
-
-
-def shard(store: IngestStore | None = None, kind: type[IngestShard] = IngestShard) -> IngestShard:
-    """Make a shard that asks a store, if there is one."""
-    if store is None:
-        return kind()
-    return kind(Catalogue(store.notices), store.readings, waiting=WaitingRoom(store.waiting))
 
 
 # -- laws: the same as reading by reading --------------------------------------------------------------------------
@@ -172,7 +165,7 @@ def fed(
     onward, tallies = [], []
     for batch in cuts(records, seed):
         if forgetful:
-            one.ledger.keep_ms = one.ledger._trim_beyond = one.ledger.max_rows = one.racks._trim_beyond = 0
+            forget(one)
         outcome = one.add(batch)
         store.write(outcome.rows)
         one.seal()
@@ -192,14 +185,14 @@ def counted(outcome: Outcome) -> list[Any]:
 def judged_slowly(records: Sequence[Record]) -> tuple[IngestStore, list[Any], list[Any]]:
     """What comes of a log in one batch, reading by reading."""
     store = IngestStore()
-    outcome = shard(None, Slow).add(records)
+    outcome = shard(kind=Slow).add(records)
     store.write(outcome.rows)
     store.flush()
     return store, said(outcome.onward), counted(outcome)
 
 
 @LAW
-@given(records=logs(), seed=st.integers(0, 10**6), forgetful=st.booleans())
+@given(records=logs(), seed=seeds, forgetful=st.booleans())
 def test_frames_taken_whole_say_what_their_readings_say(
     records: list[Record], seed: int, forgetful: bool
 ) -> None:
@@ -215,28 +208,16 @@ def test_frames_taken_whole_say_what_their_readings_say(
 
 
 @LAW
-@given(
-    records=logs(),
-    seed=st.integers(0, 10**6),
-    share=st.floats(0, 1),
-    back=st.integers(0, 8),
-    kept=st.floats(0, 1),
-    forgetful=st.booleans(),
-)
+@given(records=logs(), seed=seeds, crash=crashes, forgetful=st.booleans())
 def test_replay_after_a_crash_ends_with_the_same_rows(
-    records: list[Record], seed: int, share: float, back: int, kept: float, forgetful: bool
+    records: list[Record], seed: int, crash: Crash, forgetful: bool
 ) -> None:
     """Law 7: crash anywhere with part of the writes stored, resume from an earlier commit."""
     slow, onward, _ = judged_slowly(records)
-    died = int(len(records) * share)
-    resumed = max(0, died - back)
-    store = IngestStore()
+    store, resumed = IngestStore(), crash.resumes_at(records)
     first, _ = fed(shard(store), records[:resumed], store, seed)
     store.flush()
-    doomed = shard(store)
-    lost = [rows for batch in cuts(records[resumed:died], seed) for rows in doomed.add(batch).rows]
-    store.write(lost[: int(len(lost) * kept)])
-    store.flush()
+    crash.kill(shard(store), store, records, seed)
     second, _ = fed(shard(store), records[resumed:], store, seed + 1, forgetful=forgetful)
     store.flush()
 

@@ -10,10 +10,15 @@ from memory_store import plain
 from test_totals_laws import END, QUARTER, START, E, Store, Windows
 
 from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.totals.directory import Directory
+from nengliu.analysis.totals.plants import periods_of, unite
 from nengliu.analysis.totals.shard import TotalShard
+from nengliu.analysis.totals.shelf import Shelf
+from nengliu.analysis.totals.sums import join
 from nengliu.domain.points import Enterprise, Kind, Meter, Point, Seat, Stay
 from nengliu.domain.quality import Reason
 from nengliu.errors import ContractError
+from schemas.block import Labels
 from schemas.messages import BookNotice, EnterpriseNotice, PointNotice
 
 MARCH, FEBRUARY = END // 1000, (END - 28 * 86_400_000) // 1000
@@ -218,7 +223,7 @@ def test_pages_that_are_stored_and_old_are_given_up():
         for rows in [*shard.add(said, 10 + i), *said]:
             store.write(rows)
         shard.seal(10 + i)
-    assert len(shard._shelf.plant(E).pages) <= 12
+    assert len(shard._shelf) <= 12
 
 
 @pytest.mark.parametrize(
@@ -242,14 +247,52 @@ def test_seats_that_end_elsewhere_are_refused():
         Catalogue().take(EnterpriseNotice(wrong), 1)
 
 
-@pytest.mark.parametrize("joint", [True, False])
-def test_names_in_any_dictionary_are_found(joint):
-    """Text columns may share their codes, or have dictionaries of their own."""
-    from nengliu.analysis.totals.shelf import _pairs
-    from schemas.block import Labels
-
+def test_names_in_any_dictionary_are_found():
+    """Dictionaries may grow, be others, or share their codes; a point that no total counts has no place."""
+    catalogue = Catalogue()
+    for position, name in enumerate("abc"):
+        catalogue.take(PointNotice(_point(name, level=0 if name == "c" else 1)), position)
+    shelf = Shelf(catalogue)
+    directory = Directory(shelf.plant)
     codes = np.array([0, 1, 0], np.int32)
-    enterprise = Labels(codes if joint else np.array([0, 0, 0]), ("e", "e") if joint else ("e",))
-    rows, names = _pairs(enterprise, Labels(codes, ("p", "q")))
-    assert [(names[0][i], names[1][i]) for i in rows.tolist()] == [("e", "p"), ("e", "q"), ("e", "p")]
-    assert plain(Labels(codes, ("p", "q"))) == ["p", "q", "p"]
+    for who, what in (
+        (Labels(codes * 0, (E,)), Labels(codes, ("b", "a"))),
+        (Labels(codes * 0, (E, "f")), Labels(codes[::-1] * 2, ("b", "a", "c", "d"))),
+        (Labels(codes, (E, E)), Labels(codes, ("b", "c"))),
+        (Labels(codes * 0, (E,)), Labels(codes, ("b", "a"))),
+    ):
+        number, place = directory.find(who, what)
+        assert number.tolist() == [0, 0, 0]
+        assert place.tolist() == ["abc".index(name) for name in plain(what)]
+    catalogue.take(PointNotice(_point("Z")), 9)
+    shelf.forget(E)
+    directory.forget(0)
+    assert directory.find(Labels(codes * 0, (E,)), Labels(codes, ("b", "Z")))[1].tolist() == [1, 3, 1]
+    assert directory.find(Labels(codes * 0, (E,)), Labels(codes, ("b", "x")))[1].tolist() == [1, -1, 1]
+
+
+def test_layouts_are_taken_in_any_order_as_if_laid_out_so():
+    """Layouts named twice, or in another order, are the same as laid one after the other."""
+    catalogue = Catalogue()
+    for position, (name, place) in enumerate(zip("abcd", ("m", "m", "n", "n/o"), strict=True)):
+        catalogue.take(PointNotice(_point(name, place, level=1 + position % 2)), position)
+        other = replace(_point(name, "m"), enterprise="f")
+        catalogue.take(PointNotice(other), position)
+    shelf = Shelf(catalogue)
+    first, second = (shelf.plant(code).layouts[0] for code in (E, "f"))
+    found, expected = join([first, second]).of(np.array([1, 0, 1])), join([second, first, second])
+    for name in ("terms", "sums", "cells", "place", "weight", "first", "cell_first", "which"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+    assert all(np.array_equal(column, expected.facts[name]) for name, column in found.facts.items())
+
+
+def test_periods_of_several_tables_are_united():
+    """A period that rows of two tables touched is computed once."""
+    first, second = (Shelf(Catalogue()).plant(code) for code in (E, "f"))
+    second.number = 1
+    found = unite([periods_of(second, [900, 0]), periods_of(first, [900]), periods_of(second, [900])])
+    assert [(plant.code, at) for plant, at in zip(found.owners(), found.start_s.tolist(), strict=True)] == [
+        (E, 900),
+        ("f", 0),
+        ("f", 900),
+    ]

@@ -141,16 +141,22 @@ def tamper(laid: Settings) -> Iterator[Tampering]:
     client.close()
 
 
-def audit(settings: Settings, *words: str) -> Result:
-    """Run the command over the two months of the plant."""
+def run(settings: Settings, command: str, *words: str) -> Result:
+    """Run a command over the two months of the plant."""
     environment = {
         "NENGLIU_STORE": dsn(settings),
         "NENGLIU_DATABASE": settings.database,
+        "NENGLIU_PARTITIONS": "1",
         "NENGLIU_EPOCH_S": "0",
         "NENGLIU_LANG": "en",
     }
     span = ("--from", "2025-11-30", "--to", "2025-12-02")
-    return CliRunner().invoke(group(), ["audit", *span, "--recompute", "all", *words], env=environment)
+    return CliRunner().invoke(group(), [command, *span, *words], env=environment)
+
+
+def audit(settings: Settings, *words: str) -> Result:
+    """Audit all of the plant."""
+    return run(settings, "audit", "--recompute", "all", *words)
 
 
 def findings(settings: Settings) -> set[tuple[str, ...]]:

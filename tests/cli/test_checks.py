@@ -20,7 +20,7 @@ from flows.runner import _recovery
 from nengliu.bus.open import open_log
 from nengliu.cli import checks
 from nengliu.cli.checks import Check, collector_checks, flow_checks, log_checks
-from nengliu.cli.health import collector_lives
+from nengliu.cli.health import collector_lives, lives
 from nengliu.settings import Settings
 from schemas.topics import RAW, VALID
 
@@ -160,6 +160,21 @@ def test_flow_that_ended_no_epoch_lately_is_a_fault(settings: Settings) -> None:
         assert (check.ok, check.found) == (False, "no epoch ended lately: rollups")
     check = one(flow_checks(settings), "flows")
     assert (check.ok, check.found) == (False, "not running: ingest, rollups")
+
+
+def test_partition_that_no_process_takes_is_a_fault(settings: Settings) -> None:
+    """Flows that are shared out are named by their shares, and what they leave out is told."""
+    with ExitStack() as held:
+        for name, ok in (("embedded-0", False), ("embedded-1", True)):
+            held.enter_context(_recovery(settings.recovery_path / name))
+            (settings.recovery_path / name / "resume.json").write_text("{}")
+            check = one(flow_checks(settings), "flows")
+            assert check.ok is ok
+            assert ok or check.found == "no process takes the partitions flow 1"
+        assert check.found == "running: flow-0, flow-1"
+        assert lives(settings, "flow")
+        assert lives(settings, "flow-0")
+    assert not lives(settings, "flow-0")
 
 
 def test_broken_configuration_of_a_collector_is_told_with_its_file(settings: Settings) -> None:

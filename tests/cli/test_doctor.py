@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from clickhouse_connect.driver.client import Client
 
 from nengliu.cli import checks, doctor
 from nengliu.cli.doctor import Check, examine, masked, origins
 from nengliu.cli.main import group
+from nengliu.domain.books import shipped_factors
 from nengliu.settings import Settings, load
 from nengliu.storage.client import dsn
 
@@ -113,6 +115,36 @@ def test_healthy_store_and_log_are_told(
     for name in ("store", "tables", "log"):
         check = found(name, offline=False)
         assert check.ok, check
+
+
+@pytest.mark.parametrize(
+    ("told", "ok", "words"),
+    [
+        ([], True, "none yet"),
+        (["shipped", "shipped"], True, "ships with this version"),
+        (["other", "other"], True, "nengliu restate"),
+        (["other", "shipped"], False, "not the same everywhere"),
+    ],
+)
+def test_book_of_factors_in_force_is_compared_with_the_shipped_one(
+    store_settings: Settings,
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    told: list[str],
+    ok: bool,
+    words: str,
+) -> None:
+    """Another book than the shipped one is told with where to look; only partitions that disagree are a fault."""
+    monkeypatch.setenv("NENGLIU_STORE", dsn(store_settings))
+    monkeypatch.setenv("NENGLIU_DATABASE", store_settings.database)
+    digests = {"shipped": shipped_factors()[0], "other": "0123456789abcdef"}
+    rows = [[part, 2, digests[name], "{}"] for part, name in enumerate(told)]
+    if told:
+        columns = ["partition", "position", "digest", "definition"]
+        client.insert("book", [[0, 1, "an older one", "{}"], *rows], column_names=columns)
+
+    check = found("book", offline=False)
+    assert (check.ok, words in check.found, bool(check.cure)) == (ok, True, True)
 
 
 def test_waiting_migration_and_lag_are_found(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from datetime import datetime
+import re
+from datetime import date, datetime
 from pathlib import Path
 
 import openpyxl
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from nengliu.cli.main import group
-from nengliu.cli.query import instant, read_parameters, show
+from nengliu.cli.query import instant, known_by, read_parameters, show
 from nengliu.domain.times import CHINA
 from nengliu.errors import InputError
 from nengliu.settings import Settings
@@ -52,6 +53,15 @@ def test_instant_with_a_zone_keeps_it() -> None:
     assert instant("x", "2026-03-01T00:00+00:00").isoformat() == "2026-03-01T00:00:00+00:00"
 
 
+def test_day_of_knowledge_means_its_end_as_on_the_page() -> None:
+    """A day is handed on as a day, whose end counts; a time as that instant."""
+    assert known_by("2026-03-01") == date(2026, 3, 1)
+    assert not isinstance(known_by("2026-03-01"), datetime)
+    assert known_by("2026-03-01T00:00") == datetime(2026, 3, 1, tzinfo=CHINA)
+    with pytest.raises(InputError, match="--as-of"):
+        known_by("yesterday")
+
+
 def test_csv_and_json_can_be_read_back(tmp_path: Path) -> None:
     """The answer loses nothing on its way into other programs."""
     show(TABLE, "csv", tmp_path / "a.csv")
@@ -81,12 +91,12 @@ def test_table_says_how_many_rows_there_are(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_query_without_a_name_lists_the_questions() -> None:
-    """Whoever knows no name finds all of them with what they ask; those of the flows are left out."""
+    """Whoever knows no name finds all of them with what they ask; those of flows and audit are left out."""
     result = CliRunner().invoke(group(), ["query"])
 
     assert result.exit_code == 0
-    assert all(name in result.output for name in questions() if not name.startswith("state_"))
-    assert "state_" not in result.output
+    assert all(name in result.output for name in questions() if not name.startswith(("state_", "audit_")))
+    assert not re.search("(?:state|audit)_", result.output)
 
 
 def test_xlsx_without_a_file_is_refused(tmp_path: Path) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from nengliu.cli.main import group
 from nengliu.domain.times import STORED
 from nengliu.settings import Settings
 from nengliu.storage import connect, disconnect
-from nengliu.storage.client import dsn
 from tests.cli import test_audit as audited
 
 laid, tamper = audited.laid, audited.tamper
@@ -20,15 +18,8 @@ OF_WINDOWS = [name for name, (change, _) in audited.PLANTED.items() if change[0]
 
 
 def repair(settings: Settings, *words: str) -> Result:
-    """Run the command over the two months of the plant."""
-    environment = {
-        "NENGLIU_STORE": dsn(settings),
-        "NENGLIU_DATABASE": settings.database,
-        "NENGLIU_PARTITIONS": "1",
-        "NENGLIU_LANG": "en",
-    }
-    span = ("--from", "2025-11-30", "--to", "2025-12-02")
-    return CliRunner().invoke(group(), ["repair", *span, *words], env=environment)
+    """Repair the plant."""
+    return audited.run(settings, "repair", *words)
 
 
 def windows(settings: Settings) -> dict[str, Any]:
@@ -81,7 +72,7 @@ def test_total_that_is_not_the_sum_of_its_points_is_made_anew(
     tamper("total_day", "UPDATE used = used + 1", f"item = 'electricity' AND {audited.DAY}")
     assert windows(laid) != before
 
-    assert "0 rows and totals of 1 were written" in repair(laid, "--apply").stdout
+    assert "and 1 months of totals, were written" in repair(laid, "--apply").stdout
     assert windows(laid) == before
 
 

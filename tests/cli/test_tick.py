@@ -12,7 +12,7 @@ import pytest
 from nengliu.bus.open import open_log, publish_action, publish_tick
 from nengliu.bus.sqlite import SqliteLog
 from nengliu.cli import tick
-from nengliu.cli.health import lives, tick_file
+from nengliu.cli.health import lives, sign_file
 from nengliu.errors import NoTopic
 from nengliu.settings import Settings
 from schemas.messages import ActionNotice, Message, TickNotice, decode
@@ -101,7 +101,7 @@ def test_sign_of_life_is_shown_at_the_start_and_grows_old(tmp_path: Path) -> Non
     tick.keep_time(settings, ended)
     assert lives(settings, "tick")
     assert not lives(settings, "tick", time.time() + 1)
-    assert tick_file(settings).read_bytes() == b""
+    assert sign_file(settings, "tick").read_bytes() == b""
 
 
 def test_tick_lays_no_topics_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

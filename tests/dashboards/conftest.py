@@ -138,7 +138,7 @@ def watch(watch_settings: Settings, answering: pytest.MonkeyPatch) -> Questions:
 @pytest.fixture
 def page(store: Questions) -> AppTest:
     """The page on the plant's store, not yet run."""
-    return AppTest.from_file(str(PAGE), default_timeout=20)
+    return AppTest.from_file(str(PAGE), default_timeout=60)
 
 
 @pytest.fixture(scope="session")

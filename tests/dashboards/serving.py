@@ -41,7 +41,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
 
 
 @contextmanager
-def served(settings: Settings, wait_s: float = 30) -> Iterator[str]:
+def served(settings: Settings, wait_s: float = 60) -> Iterator[str]:
     """Serve the page and give its address; the process dies with the tests."""
     settings = replace(settings, port=_free_port())
     process = subprocess.Popen(

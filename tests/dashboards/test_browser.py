@@ -131,6 +131,6 @@ def test_page_without_store_says_what_to_start_and_recovers_by_itself(
         assert "nengliu up" in browser.words()
         calm(browser)
         (tmp_path / "store").symlink_to(plant_settings.store_home)
-        until(lambda: "Jiangnan" in browser.words(), wait_s=20)
+        until(lambda: "Jiangnan" in browser.words())
         browser.rest(".nl-foot")
         calm(browser)

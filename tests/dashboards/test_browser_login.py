@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,36 +11,12 @@ from selenium.webdriver.common.keys import Keys
 
 from nengliu.accounts import Account, Accounts, Role
 from nengliu.settings import Settings
-from tests.dashboards.browser import Browser, missing
-from tests.dashboards.serving import PASSWORD, enrol, served
+from tests.dashboards.browser import Browser, missing, until
+from tests.dashboards.serving import PASSWORD, enrol
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "runs")
 FOCUS = "const e=document.activeElement; return [e.innerText.trim(), getComputedStyle(e).outlineStyle]"
 LEAVER = Account("leaver", "将离", Role.ANALYST, region="3205")
-
-
-@pytest.fixture(scope="module")
-def address(plant_settings: Settings) -> Iterator[str]:
-    """Address of the page on the plant's store."""
-    enrol(plant_settings)
-    enrol(plant_settings, LEAVER)
-    with served(plant_settings) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all tests of the module, nobody logged in."""
-    with Browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
-
-
-def until(holds: Callable[[], bool], wait_s: float = 20) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + wait_s
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +76,7 @@ def test_page_left_open_says_that_the_session_is_over(
     browser: Browser, address: str, plant_settings: Settings, tmp_path: Path
 ) -> None:
     """An account closed while its page is open: at the next run a sentence and the way back, no figures."""
+    enrol(plant_settings, LEAVER)
     browser.look(1440, 900, dark=False)
     browser.log_in(address, "leaver")
     browser.open(f"{address}/enterprise?lang=en", ".nl-foot")

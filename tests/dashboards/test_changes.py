@@ -63,10 +63,10 @@ def test_corrections_stand_on_the_page_with_their_reasons(
     """Two causes are two marks; where only the factor changed, the difference is one of coal."""
     corrected = Corrected(store)
     answering.setattr(data, "open_store", lambda settings: corrected)
-    page = AppTest.from_file(str(PAGE), default_timeout=20)
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
     page.query_params["enterprise"], page.query_params["lang"] = PLANT, "en"
     body = shown(page.run())
-    assert "1,000.50</td><td>1,250.75</td><td>+250.25 <span class='q'>kWh</span>" in body
+    assert "1,000.50</td><td class='h'>1,250.75</td><td>+250.25 <span class='q'>kWh</span>" in body
     assert "late data" in body
     assert "another value" in body
     assert "-1.5 <span class='q'>kgce</span>" in body
@@ -76,7 +76,7 @@ def test_corrections_stand_on_the_page_with_their_reasons(
 def test_corrections_can_be_taken_away(store: Questions, answering: pytest.MonkeyPatch) -> None:
     """The numbers behind the card are the same rows, with written columns and reasons."""
     answering.setattr(data, "open_store", lambda settings: Corrected(store))
-    page = AppTest.from_file(str(PAGE), default_timeout=20)
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
     page.query_params["enterprise"], page.query_params["lang"] = PLANT, "en"
     page.run()
     page.button(key="numbers_changes").click().run()

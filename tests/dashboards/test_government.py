@@ -37,7 +37,7 @@ SetReader = Callable[[Reader | None], None]
 
 
 def page(name: str) -> AppTest:
-    return AppTest.from_file(str(PAGES / f"{name}.py"), default_timeout=30)
+    return AppTest.from_file(str(PAGES / f"{name}.py"), default_timeout=60)
 
 
 @pytest.fixture

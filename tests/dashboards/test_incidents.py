@@ -42,7 +42,7 @@ Says = Callable[[Reader | None], None]
 
 
 def opened(name: str, **query: str) -> AppTest:
-    page = AppTest.from_file(str(PAGES / f"{name}.py"), default_timeout=30)
+    page = AppTest.from_file(str(PAGES / f"{name}.py"), default_timeout=60)
     for key, value in query.items():
         page.query_params[key] = value
     page.run()

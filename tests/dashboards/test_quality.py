@@ -39,7 +39,7 @@ Says = Callable[[Reader | None], None]
 
 
 def opened(**query: str) -> AppTest:
-    page = AppTest.from_file(str(PAGE), default_timeout=30)
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
     for key, value in query.items():
         page.query_params[key] = value
     page.run()

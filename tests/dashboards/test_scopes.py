@@ -69,7 +69,7 @@ def spy(watch_settings: Settings, answering: pytest.MonkeyPatch) -> Spy:
 
 def run(key: str, query: Mapping[str, str]) -> AppTest:
     """Run a page at an address; it never ends in an error."""
-    page = AppTest.from_file(str(PAGES / f"{key}.py"), default_timeout=30)
+    page = AppTest.from_file(str(PAGES / f"{key}.py"), default_timeout=60)
     for name, value in query.items():
         page.query_params[name] = value
     page.run()

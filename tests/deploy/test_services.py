@@ -131,7 +131,7 @@ def test_migration_ends_well_and_again(embedded: Services) -> None:
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["ingest", "rollups", "anomaly", "tick", "page"])
+@pytest.mark.parametrize("name", ["ingest", "rollups", "anomaly", "tick", "audit", "page"])
 def test_service_becomes_healthy_and_stops_cleanly(embedded: Services, name: str) -> None:
     """Not healthy before, healthy soon after its start, gone at the first request to stop."""
     embedded.prove(name)

@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 
-from nengliu.domain.books import CO2, COAL, COAL_EQUAL, Book, Whose, book_of, shipped_factors
+from nengliu.domain.books import CO2, COAL, COAL_EQUAL, Book, Whose, book_of, check_factors, shipped_factors
 from nengliu.domain.times import CHINA, to_ms
 
 OLD = {
@@ -131,9 +131,28 @@ def test_book_that_ships_names_source_and_edition_of_every_factor() -> None:
     text = resources.files("schemas").joinpath("codes/items.csv").read_text("utf-8")
     slugs = {row["slug"] for row in csv.DictReader(text.splitlines())}
 
+    check_factors(rows)
     assert len(digest) == 12
     assert all(row["source"] and row["edition"] and row["verified"] in ("true", "false") for row in rows)
     assert {row["item"] for row in rows} <= slugs | {"", "standard_coal"}
     for spans in book_of(digest, rows).spans.values():
         alike = groupby(sorted(spans, key=lambda s: (s[3:], s)), key=lambda s: s[3:])
         assert all(one.to_ms <= two.from_ms for _, same in alike for one, two in pairwise(same))
+
+
+@pytest.mark.parametrize("places", ["", "31", "31|32"])
+def test_book_that_says_two_things_of_one_place_is_refused(places: str) -> None:
+    """Also where one of the rows speaks of another place besides; two places and two preferences are two things."""
+    row = OLD | {"region": places, "source": "s", "edition": "e"}
+    other = row | {"region": "31" if places else "", "value": "9"}
+
+    with pytest.raises(ValueError, match="two rows of one place"):
+        check_factors([row, other])
+    check_factors([row, other | {"region": "44"}])
+    check_factors([row, other | {"preference": "2"}])
+
+
+def test_book_without_source_is_refused() -> None:
+    """Law 9: no number without source."""
+    with pytest.raises(ValueError, match="expected a source and an edition"):
+        check_factors([OLD | {"source": " ", "edition": "e"}])

@@ -142,8 +142,10 @@ def test_formula_of_any_text_is_read_or_refused(text: str) -> None:
     ("text", "said"),
     [
         ("", "expected a number, a point or a parenthesis"),
-        ("a +", "got 'the end'"),
+        ("a +", "at character 4, got 'the end'"),
         ("a b", "expected an operator or the end at character 3, got 'b'"),
+        ("a + b  name", "expected an operator or the end at character 8, got 'name'"),
+        ("a + ; b", "at character 5, got ';'"),
         ("(a", "expected a closing parenthesis"),
         ("a)", "expected an operator or the end"),
         ("2a", "expected an operator"),

@@ -151,3 +151,14 @@ def test_shifts_of_a_span_cover_what_is_worked_and_nothing_else(name: str, start
     assert (inside @ found.day == np.where(worked.code > 0, worked.day, 0)).all()
     assert (found.to_ms > start).all()
     assert (found.from_ms < start + days * DAY_MS).all()
+
+
+def test_shifts_of_a_new_calendar_override_the_old_one_that_was_left_open() -> None:
+    """A span and an instant say the same where two calendars hold on one day."""
+    day = {**NIGHT, "valid_from": "2026-03-02", "start": "06:00", "end": "18:00", "shift": "day", "crew": "B"}
+    calendar = shifts_of([NIGHT, day], "c", DAYS)
+    start = to_ms(datetime(2026, 3, 1, 12, tzinfo=CHINA))
+    found = spans(calendar, start, start + 2 * DAY_MS)
+
+    assert [calendar.names[code - 1][0] for code in found.code.tolist()] == ["night", "day", "day"]
+    assert who(calendar, 2026, 3, 2, 22, 0) == ("", "", "2026-03-02")

@@ -110,7 +110,7 @@ def test_band_and_price_change_on_their_dates() -> None:
         ([WHOLE, {**WHOLE, "start": "22:00", "end": "06:00"}], [], "expected an end after the start"),
         ([{**WHOLE, "band": "noon"}], [], "NOON"),
         ([{**WHOLE, "months": "13"}], [], "months 1 to 12"),
-        ([WHOLE], [{**PRICE, "tariff": "other"}], "other"),
+        ([WHOLE], [{**PRICE, "tariff": "other"}], "expected a tariff that has hours, got 'other'"),
         ([WHOLE], [{**PRICE, "price": "cheap"}], "cheap"),
         ([{name: text for name, text in WHOLE.items() if name != "end"}], [], "end"),
     ],

@@ -30,7 +30,7 @@ from nengliu.bus.open import open_log
 from nengliu.domain.points import Enterprise
 from nengliu.domain.scope import SYSTEM
 from nengliu.settings import Settings
-from nengliu.storage import ask, connect, disconnect, migrate
+from nengliu.storage import ask, connect, disconnect
 from nengliu.storage.client import dsn
 from schemas.block import Block, Rows, Sheaf
 from schemas.messages import (
@@ -57,17 +57,12 @@ Story = list[tuple[str, bytes]]
 
 
 @pytest.fixture
-def installation(store_settings: Settings, tmp_path: Path) -> Installation:
+def installation(lend_database: Callable[[], Settings], tmp_path: Path) -> Installation:
     """Make installations with logs and recovery stores of their own, over one store."""
-    address = dsn(store_settings)
 
     def make(name: str) -> Settings:
-        database = f"{store_settings.database}_{name}"
-        settings = Settings(home=tmp_path / name, store=address, database=database, partitions=2, epoch_s=0.2)
-        client = connect(settings)
-        migrate(client, database)
-        disconnect(client)
-        return settings
+        lent, home = lend_database(), tmp_path / name
+        return Settings(home=home, store=dsn(lent), database=lent.database, partitions=2, epoch_s=0.2)
 
     return make
 

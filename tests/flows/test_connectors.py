@@ -14,6 +14,7 @@ from bytewax.dataflow import Dataflow
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flows import connectors
 from flows.connectors import LogSink, LogSource, LogSourcePart, Position, StoreSink, StoreThenLogSink
 from flows.runner import run_flow
 from nengliu import telemetry
@@ -115,6 +116,17 @@ class TestLogSource:
         fill(log, 10, size=94)
 
         assert [len(batch) for batch in drain(part(batch_bytes=350))] == [3, 3, 3, 1]
+
+    def test_poll_reads_on_until_the_item_is_full(
+        self, log: SqliteLog, part: Callable[..., LogSourcePart], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Small records make large items, though only a few are read at once."""
+        monkeypatch.setattr(connectors, "READ_RECORDS", 3)
+        fill(log, 20, size=10)
+        batches = drain(part(batch_records=8))
+
+        assert [len(batch) for batch in batches] == [8, 8, 4]
+        assert numbers(batches) == list(range(20))
 
     def test_poll_gives_a_larger_record_alone(
         self, log: SqliteLog, part: Callable[..., LogSourcePart]

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,16 +18,27 @@ import pytest
 from broker.server import Broker
 from bytewax.dataflow import Dataflow
 from clickhouse_connect.driver.client import Client
-from factories import ENTERPRISE, make_frame, make_json, make_links, make_meter, make_point, make_schema
+from factories import (
+    ENTERPRISE,
+    OTHER,
+    make_frame,
+    make_json,
+    make_links,
+    make_meter,
+    make_point,
+    make_schema,
+)
 
 from flows import anomaly, embedded, ingest, rollups
 from flows.connectors import LogSource, StoreSink, StoreThenLogSink
+from nengliu.bus import partition_of
 from nengliu.bus.open import open_log
+from nengliu.cli.health import flow_lives
 from nengliu.domain.books import shipped_factors
 from nengliu.domain.points import Enterprise
 from nengliu.domain.quality import Reason
 from nengliu.settings import Settings
-from nengliu.storage import Writer, connect, disconnect, migrate
+from nengliu.storage import Writer, connect, disconnect
 from nengliu.storage.client import dsn
 from schemas.messages import EnterpriseNotice, Missed, PointNotice, SchemaNotice, encode
 from schemas.topics import RAW, VALID
@@ -53,47 +64,41 @@ LEFT_OUT = {"point": " EXCEPT known_at"}
 STEPS = Path(__file__).parent / "step_ids.json"
 POINTS = ("a", "b")
 Installation = Callable[..., Settings]
+Processes = list[subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def installation(store_settings: Settings, tmp_path: Path) -> Installation:
+def installation(lend_database: Callable[[], Settings], tmp_path: Path) -> Installation:
     """Make installations with logs and recovery stores of their own, over one store."""
-    address = dsn(store_settings)
 
     def make(name: str, bus: str = "") -> Settings:
-        database = f"{store_settings.database}_{name}"
-        home = tmp_path / name
-        settings = Settings(home=home, store=address, database=database, partitions=2, epoch_s=1, bus=bus)
-        client = connect(settings)
-        migrate(client, database)
-        disconnect(client)
-        return settings
+        lent, home = lend_database(), tmp_path / name
+        return Settings(home=home, store=dsn(lent), database=lent.database, partitions=2, epoch_s=1, bus=bus)
 
     return make
 
 
-def messages(seed: int = 1, frames: int = 40) -> list[tuple[str, bytes]]:
+def messages(seed: int = 1, frames: int = 40, enterprise: str = ENTERPRISE) -> list[tuple[str, bytes]]:
     """Notices, then frames of two registers that grow, and link notices; some come twice, one later than the next."""
     rng = np.random.default_rng(seed)
     meter = make_meter(modulus=100_000, multiplier=3)
-    points = [PointNotice(make_point(name, meters=(meter,))) for name in POINTS]
-    columns = make_schema(tuple((name, "kWh", 2) for name in POINTS))
-    told = [EnterpriseNotice(Enterprise(ENTERPRISE, "厂")), *points, SchemaNotice(columns)]
+    points = [PointNotice(make_point(name, meters=(meter,), enterprise=enterprise)) for name in POINTS]
+    columns = make_schema(tuple((name, "kWh", 2) for name in POINTS), enterprise=enterprise)
+    told = [EnterpriseNotice(Enterprise(enterprise, "厂")), *points, SchemaNotice(columns)]
     registers = np.cumsum(rng.integers(0, 500, (frames, 2)), axis=0) % 100_000
     first = make_frame(((0, 0),)).read_at_ms[0]
     found = []
     for i, row in enumerate(registers):
         at = np.array([first + i * 900_000], np.int64)
         received = int(at[0]) // 1000 + 30
-        found.append(
-            make_frame((tuple(row.tolist()),), sequence=i + 1, read_at_ms=at, received_at_s=received)
-        )
+        given = {"sequence": i + 1, "read_at_ms": at, "received_at_s": received, "enterprise": enterprise}
+        found.append(make_frame((tuple(row.tolist()),), **given))
         if i % 4 == 3:
             lost = Missed(int(at[0]), int(at[0]), 1, Reason.TIMEOUT, POINTS)
-            found.append(make_links(missed=[lost], number=i + 1))
+            found.append(make_links(missed=[lost], number=i + 1, enterprise=enterprise))
     found[5], found[6] = found[6], found[5]
     found.insert(9, found[8])
-    return [(ENTERPRISE, encode(message)) for message in [*told, *found]]
+    return [(enterprise, encode(message)) for message in [*told, *found]]
 
 
 def append(settings: Settings, found: list[tuple[str, bytes]]) -> None:
@@ -233,12 +238,65 @@ def test_steps_keep_their_ids(tmp_path: Path, client: Client) -> None:
     assert found == json.loads(STEPS.read_text())
 
 
-def start_flow(settings: Settings, which: str) -> subprocess.Popen[bytes]:
-    """Start a flow as a supervisor does."""
-    own = {name: str(getattr(settings, name)) for name in ("home", "store", "database", "partitions", "bus")}
-    environment = os.environ | {f"NENGLIU_{name.upper()}": value for name, value in own.items()}
-    environment["NENGLIU_EPOCH_S"] = "1"
-    return subprocess.Popen([sys.executable, "-P", "-m", "nengliu.cli", "flow", which], env=environment)
+@pytest.fixture
+def start_flows() -> Iterator[Callable[..., Processes]]:
+    """Start flows as a supervisor does and wait until each has said where it resumed; none outlives the test."""
+    every: Processes = []
+
+    def start(settings: Settings, *flows: str, partitions: str = "") -> Processes:
+        own = {
+            name: str(getattr(settings, name)) for name in ("home", "store", "database", "partitions", "bus")
+        }
+        environment = os.environ | {f"NENGLIU_{name.upper()}": value for name, value in own.items()}
+        environment["NENGLIU_EPOCH_S"] = "1"
+        command = [sys.executable, "-P", "-m", "nengliu.cli", "flow"]
+        share = ["--partitions", partitions] if partitions else []
+        began_s, until = time.time(), time.monotonic() + 60
+        started = [subprocess.Popen([*command, flow, *share], env=environment) for flow in flows]
+        every.extend(started)
+        parts = ["-".join([{"all": "flow"}.get(flow, flow), *share[1:]]) for flow in flows]
+        while not all(flow_lives(settings, part, began_s) for part in parts):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        return started
+
+    yield start
+    kill(every)
+
+
+def kill(processes: Processes) -> None:
+    """End processes as a power cut does."""
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one flow", "two flows"])
+def test_flow_shared_out_among_processes_stores_what_one_stores(
+    installation: Installation, start_flows: Callable[..., Processes], apart: bool
+) -> None:
+    """A process per partition, one of them killed again and again, changes no row, revision included (law 7)."""
+    whole, shared = installation("whole"), installation("shared")
+    found = [*messages(), *messages(2, 80, OTHER)]
+    append(whole, found)
+    embedded.run(whole, stop_at_end=True)
+    chance = random.Random(1)
+    flows = ("ingest", "rollups", "anomaly") if apart else ("all",)
+    steady = start_flows(shared, *flows, partitions="1")
+    for start in range(0, len(found), 60):
+        append(shared, found[start : start + 60])
+        killed = start_flows(shared, *flows, partitions="0")
+        time.sleep(chance.uniform(0, 1.5))
+        kill(killed)
+    for process in steady:
+        process.terminate()
+        assert process.wait(20) == 0
+    for flow in (ingest, rollups, anomaly) if apart else (embedded,):
+        for partition in range(2):
+            flow.run(shared, stop_at_end=True, partitions=(partition,))
+
+    assert contents(shared) == contents(whole)
+    assert {partition_of(enterprise, 2) for enterprise, _ in found} == {0, 1}
 
 
 @pytest.mark.broker
@@ -259,7 +317,7 @@ def test_flow_over_kafka_stores_what_it_stores_over_the_file(
 
 @pytest.mark.broker
 def test_flows_over_kafka_killed_with_the_broker_store_the_same(
-    installation: Installation, empty_kafka: Broker
+    installation: Installation, start_flows: Callable[..., Processes], empty_kafka: Broker
 ) -> None:
     """Flows of their own and the broker are killed at random while the log grows; no row differs in the end."""
     file, bus = installation("file"), installation("bus", empty_kafka.bootstrap)
@@ -268,13 +326,11 @@ def test_flows_over_kafka_killed_with_the_broker_store_the_same(
     embedded.run(file, stop_at_end=True)
     for start in range(0, len(found), 50):
         append(bus, found[start : start + 50])
-        running = [start_flow(bus, which) for which in ("ingest", "rollups", "anomaly")]
-        time.sleep(chance.uniform(2, 5))
+        running = start_flows(bus, "ingest", "rollups", "anomaly")
+        time.sleep(chance.uniform(0, 2))
         if start == 50:
             empty_kafka.restart()  # under the flows' feet; they wait for it
-        for process in running:
-            process.kill()
-            process.wait()
+        kill(running)
     for flow in (ingest, rollups, anomaly):
         flow.run(bus, stop_at_end=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,8 @@ from nengliu.domain.points import Enterprise, Tariffed
 from nengliu.domain.scope import SYSTEM
 from nengliu.settings import Settings
 from nengliu.storage import Asker, Writer, ask, connect, disconnect, migrate
-from nengliu.storage.migrate import migrations
 from nengliu.storage.client import dsn
+from nengliu.storage.migrate import migrations
 from schemas.messages import BookNotice, EnterpriseNotice, PointNotice, SchemaNotice, encode
 from schemas.topics import RAW
 
@@ -140,6 +141,7 @@ def test_restate_command_previews_and_then_tells_the_log(plant: Settings, tmp_pa
         "\n".join([",".join(rows[0]), *(",".join(f'"{v}"' for v in row.values()) for row in rows)])
     )
     run = CliRunner().invoke
+    assert "nothing changes" in run(group(), ["restate"]).output
     shown = run(group(), ["restate", "--book", str(file), "--format", "json"])
     assert shown.exit_code == 0, shown.output
     row = json.loads(shown.stdout.splitlines()[0])
@@ -169,7 +171,7 @@ def test_restate_command_refuses_a_book_that_says_two_things(plant: Settings, tm
 def test_cost_command_computes_what_is_out_of_date_and_no_more(plant: Settings, client: Client) -> None:
     """Told once, each day is priced by its bands; a second run has nothing to do; a month is the sum of its days."""
     run = CliRunner().invoke
-    assert "no point has a tariff" in str(run(group(), ["cost"]).exception)
+    assert "nothing has a price yet" in str(run(group(), ["cost"]).exception)
     assert run(group(), ["cost", "--tell"]).exit_code == 0
     embedded.run(plant, stop_at_end=True)
     first, second = (run(group(), ["cost"]) for _ in range(2))
@@ -235,17 +237,13 @@ def story() -> list[tuple[str, bytes]]:
 
 @pytest.mark.parametrize("step", [1000, 7, 31])
 def test_flow_that_restates_and_is_resumed_stores_what_one_run_stores(
-    store_settings: Settings, tmp_path: Path, step: int
+    lend_database: Callable[[], Settings], tmp_path: Path, step: int
 ) -> None:
     """Law 7: however the log is cut into runs, with its recovery or without, the same rows, revision included."""
     found = {}
     for name in ("whole", "cut"):
-        database = f"{store_settings.database}_{name}_{step}"
-        settings = replace(store_settings, home=tmp_path / name, store=dsn(store_settings), database=database)
-        settings = replace(settings, partitions=2, epoch_s=1)
-        client = connect(settings)
-        migrate(client, database)
-        disconnect(client)
+        lent = lend_database()
+        settings = replace(lent, home=tmp_path / name, store=dsn(lent), partitions=2, epoch_s=1)
         messages, size = story(), 1000 if name == "whole" else step
         for first in range(0, len(messages), size):
             with open_log(settings) as log:

@@ -80,6 +80,16 @@ def test_points_are_the_minimum_over_the_flows_that_read_a_topic(settings: Setti
     assert resume_points(settings) == {RAW: {0: 7, 1: 3}, VALID: {0: 0, 1: 0}}
 
 
+def test_points_of_a_flow_shared_out_are_those_of_its_shares(settings: Settings) -> None:
+    """Each share speaks for its partitions; one that nobody takes is kept whole."""
+    note(settings, "ingest-0", {RAW: {"0": [1, 7]}})
+    assert resume_points(settings) == {RAW: {0: 7, 1: 0}}
+    note(settings, "ingest-1", {RAW: {"1": [1, 9]}})
+    assert resume_points(settings) == {RAW: {0: 7, 1: 9}}
+    note(settings, "anomaly", {RAW: {"0": [1, 9], "1": [1, 3]}})
+    assert resume_points(settings) == {RAW: {0: 7, 1: 3}}
+
+
 @pytest.mark.parametrize(
     "places",
     [{RAW: {"0": [1, 7]}}, {RAW: {"0": [1, 7], "1": [2, 9]}}, {RAW: {"0": [1, 7], "1": [0, 9]}}],
@@ -127,9 +137,12 @@ def test_trim_up_to_the_notes_of_a_killed_flow_takes_nothing_it_needs(
 ) -> None:
     """Killed at random moments and trimmed as far as it had noted, a flow still copies every record."""
     caplog.set_level(logging.ERROR)
-    chance, trimmed = random.Random(3), 0
-    for _ in range(6):
-        log.append("in", [(f"k{n}", b"%06d" % n) for n in range(600)])
+    chance, trimmed, rounds = random.Random(3), 0, 0
+    while rounds < 6 or trimmed <= 600:  # a busy machine copies little before it is killed
+        rounds += 1
+        if rounds <= 6:
+            log.append("in", [(f"k{n}", b"%06d" % n) for n in range(600)])
+        assert rounds < 60
         run = subprocess.Popen(
             [sys.executable, str(COPYING), str(tmp_path), "0.03", "1"], stdout=subprocess.PIPE, text=True
         )
@@ -142,14 +155,13 @@ def test_trim_up_to_the_notes_of_a_killed_flow_takes_nothing_it_needs(
         trimmed += log.trim("in", 2**40, {int(part): at[1] for part, at in places.items()})
     done = subprocess.run(
         [sys.executable, str(COPYING), str(tmp_path), "0.03", "1", "--to-end"],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
     assert (done.returncode, done.stderr) == (
         0,
         "",
     )  # "were trimmed before this flow read them" would stand there
-    assert trimmed > 600
     stored = set(map(int, (tmp_path / "store").read_text().split()))
     ends = [log.bounds("in", partition).end for partition in range(4)]
     assert sum(ends) == 3600

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from factories import ENTERPRISE, make_frame, make_point, make_schema
@@ -10,7 +11,7 @@ from flows import ingest
 from nengliu.bus.open import open_log
 from nengliu.domain.quality import Reason
 from nengliu.settings import Settings
-from nengliu.storage import connect, disconnect, migrate
+from nengliu.storage import connect, disconnect
 from nengliu.storage.client import dsn
 from schemas.messages import PointNotice, SchemaNotice, encode
 from schemas.topics import RAW
@@ -24,10 +25,8 @@ ASKED = (
 
 def test_message_waits_through_a_restart(store_settings: Settings, tmp_path: Path) -> None:
     """The store holds it whole: one flow puts it by, the next takes it in."""
-    database = f"{store_settings.database}_waiting"
-    settings = Settings(home=tmp_path, store=dsn(store_settings), database=database, partitions=1, epoch_s=1)
+    settings = replace(store_settings, home=tmp_path, store=dsn(store_settings), partitions=1, epoch_s=1)
     client = connect(settings)
-    migrate(client, database)
     seen = []
     frame = make_frame(((5,), (7,)))
     for told in ([PointNotice(make_point()), frame], [SchemaNotice(make_schema())]):

@@ -23,9 +23,12 @@ def prove(report: rig.Report, point: str, file: str) -> None:
         if not said.is_file():
             report.point(f"{point} {file}", done.stdout[-500:], holds=False)
             return
-        cases = ElementTree.parse(said).getroot().iter("testcase")
+        cases = list(ElementTree.parse(said).getroot().iter("testcase"))
+        if done.returncode or not cases:
+            report.point(f"{point} {file}", f"pytest ended with {done.returncode}", holds=False)
         for case in cases:
-            fault = case.find("failure") if case.find("failure") is not None else case.find("error")
+            faults = (case.find(what) for what in ("failure", "error", "skipped"))
+            fault = next((one for one in faults if one is not None), None)
             name = str(case.get("name")).removeprefix("test_").replace("_", " ")
             figure = (
                 f"{float(case.get('time') or 0):.1f} s" if fault is None else str(fault.get("message"))[:200]

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import rig
 
 MAPS = Path(__file__).parents[2] / "examples" / "maps"
+UBC = "ubc_heatplant_cov_2021.parquet"
 EVER = {"start": "2000-01-01T00:00:00Z", "end": "2100-01-01T00:00:00Z"}
 BROKEN = {  # rows put into a copy of the region's file, and the reason each must get
     "2019/03/01 00:07:00,abc": "NOT_A_NUMBER",
@@ -88,7 +89,7 @@ def _region(data: Path, report: rig.Report) -> None:
 
 
 def _telemetry(data: Path, report: rig.Report) -> None:
-    file = data / "ubc_heatplant_cov_2021.parquet"
+    file = data / UBC
     table = pq.read_table(file)
     rows = zip(table["point"].to_pylist(), table["value"].to_pylist(), strict=True)
     own = Counter(point for point, _ in rows)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-import time
-from pathlib import Path
 
 import kills
 import others
@@ -16,32 +13,15 @@ import steel
 
 def main() -> int:
     """Run the points asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the data files")
-    parser.add_argument(
-        "--seed", type=int, default=int(time.time()), help="seed of the kills and the disorder"
-    )
-    parser.add_argument("--only", nargs="*", default=["2", "3", "4", "5"], help="points to prove")
-    chosen = parser.parse_args()
-    if not (chosen.data / steel.FILE).is_file():
-        print(
-            f"{chosen.data}: expected the data files, {steel.FILE} among them; give the folder with DATA=",
-            file=sys.stderr,
-        )
-        return 2
-    report = rig.Report()
+    chosen = rig.parser(__doc__, "2", "3", "4", "5", file=steel.FILE).parse_args()
+    report, data, seed = rig.Report(), chosen.data, chosen.seed
     proofs = {
-        "2": lambda: steel.prove(chosen.data, report),
-        "3": lambda: kills.prove(chosen.data, report, chosen.seed),
-        "4": lambda: register.prove(chosen.data, report, chosen.seed),
-        "5": lambda: others.prove(chosen.data, report),
+        "2": lambda: steel.prove(data, report),
+        "3": lambda: kills.prove(data, report, seed),
+        "4": lambda: register.prove(data, report, seed),
+        "5": lambda: others.prove(data, report),
     }
-    for name in chosen.only:
-        start = time.monotonic()
-        proofs[name]()
-        report.note(f"point {name} took {time.monotonic() - start:.0f} s")
-    print(f"{len(report.failed)} of the points fall short" if report.failed else "all points hold")
-    return 1 if report.failed else 0
+    return rig.prove(proofs, chosen, report)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,31 +19,29 @@ from broker.server import Broker, why_no_broker
 
 def main() -> int:
     """Run the points asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="seed of plant, kills and spans")
-    parser.add_argument("--only", nargs="*", default=["2", "3", "4", "5", "figures"], help="points to prove")
-    chosen = parser.parse_args()
+    chosen = rig.parser(__doc__, "2", "3", "4", "5", "figures").parse_args()
     if (reason := why_no_broker()) is not None:
         print(f"{reason}; points 2 to 4 want a real broker: install a JVM and Maven", file=sys.stderr)
         return 2
     report, seed = rig.Report(), chosen.seed
-    proofs: dict[str, Callable[[Broker], None]] = {
-        "2": lambda broker: two_weeks.prove({"sqlite": "", "kafka": broker.bootstrap}, report, seed),
-        "3": lambda broker: joints.prove(broker, report, seed),
-        "4": lambda broker: cuts.prove(broker, report, seed),
-        "5": lambda _: seen.prove(report),
-        "figures": lambda broker: figures.prove(broker, report, seed),
+
+    def beside(proof: Callable[[Broker], None]) -> Callable[[], None]:
+        """Give a proof a broker of its own."""
+
+        def run() -> None:
+            with rig.Scratch(prefix="nengliu-broker-") as folder, Broker(folder / "b") as broker:
+                proof(broker)
+
+        return run
+
+    proofs = {
+        "2": beside(lambda broker: two_weeks.prove({"sqlite": "", "kafka": broker.bootstrap}, report, seed)),
+        "3": beside(lambda broker: joints.prove(broker, report, seed)),
+        "4": beside(lambda broker: cuts.prove(broker, report, seed)),
+        "5": lambda: seen.prove(report),
+        "figures": beside(lambda broker: figures.prove(broker, report, seed)),
     }
-    for name in chosen.only:
-        start = time.monotonic()
-        with (
-            tempfile.TemporaryDirectory(prefix="nengliu-broker-") as folder,
-            Broker(Path(folder) / "b") as broker,
-        ):
-            proofs[name](broker)
-        report.note(f"{name} took {time.monotonic() - start:.0f} s, seed {seed}")
-    print(f"{len(report.failed)} of the points fall short" if report.failed else "all points hold")
-    return 1 if report.failed else 0
+    return rig.prove(proofs, chosen, report)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import steel
 
 from nengliu.storage import connect, disconnect
 
-UBC = "ubc_heatplant_cov_2021.parquet"
 DAYS, PLANTS = 20, 4
 MEAN, MONTH_MEAN = 1e-9, 1e-4
 """Means agree to this share of themselves; those of months are made of whole seconds of days."""
@@ -26,7 +25,7 @@ def prove(data: Path, report: rig.Report) -> None:
     """Recompute the imported steel file, the telemetry and a simulated province."""
     for name, file, plan in (
         ("steel", steel.FILE, steel.PLAN),
-        ("telemetry", UBC, others.MAPS / "ubc_cov.toml"),
+        ("telemetry", others.UBC, others.MAPS / "ubc_cov.toml"),
     ):
         with rig.Installation() as installation:
             installation.import_file(data / file, plan)

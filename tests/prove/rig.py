@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -9,6 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -161,3 +164,36 @@ class Report:
     def note(self, text: str) -> None:
         """Print a line that is no point."""
         print(f"      {text}", flush=True)
+
+
+def parser(text: str | None, *points: str, file: str = "") -> argparse.ArgumentParser:
+    """Words every proof takes: points, seed and, if one of its files is named, the folder of the data files."""
+    words = argparse.ArgumentParser(description=text)
+    if file:
+        words.add_argument(
+            "--data", type=_folder_with(file), required=True, help="folder with the data files"
+        )
+    words.add_argument("--seed", type=int, default=int(time.time()), help="seed of all that is drawn")
+    words.add_argument("--only", nargs="+", choices=points, default=points, help="points to prove")
+    return words
+
+
+def _folder_with(file: str) -> Callable[[str], Path]:
+    def folder(word: str) -> Path:
+        if not (Path(word) / file).is_file():
+            raise argparse.ArgumentTypeError(
+                f"{word!r}: expected the data files, {file} among them; give the folder with DATA="
+            )
+        return Path(word)
+
+    return folder
+
+
+def prove(proofs: dict[str, Callable[[], None]], chosen: argparse.Namespace, report: Report) -> int:
+    """Prove the chosen points and say how long each took; the exit code, 1 if any falls short."""
+    for name in chosen.only:
+        start = time.monotonic()
+        proofs[name]()
+        report.note(f"{name} took {time.monotonic() - start:.0f} s, seed {chosen.seed}")
+    print(f"{len(report.failed)} of the points fall short" if report.failed else "all points hold")
+    return 1 if report.failed else 0

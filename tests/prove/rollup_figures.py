@@ -12,24 +12,16 @@ import rig
 
 def prove(report: rig.Report) -> None:
     """Run the benchmark and hold each figure that has a goal against it."""
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "nengliu.cli",
-        "--lang",
-        "en",
-        "bench",
-        "rollups",
-        "--json",
-        "-",
-    ]
+    command = [sys.executable, "-P", "-m", "nengliu.cli", "--lang", "en", "bench", "rollups", "--json", "-"]
     done = subprocess.run(command, env=os.environ.copy(), capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1][:300]
         report.point("3 nengliu bench rollups", f"ended with {done.returncode}: {last}", holds=False)
         return
-    for row in json.loads(done.stdout)["rows"]:
+    rows = json.loads(done.stdout)["rows"]
+    if not any(row.get("goal") for row in rows):
+        report.point("3 nengliu bench rollups", "no figure has a goal", holds=False)
+    for row in rows:
         figure = f"{row['value']:,} {row['unit']}"
         if row.get("goal") is None:
             report.note(f"3 {row['name']}: {figure}")

@@ -370,31 +370,6 @@ def rows() -> Callable[..., Rows]:
     return make_rows
 
 
-@pytest.fixture(scope="session")
-def reused_settings(store_home: Path) -> Iterator[Settings]:
-    """Settings of one database for all tests of the room: laying the tables costs more than most tests."""
-    settings = Settings(home=store_home, database="reused")
-    client = connect(settings)
-    migrate(client, settings.database)
-    yield settings
-    client.command("DROP DATABASE reused")
-    client.close()
-
-
-@pytest.fixture
-def store_settings(reused_settings: Settings) -> Settings:
-    """Settings of an empty database with all tables."""
-    client = connect(reused_settings)
-    filled = (
-        "SELECT name FROM system.tables "
-        "WHERE database = currentDatabase() AND total_rows > 0 AND name != 'migration'"
-    )
-    for (name,) in client.query(filled).result_rows:
-        client.command(f"TRUNCATE TABLE {name}")
-    client.close()
-    return reused_settings
-
-
 @pytest.fixture
 def writer(store_settings: Settings) -> Iterator[Writer]:
     """Writer into the database of the test."""

@@ -136,6 +136,34 @@ def test_cost_of_a_month_adds_its_days_by_band(client: Client, writer: Writer, r
     assert shown == [("peak", 2.0, 4.0, 2.0, 2), ("flat", 1.0, None, None, 2)]
 
 
+def test_unit_consumption_tells_no_electricity_from_none_known(
+    client: Client, writer: Writer, rows: Write
+) -> None:
+    """A meter that stood still used nothing; of an enterprise without such a meter nothing is known."""
+    writer.write(rows("enterprise", enterprise=[E, "gas only"]))
+    writer.write(described(rows, {"grid": ("electricity", "in")}))
+    writer.write(rows("point", enterprise="gas only", point="gas", item="natural_gas"))
+    month = {"period_start": JANUARY_S, "used": 0, "coal_kgce": 0.0}
+    writer.write(rows("window_month", enterprise=[E, "gas only"], point=["grid", "gas"], **month))
+    writer.flush()
+
+    found = ask(client, "unit_consumption", SYSTEM, **SPAN).to_pylist()
+    assert {row["enterprise"]: row["electricity_kwh"] for row in found} == {E: 0.0, "gas only": None}
+
+
+def test_cost_in_another_unit_has_no_price_for_a_kwh(client: Client, writer: Writer, rows: Write) -> None:
+    """What is counted in MWh has its cost; a price by kWh is not made up."""
+    writer.write(rows("point", unit="MWh"))
+    writer.write(rows("cost_day", period_start=JANUARY_S))
+    writer.flush()
+
+    found = ask(client, "cost", SYSTEM, level="day", **SPAN).to_pylist()
+    assert [(row["band"], row["amount"], row["price"]) for row in found] == [
+        ("peak", 1.2, None),
+        ("flat", 0.5, None),
+    ]
+
+
 def _change(rows: Write, **after: Any) -> list[Rows]:
     """A day of 10.00 kWh known on 2 January, and what it became by position 100 on 20 January."""
     day = {"point": "main", "period_start": JANUARY_S, "coal_kgce": 1.0, "book": "a"}

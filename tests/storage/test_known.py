@@ -136,3 +136,22 @@ def test_totals_as_of_a_day_are_those_it_ended_with(client: Client) -> None:
     assert client.query("SELECT count() FROM total_day_history").result_rows == [(2,)]
     with pytest.raises(InputError, match="from the level day up"):
         ask(client, "nodes", SYSTEM, as_of=date(2026, 1, 2), **(wanted | {"level": "hour"}))
+
+
+def test_totals_as_of_a_day_count_an_enterprise_in_one_region(
+    client: Client, writer: Writer, rows: Write
+) -> None:
+    """An enterprise that was moved afterwards counts where it was known to be, and no longer where it was."""
+    versions = {"region": ["110105", "440300"], "revision": [1, 2]}
+    writer.write(rows("total_day", **versions, known_at=[NOON_S, NOON_S + 2 * DAY_S]))
+    writer.flush()
+    wanted = {"level": "day", "start": datetime(2018, 1, 1, tzinfo=CHINA), "end": SPAN["end"]}
+
+    def counted(day: int) -> list[int]:
+        answers = [
+            ask(client, "totals_by", SYSTEM, as_of=date(2026, 1, day), region=region, **wanted)
+            for region in ("11", "44")
+        ]
+        return [table.num_rows for table in answers]
+
+    assert (counted(2), counted(3)) == ([1, 0], [0, 1])

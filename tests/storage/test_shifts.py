@@ -74,3 +74,14 @@ def test_shifts_of_an_unknown_calendar_are_refused(client: Client) -> None:
     """The nearest name is told."""
     with pytest.raises(InputError, match=r"no calendar 'four_crew_8h'.*four_crews_8h"):
         asked(client, "four_crew_8h")
+
+
+def test_shifts_of_a_gauge_at_zero_have_a_mean_and_of_a_silent_one_none(
+    client: Client, writer: Writer, rows: Write
+) -> None:
+    """Zero is a value; silence is none."""
+    starts = [START // 1000, START // 1000 + 28_800]
+    writer.write(rows("point"))
+    writer.write(rows("window_15min", period_start=starts, mean=[0.0, float("nan")]))
+    writer.flush()
+    assert [row["mean"] for row in asked(client, "four_crews_8h")] == [0.0, None]

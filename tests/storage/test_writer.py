@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nengliu.errors import ContractError, StorageError
 from nengliu.settings import Settings
 from nengliu.storage import Writer
+from nengliu.storage import writer as writer_module
 from nengliu.storage.native import encode
 from nengliu.storage.writer import _rank
 from schemas.block import Arrays, Labels, Lists, Rows
@@ -257,13 +258,29 @@ def test_writer_full_flushes_before_it_takes_more(
     client: Client, store_settings: Settings, rows: Callable[..., Rows]
 ) -> None:
     """No more than the limit is held: the caller waits for the store (back-pressure)."""
-    writer = Writer(store_settings, limit_rows=10)
-    for i in range(4):
-        writer.write(rows("reading_superseded", read_at=[i * 4 + j for j in range(4)]))
-        assert writer.held <= 10
+    four = [rows("reading_superseded", read_at=[i * 4 + j for j in range(4)]) for i in range(4)]
+    writer = Writer(store_settings, limit_bytes=10 * four[0].nbytes // 4)
+    for some in four:
+        writer.write(some)
+        assert writer.held <= writer.limit_bytes
     assert client.command("SELECT count() FROM reading_superseded") == 8
     writer.close()
     assert writer.held == 0
+    assert client.command("SELECT count() FROM reading_superseded") == 16
+
+
+def test_writer_large_table_goes_out_in_several_inserts(
+    client: Client, writer: Writer, rows: Callable[..., Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One insert is bounded, so that the store has the memory for it; together they are everything."""
+    four = [rows("reading_superseded", read_at=[i * 4 + j for j in range(4)]) for i in range(4)]
+    monkeypatch.setattr(writer_module, "INSERT_BYTES", 2 * four[0].nbytes)
+    for some in four:
+        writer.write(some)
+    writer._seal()
+    assert [batch.size for batch in writer._sealed] == [2 * four[0].nbytes] * 2
+    assert writer.held == 4 * four[0].nbytes
+    writer.flush()
     assert client.command("SELECT count() FROM reading_superseded") == 16
 
 
@@ -290,7 +307,7 @@ def test_writer_gives_up_after_its_patience_and_keeps_the_rows(
     writer.write(rows("reading_superseded"))
     with pytest.raises(StorageError, match=r"does not answer.*gave up after 0.2 s"):
         writer.flush()
-    assert writer.held == 1
+    assert writer.held > 0
     writer.settings = writer._connection.settings = store_settings
     writer.close()
     assert client.command("SELECT count() FROM reading_superseded") == 1
@@ -336,7 +353,7 @@ def test_encode_one_row_is_the_bytes_of_the_format() -> None:
     """A block of one number and one text, byte by byte as the format says."""
     columns = {"n": np.array([258], dtype=np.int64), "t": Labels(np.array([0], dtype=np.int32), ("能",))}
     types = {"n": "UInt16", "t": "LowCardinality(String)"}
-    found = encode([Rows("x", columns)], types)
+    found = b"".join(encode([Rows("x", columns)], types))
     key = "能".encode()
     assert found == (
         b"\x02\x01"  # columns, rows

@@ -16,12 +16,12 @@ import numpy.typing as npt
 from nengliu.analysis.catalogue import Facts
 from nengliu.analysis.ledger import ALL_KNOWN, Ledger, at_of, key_of, origin_of
 from nengliu.analysis.plates.plate import EAST, PER_HOUR, Plate
-from nengliu.analysis.plates.quarters import NEVER, Meta, Values, nothing
 from nengliu.analysis.plates.ring import Lines
-from nengliu.analysis.plates.shape import HOURS, KINDS, Shape, shape_of
+from nengliu.analysis.plates.shape import HOURS, Shape, shape_of
+from nengliu.analysis.plates.values import GAUGES, NEVER, Meta, Values, nothing
 from nengliu.analysis.reduce import QUARTERS, Dirty
 from nengliu.analysis.sorted import ranges
-from nengliu.analysis.windows import Grid
+from nengliu.analysis.windows import RANK, Grid
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality
 from nengliu.domain.times import QUARTER_MS, day_of_receipt
@@ -143,7 +143,7 @@ class Homes:
         seed = _seed_of(shape, home.slots, found, *made)
         if seed is None:
             return False
-        plate = self.plates.setdefault(shape, Plate(shape))
+        plate = self.plates.get(shape) or self.plates.setdefault(shape, Plate(shape))
         number = plate.add_list(facts, home.slots, self._numbers.get((shape, points), -1))
         self._numbers[(shape, points)] = number
         _fill(plate, number, found, seed)
@@ -199,10 +199,10 @@ def _rows_of(shape: Shape, slots: npt.NDArray[np.int32], ledger: Ledger) -> _Fou
         np.zeros(n, np.int64),
         at[0] // shape.interval_ms,
         columns["received_at_s"][first].astype(np.int64),
-        columns["sequence"][first],
+        days,
         columns["position"][first].astype(np.int64),
-        columns["quality"][first],
-        columns["reason"][first],
+        columns["quality"][first] == Quality.LATE,
+        RANK[columns["reason"][first]],
         columns["ticks"][index].T,
     )
     return _Found(lines, bool((known == ALL_KNOWN).all() and (begin == low).all()))
@@ -255,7 +255,7 @@ def _seed_of(
     if above is None:
         return None
     above.meta[:, :, Meta.FIRST_DAY] = (
-        quarters.meta[:, :, Meta.FIRST_DAY].reshape(-1, PER_HOUR, len(KINDS)).min(1)
+        quarters.meta[:, :, Meta.FIRST_DAY].reshape(-1, PER_HOUR, len(shape.present)).min(1)
     )
     end = newest + shape.hold_ms // QUARTER_MS + 2
     return _Seed(
@@ -282,32 +282,32 @@ def _values(shape: Shape, window: Ints, grid: Grid, group: Ints, made: Bools) ->
         np.where(made, grid.used[group], 0),
         np.where(made, grid.estimated[group], 0),
     )
-    for kind in shape.present:
-        some = shape.of(kind)
-        own, mine = group[:, some], made[:, some]
-        said = {
-            Meta.RECEIVED: counts[:, some].sum(2),
-            Meta.LATE: counts[:, some, Quality.LATE],
-            Meta.COVERED_MS: grid.covered_ms[own],
-            Meta.KNOWN_AT_S: grid.known_at_s[own],
-            Meta.REVISION: grid.revision[own].astype(np.int64),
-            Meta.RANK: gravity[:, some].astype(np.int64),
-        }
+    said = {
+        Meta.RECEIVED: counts.sum(2),
+        Meta.LATE: counts[:, :, Quality.LATE],
+        Meta.COVERED_MS: grid.covered_ms[group],
+        Meta.KNOWN_AT_S: grid.known_at_s[group],
+        Meta.REVISION: grid.revision[group].astype(np.int64),
+        Meta.RANK: gravity.astype(np.int64),
+    }
+    for number, kind in enumerate(shape.present):
+        own = shape.are(kind)
         for name, column in said.items():
-            told = np.where(mine, column, 0)
+            told = np.where(made, column, 0)[:, own]
             if (told != told[:, :1]).any():
                 return None
-            out.meta[:, KINDS.index(kind), name] = told[:, 0]
-        if kind is Kind.GAUGE:
-            out.used[:, some] = 0
-            for number, part in enumerate((grid.weighted, grid.low, grid.high, grid.last)):
-                out.gauge[:, number] = np.where(mine, part[own], np.nan if number else 0)
+            out.meta[:, number, name] = told[:, 0]
+    if shape.has(Kind.GAUGE):
+        out.used[:, shape.is_gauge] = 0
+        for part in GAUGES:
+            column = np.where(made, getattr(grid, part)[group], 0.0 if part == "weighted" else np.nan)
+            getattr(out, part)[:] = np.where(shape.is_gauge, column, np.nan)
     return out
 
 
 def _first_days(found: _Found, window: Ints, shape: Shape) -> Ints:
     """Earliest day of receipt among the rows each window may rest on: those in it and around its edges."""
-    cell, day = found.lines.cell, day_of_receipt(found.lines.received_at_s)
+    cell, day = found.lines.cell, found.lines.day
     both = np.minimum(day, np.append(day[:1], day[:-1]))
     before = np.append(cell[:1], cell[:-1])
     held = shape.hold_ms // shape.interval_ms + 1
@@ -323,11 +323,12 @@ def _fill(plate: Plate, number: int, found: _Found, seed: _Seed) -> None:
     lines = found.lines._replace(list_=np.full(len(found.lines.cell), number))
     plate.ring.put(lines)
     plate.ring.floor[number] = int(lines.cell[0])
+    plate.ring.told[number] = plate.ring.newest[number]
     plate.ring.born[number] = found.born
     plate.since[number] = seed.since
-    if len(set(day_of_receipt(lines.received_at_s).tolist())) > 1:
+    if (lines.day != lines.day[0]).any():
         plate.ring.mixed_until[number] = plate.ring.newest[number] + 2 * plate.shape.rows
     for past, values in ((plate.quarters, seed.quarters), (plate.hours, seed.hours)):
         values.list_[:] = number
         past.put(values)
-    plate.keep_days(np.array([number]))
+    plate.fresh.append(number)

@@ -6,14 +6,16 @@ never said, is nothing.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import numpy.typing as npt
 
-from nengliu.analysis.plates.quarters import Meta, Values, nothing
-from nengliu.analysis.plates.shape import KINDS, Shape
+from nengliu.analysis.plates.shape import Shape
+from nengliu.analysis.plates.values import AMOUNTS, GAUGES, Ints, Meta, Values, nothing
 
-Ints = npt.NDArray[np.int64]
-_NAMES = ("used", "estimated", "gauge", "meta")
+_NAMES = (*AMOUNTS, *GAUGES, "meta")
+_ADDED = (Meta.RECEIVED, Meta.COVERED_MS, Meta.LATE)
+_LARGEST = (Meta.KNOWN_AT_S, Meta.REVISION, Meta.RANK)
 
 
 class Past:
@@ -22,12 +24,12 @@ class Past:
     def __init__(self, shape: Shape, size: int) -> None:
         """Keep `size` windows of each list."""
         self.shape, self.size = shape, size
-        width = len(shape.kinds)
+        width, gauges = len(shape.kinds), shape.gauge_columns
         self.tag = np.empty((0, size), np.int64)
         self.used = np.empty((0, size, width), np.int64)
         self.estimated = np.empty((0, size, width), np.int64)
-        self.gauge = np.empty((0, size, 4, shape.gauges))
-        self.meta = np.empty((0, size, len(KINDS), len(Meta)), np.int64)
+        self.weighted, self.low, self.high, self.last = (np.empty((0, size, gauges)) for _ in GAUGES)
+        self.meta = np.empty((0, size, len(shape.present), len(Meta)), np.int64)
 
     def clear(self, number: int) -> None:
         """Forget the windows of a list."""
@@ -40,31 +42,33 @@ class Past:
         for name in _NAMES:
             getattr(self, name)[at] = getattr(values, name)
 
-    def get(self, list_: Ints, window: Ints) -> Values:
-        """Values of windows, nothing for those that are not kept."""
+    def fold(self, list_: Ints, first: Ints, n: int, window: Ints) -> Values:
+        """Reduce the `n` windows from `first` on to one of the level above, `window`; those not kept are nothing."""
         out = nothing(self.shape, list_, window)
-        place = window % self.size
-        kept = np.flatnonzero(self.tag[list_, place] == window)
-        for name in _NAMES:
-            getattr(out, name)[kept] = getattr(self, name)[list_[kept], place[kept]]
+        for below in (first + i for i in range(n)):
+            place = below % self.size
+            kept = self.tag[list_, place] == below
+            if kept.all():
+                self._fold_in(out, slice(None), (list_, place))
+            elif kept.any():
+                some = np.flatnonzero(kept)
+                self._fold_in(out, some, (list_[some], place[some]))
         return out
 
-
-def fold(shape: Shape, parts: Values, n: int, list_: Ints, window: Ints) -> Values:
-    """Reduce each run of `n` values to one, in order of time."""
-    out = nothing(shape, list_, window)
-    meta = parts.meta.reshape(-1, n, *parts.meta.shape[1:])
-    for name in (Meta.RECEIVED, Meta.COVERED_MS, Meta.LATE):
-        out.meta[..., name] = meta[..., name].sum(1)
-    for name in (Meta.KNOWN_AT_S, Meta.REVISION, Meta.RANK):
-        out.meta[..., name] = meta[..., name].max(1)
-    out.meta[..., Meta.FIRST_DAY] = meta[..., Meta.FIRST_DAY].min(1)
-    out.used[:] = parts.used.reshape(-1, n, parts.used.shape[1]).sum(1)
-    out.estimated[:] = parts.estimated.reshape(-1, n, parts.used.shape[1]).sum(1)
-    for i in range(n):
-        weighted, low, high, last = (parts.gauge[i::n, number] for number in range(4))
-        out.gauge[:, 0] += weighted
-        out.gauge[:, 1] = np.fmin(out.gauge[:, 1], low)
-        out.gauge[:, 2] = np.fmax(out.gauge[:, 2], high)
-        out.gauge[:, 3] = np.where(np.isnan(last), out.gauge[:, 3], last)
-    return out
+    def _fold_in(self, out: Values, some: Any, at: tuple[Ints, Ints]) -> None:
+        """Add the windows at these places to some of the pairs, whose time they follow."""
+        for name in AMOUNTS:
+            getattr(out, name)[some] += getattr(self, name)[at]
+        if self.shape.gauge_columns:
+            last = self.last[at]
+            out.weighted[some] += self.weighted[at]
+            out.low[some] = np.fmin(out.low[some], self.low[at])
+            out.high[some] = np.fmax(out.high[some], self.high[at])
+            out.last[some] = np.where(np.isnan(last), out.last[some], last)
+        meta = self.meta[at]
+        for number in _ADDED:
+            out.meta[some, :, number] += meta[:, :, number]
+        for number in _LARGEST:
+            out.meta[some, :, number] = np.maximum(out.meta[some, :, number], meta[:, :, number])
+        earliest = np.minimum(out.meta[some, :, Meta.FIRST_DAY], meta[:, :, Meta.FIRST_DAY])
+        out.meta[some, :, Meta.FIRST_DAY] = earliest

@@ -1,8 +1,9 @@
 """Plate: the windows of many point lists of one shape, closed as their rows arrive.
 
-`pour` takes rows in and says the windows they close, or change behind the close; `flush` says those still open.  What a
-plate cannot do it gives back: rows that are odd, lists whose past it does not know, columns whose register fell.
-Those go the general way (`nengliu.analysis.rollup`), which gives the same rows.
+`pour` takes rows in and says windows only where further rows need their room in the ring: what waits is said once,
+for many lists together.  `flush` says all that has changed.  What a plate cannot do it gives back: rows that are odd,
+lists whose past it does not know, columns whose register fell.  Those go the general way (`nengliu.analysis.rollup`),
+which gives the same rows.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Facts
 from nengliu.analysis.growing import make_room
-from nengliu.analysis.plates.past import Past, fold
-from nengliu.analysis.plates.quarters import Meta, Values, joined, quarters_of
+from nengliu.analysis.plates.past import Past
+from nengliu.analysis.plates.quarters import quarters_of
 from nengliu.analysis.plates.ring import Lines, Ring
 from nengliu.analysis.plates.shape import HOURS, Shape
+from nengliu.analysis.plates.values import Meta, Values, joined
 from nengliu.analysis.sorted import ranges
 from nengliu.domain.points import Kind
 from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, HOUR_MS, QUARTER_MS, day_of_receipt
@@ -32,6 +34,8 @@ WAIT_MS = 180_000
 """How long a window of several rows waits for rows that were overtaken, by the clock of its own rows."""
 NOTHING = 2**40
 """No window waits to be said."""
+AT_ONCE = 1 << 13
+"""Points whose windows are said at once: they and their rows stay in the cache."""
 _BY_LIST = 40
 """Bits of a window below the number of its list."""
 KEPT_DAYS = 3
@@ -69,9 +73,11 @@ class Plate:
         self.partly = np.empty(0, bool)
         self.since = np.empty(0, np.int64)
         self.open_from, self.hours_from, self.days_from = (np.empty(0, np.int64) for _ in range(3))
+        self.late: list[tuple[Ints, Ints]] = []  # lists and cells of rows before what was said
         self.said = Said()
         self.gone: dict[int, Bools] = {}
         self.earlier: list[Values] = []
+        self.fresh: list[int] = []  # lists that came in and have got no row since
 
     def add_list(self, facts: Sequence[Facts], slots: npt.NDArray[np.int32], number: int = -1) -> int:
         """Take a list in, again if `number` says so; its rows and past windows are put by `seed`."""
@@ -82,9 +88,9 @@ class Plate:
             self.facts.append(facts)
         self.facts[number] = facts
         self.slots[number] = slots
-        self.worth[number] = [f.services[-1].ticks_per_step if f.services else 1 for f in facts]
+        self.worth[number] = [_worth(f) for f in facts]
         self.decimals[number] = [f.point.decimals for f in facts]
-        self.scale[number] = 10.0 ** self.decimals[number]
+        self.scale[number] = np.where(self.shape.is_gauge, 10.0 ** self.decimals[number], np.nan)
         self.valid_from[number] = [f.point.valid_from_ms for f in facts]
         self.valid_to[number] = [f.point.valid_to_ms for f in facts]
         self.out[number] = self.partly[number] = False
@@ -99,32 +105,48 @@ class Plate:
 
     def pour(self, lines: Lines) -> Bools:
         """Take rows in, in order of position; say which lists' rows were not taken, because one of them is odd."""
+        if self.fresh:
+            self.keep_days(np.unique(self.fresh))
+            self.fresh = []
         odd, again = self.ring.judge(lines)
         refused = np.zeros(self.ring.size, bool)
         refused[lines.list_[odd]] = True
         kept = ~refused[lines.list_]
-        lines = lines.take(np.flatnonzero(kept & ~again))
+        lines = lines.where(kept & ~again)
         while len(lines.cell):
             now = self.ring.stride(lines)
-            part = lines if now.all() else lines.take(np.flatnonzero(now))
-            self._stride(part)
-            lines = lines.take(np.flatnonzero(~now))
+            self._take_in(lines.where(now))
+            lines = lines.where(~now)
+            if len(lines.cell):
+                self._close()
         return ~kept
 
     def flush(self) -> None:
         """Say every window that is still open and has changed."""
-        waiting = np.minimum(np.minimum(self.open_from, self.hours_from), self.days_from)[: self.ring.size]
-        lists = np.flatnonzero(waiting < NOTHING)
+        lists = self._waiting()
         if len(lists):
             self._flush(lists)
+
+    def _waiting(self) -> Ints:
+        """Lists of which something waits to be said."""
+        waits = np.minimum(np.minimum(self.open_from, self.hours_from), self.days_from)[: self.ring.size]
+        waits = waits < NOTHING
+        for list_, _ in self.late:
+            waits[list_] = True
+        return np.flatnonzero(waits)
 
     def _flush(self, lists: Ints) -> None:
         held_ms = self.shape.hold_ms - 1 if self.shape.has(Kind.GAUGE) else 0
         end = (self.ring.newest[lists] * self.shape.interval_ms + held_ms) // QUARTER_MS + 1
-        self._say_quarters(*_pairs(lists, self.open_from[lists], end))
-        self._say_hours(lists, -(-end // PER_HOUR))
-        self._say_days(lists, -(-(-(-end // PER_HOUR) + EAST) // PER_DAY))
+        hours_end = -(-end // PER_HOUR)
+        self._say(lists, end, hours_end, -(-(hours_end + EAST) // PER_DAY))
         self.open_from[lists] = self.hours_from[lists] = self.days_from[lists] = NOTHING
+
+    def _close(self) -> None:
+        """Say what is ripe, so that further rows find room."""
+        lists = self._waiting()
+        ripe = self._ripe(lists)
+        self._say(lists, ripe, ripe // PER_HOUR, (ripe // PER_HOUR + EAST) // PER_DAY)
 
     def take_said(self) -> Said:
         """Hand over what was said since the last time."""
@@ -149,6 +171,9 @@ class Plate:
             for (width, east, _), first in zip(levels, waits, strict=True)
             if first < NOTHING
         ]
+        if self.late:
+            list_, first, _, _ = self._late_spans()
+            starts += (first[list_ == number] * QUARTER_MS).tolist()
         for width, east, said in levels:
             for values in said:
                 own = values.window[values.list_ == number]
@@ -157,47 +182,67 @@ class Plate:
         self.partly[number] = True
         if self.out[number].all():
             self._rest(number)
+            self.late = [(list_[list_ != number], cell[list_ != number]) for list_, cell in self.late]
         return min(starts, default=-1)
 
-    # -- one stride -----------------------------------------------------------------------------
+    # -- rows in, windows out ---------------------------------------------------------------------
 
-    def _stride(self, lines: Lines) -> None:
-        newest = self.ring.newest[lines.list_]
-        late = lines.cell < newest
-        turning = np.unique(lines.list_[day_of_receipt(lines.received_at_s) > self.ring.day[lines.list_]])
-        if len(turning):
-            self._turn(turning)
+    def _take_in(self, lines: Lines) -> None:
+        """Put rows into the ring, and note what they open or change."""
+        turning = lines.day > self.ring.day[lines.list_]
+        if turning.any():
+            self._turn(np.unique(lines.list_[turning]))
+        told = self.ring.told[lines.list_]
+        late = lines.cell < told
         self.ring.put(lines)
-        np.minimum.at(self.open_from, lines.list_[~late], newest[~late] // self.shape.cells)
-        lists = np.unique(lines.list_)
-        ripe = self._ripe(lists)
-        pairs = _pairs(lists, self.open_from[lists], ripe)
-        self.open_from[lists] = _passed(self.open_from[lists], ripe)
+        fresh = lines.list_[~late]
+        self.open_from[fresh] = np.minimum(self.open_from[fresh], told[~late] // self.shape.cells)
         if late.any():
-            pairs = self._with_late(
-                pairs, lines.list_[late], lines.cell[late], ripe[np.searchsorted(lists, lines.list_[late])]
-            )
-        self._say_quarters(*pairs)
-        self._say_hours(lists, ripe // PER_HOUR)
-        self._say_days(lists, (ripe // PER_HOUR + EAST) // PER_DAY)
+            self.late.append((lines.list_[late], lines.cell[late]))
+
+    def _say(self, lists: Ints, end: Ints, hours_end: Ints, days_end: Ints) -> None:
+        """Say the windows of some lists that wait, those of each level before its end."""
+        list_, window = self._with_late(lists, *_pairs(lists, self.open_from[lists], end), end)
+        self.open_from[lists] = _passed(self.open_from[lists], end)
+        step = max(1, AT_ONCE // len(self.shape.kinds))
+        for start in range(0, len(lists), step):
+            part = slice(start, start + step)
+            own = slice(*np.searchsorted(list_, (lists[part][0], lists[part][-1] + 1)))
+            self._say_quarters(list_[own], window[own])
+            self._say_hours(lists[part], hours_end[part])
+            self._say_days(lists[part], days_end[part])
+        self.ring.told[lists] = self.ring.newest[lists]
 
     def _ripe(self, lists: Ints) -> Ints:
         """First quarter-hour of each list that is still open."""
         wait = min(WAIT_MS // self.shape.interval_ms, self.shape.cells - 1)
         return np.asarray((self.ring.newest[lists] - wait) // self.shape.cells)
 
-    def _with_late(self, pairs: tuple[Ints, Ints], list_: Ints, cell: Ints, ripe: Ints) -> tuple[Ints, Ints]:
-        """Add the quarter-hours between the neighbours of late rows; those not ripe yet wait with the others."""
-        before, after = self.ring.neighbours(list_, cell)
-        for number in np.unique(list_[(before < 0) & ~self.ring.rooted(list_)]).tolist():
+    def _with_late(self, lists: Ints, list_: Ints, window: Ints, end: Ints) -> tuple[Ints, Ints]:
+        """Add the quarter-hours that late rows change; those not before `end` wait with the others."""
+        if not self.late:
+            return list_, window
+        owner, first, last, lost = self._late_spans()
+        self.late = []
+        for number in np.unique(owner[lost]).tolist():
             self.gone[number] = ~self.out[number]
+        before = end[np.searchsorted(lists, owner)]
+        more = _pairs(owner, first, np.minimum(last, before))
+        open_ = last > before
+        np.minimum.at(self.open_from, owner[open_], np.maximum(first, before)[open_])
+        key = np.unique(np.concatenate([list_ << _BY_LIST | window, more[0] << _BY_LIST | more[1]]))
+        return key >> _BY_LIST, key & (2**_BY_LIST - 1)
+
+    def _late_spans(self) -> tuple[Ints, Ints, Ints, Bools]:
+        """List, first quarter-hour and end of what each late row changes, and whether more lies before the ring.
+
+        It changes all between its neighbours.
+        """
+        list_, cell = (np.concatenate(part) for part in zip(*self.late, strict=True))
+        before, after = self.ring.neighbours(list_, cell)
         first = np.where(before < 0, cell, before) // self.shape.cells
         end = np.where(after < 0, cell, np.maximum(cell, after - 1)) // self.shape.cells + 1
-        more = _pairs(list_, first, np.minimum(end, ripe))
-        open_ = end > ripe
-        np.minimum.at(self.open_from, list_[open_], np.maximum(first, ripe)[open_])
-        key = np.unique(np.concatenate([pairs[0] << _BY_LIST | pairs[1], more[0] << _BY_LIST | more[1]]))
-        return key >> _BY_LIST, key & (2**_BY_LIST - 1)
+        return list_, first, end, (before < 0) & ~self.ring.rooted(list_)
 
     def _say_quarters(self, list_: Ints, window: Ints) -> None:
         if not len(list_):
@@ -212,6 +257,8 @@ class Plate:
     def _note_gone(self, values: Values) -> None:
         """Note the columns that need the general way: all of a list whose past is not known here, or some."""
         lost = values.lost | (values.window < self.since[values.list_])
+        if not (lost.any() or values.bad.any()):
+            return
         gone = (values.bad | lost[:, None]) & ~self.out[values.list_]
         for pair in np.flatnonzero(gone.any(1)).tolist():
             number = int(values.list_[pair])
@@ -222,8 +269,7 @@ class Plate:
         self.hours_from[lists] = _passed(self.hours_from[lists], end)
         if not len(list_):
             return
-        below = self.quarters.get(*_below(list_, window * PER_HOUR, PER_HOUR))
-        hours = fold(self.shape, below, PER_HOUR, list_, window)
+        hours = self.quarters.fold(list_, window * PER_HOUR, PER_HOUR, window)
         self.hours.put(hours)
         self.said.hours.append(hours)
         np.minimum.at(self.days_from, list_, (window + EAST) // PER_DAY)
@@ -233,8 +279,7 @@ class Plate:
         self.days_from[lists] = _passed(self.days_from[lists], end)
         if not len(list_):
             return
-        below = self.hours.get(*_below(list_, window * PER_DAY - EAST, PER_DAY))
-        days = fold(self.shape, below, PER_DAY, list_, window)
+        days = self.hours.fold(list_, window * PER_DAY - EAST, PER_DAY, window)
         self.said.days.append(days)
         self.said.days_before += self._days_before(days)
 
@@ -253,17 +298,21 @@ class Plate:
 
     def _days_before(self, days: Values) -> list[Values]:
         """Versions of the same days that earlier days of receipt left, of those that differ by now."""
-        if not self.earlier:
-            return []
-        earlier = _last_of_each_day(joined(self.earlier))
-        self.earlier = [earlier]
-        here = np.isin(earlier.list_ << _BY_LIST | earlier.window, days.list_ << _BY_LIST | days.window)
-        some = earlier.take(np.flatnonzero(here))
-        now = days.take(_place_of(some, days))
-        return [_superseded(some, now)]
+        if len(self.earlier) > 1:
+            self.earlier = [_last_of_each_day(joined(self.earlier))]
+        found = []
+        for earlier in self.earlier:
+            here = np.isin(earlier.list_ << _BY_LIST | earlier.window, days.list_ << _BY_LIST | days.window)
+            some = np.flatnonzero(here)
+            now = _place_of(earlier, some, days)
+            newer = days.known_day()[now] > earlier.first_known_day()[some]
+            if newer.any():
+                found.append(_superseded(earlier.take(some[newer]), days.take(now[newer])))
+        return found
 
     def _turn(self, lists: Ints) -> None:
         """Before rows of a later day of receipt come: keep the days they may change as they are known now."""
+        self._close()
         self._flush(lists)
         self.keep_days(lists)
         oldest = self.ring.newest.max() * self.shape.interval_ms // DAY_MS - KEPT_DAYS
@@ -275,20 +324,26 @@ class Plate:
         reach = self.shape.back * self.shape.interval_ms
         newest = self.ring.newest[lists] * self.shape.interval_ms + CHINA_OFFSET_MS
         list_, window = _pairs(lists, (newest - reach) // DAY_MS, (newest + self.shape.hold_ms) // DAY_MS + 1)
-        below = self.hours.get(*_below(list_, window * PER_DAY - EAST, PER_DAY))
-        days = fold(self.shape, below, PER_DAY, list_, window)
+        days = self.hours.fold(list_, window * PER_DAY - EAST, PER_DAY, window)
         heard = (days.meta[:, :, Meta.REVISION] > 0).any(1) & (
             window * PER_DAY - EAST >= self.since[list_] // PER_HOUR
         )
         self.earlier.append(days.take(np.flatnonzero(heard)))
 
 
+def _worth(facts: Facts) -> int:
+    """Ticks of a step of a register; 0 of what is none."""
+    if facts.point.kind is not Kind.COUNTER:
+        return 0
+    return facts.services[-1].ticks_per_step if facts.services else 1
+
+
 def _last_of_each_day(values: Values) -> Values:
     """Of versions of one window that one day of receipt left, the last."""
-    order = np.arange(len(values.list_))
-    key = np.stack([values.list_, values.window, values.known_day()])[:, ::-1]
-    _, last = np.unique(key, axis=1, return_index=True)
-    return values.take(np.sort(order[::-1][last]))
+    key = np.stack([values.known_day(), values.window, values.list_])
+    order = np.lexsort(key)
+    last = np.append((np.diff(key[:, order]) != 0).any(0), True)
+    return values.take(np.sort(order[last]))
 
 
 def _superseded(earlier: Values, later: Values) -> Values:
@@ -301,22 +356,17 @@ def _superseded(earlier: Values, later: Values) -> Values:
     return replace(earlier, meta=meta)
 
 
-def _place_of(some: Values, among: Values) -> Ints:
-    """Place of each pair in values that have it."""
+def _place_of(values: Values, some: Ints, among: Values) -> Ints:
+    """Place of some pairs of values in others that have them."""
     key = among.list_ << _BY_LIST | among.window
     order = np.argsort(key)
-    return np.asarray(order[np.searchsorted(key[order], some.list_ << _BY_LIST | some.window)])
+    return np.asarray(order[np.searchsorted(key[order], (values.list_ << _BY_LIST | values.window)[some])])
 
 
 def _pairs(lists: Ints, first: Ints, end: Ints) -> tuple[Ints, Ints]:
     """Each list with each window of ``[first, end)``."""
     window, owner = ranges(first, np.maximum(first, end))
     return lists[owner], window
-
-
-def _below(list_: Ints, first: Ints, n: int) -> tuple[Ints, Ints]:
-    """The `n` windows of the level below that begin at `first`, for each list."""
-    return np.repeat(list_, n), (first[:, None] + np.arange(n)).ravel()
 
 
 def _passed(waits_from: Ints, end: Ints) -> Ints:

@@ -14,9 +14,6 @@ import numpy.typing as npt
 
 from nengliu.analysis.growing import make_room
 from nengliu.analysis.plates.shape import Shape
-from nengliu.analysis.windows import RANK
-from nengliu.domain.quality import Quality
-from nengliu.domain.times import day_of_receipt
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -25,27 +22,32 @@ _BY_LIST = 44
 
 
 class Lines(NamedTuple):
-    """Rows on their way into a ring, in order of position."""
+    """Rows on their way into a ring, in order of position; `day` is that of their receipt."""
 
     list_: Ints
     cell: Ints
     received_at_s: Ints
-    sequence: npt.NDArray[np.uint64]
+    day: Ints
     position: Ints
-    quality: npt.NDArray[np.uint8]
-    reason: npt.NDArray[np.uint16]
+    late: Bools
+    rank: npt.NDArray[np.uint8]
     values: npt.NDArray[np.int64]
 
     def take(self, some: npt.NDArray[np.generic]) -> Lines:
         """Keep some of them."""
         return Lines(*(column[some] for column in self))
 
+    def where(self, mask: Bools) -> Lines:
+        """Keep those under a mask; all of them cost nothing."""
+        return self if mask.all() else self.take(np.flatnonzero(mask))
+
 
 class Ring:
     """Rows of the lists of one shape (see the head of this file).
 
-    `day` is the newest day of receipt of each list, `mixed_until` the cell up to which rows of several days of receipt
-    may lie together.
+    `told` is the newest cell of each list when its windows were said last: until they are said again, rows go in up
+    to `Shape.ahead` beyond it.  `day` is the newest day of receipt of each list, `mixed_until` the cell up to which
+    rows of several days of receipt may lie together.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -56,15 +58,21 @@ class Ring:
         self.cell = np.empty((0, rows), np.int64)
         self.values = np.empty((0, rows, width), np.int64)
         self.received_at_s = np.empty((0, rows), np.int64)
-        self.sequence = np.empty((0, rows), np.uint64)
         self.position = np.empty((0, rows), np.int64)
         self.late = np.empty((0, rows), bool)
         self.rank = np.empty((0, rows), np.uint8)
+        self.taken_by = np.empty((0, rows), np.int32)
         self.newest = np.empty(0, np.int64)
+        self.told = np.empty(0, np.int64)
         self.floor = np.empty(0, np.int64)
         self.born = np.empty(0, bool)
         self.day = np.empty(0, np.int64)
         self.mixed_until = np.empty(0, np.int64)
+
+    @property
+    def lines(self) -> npt.NDArray[np.int64]:
+        """Values (lists x rows, c): a line for each place."""
+        return self.values.reshape(-1, self.values.shape[2])
 
     def add_list(self) -> int:
         """Make room for one more list and give its number; it has no row yet."""
@@ -77,7 +85,7 @@ class Ring:
     def clear(self, number: int) -> None:
         """Forget the rows of a list."""
         self.cell[number] = -1
-        self.newest[number] = self.floor[number] = -1
+        self.newest[number] = self.told[number] = self.floor[number] = -1
         self.born[number], self.day[number], self.mixed_until[number] = False, -1, -1
 
     def judge(self, lines: Lines) -> tuple[Bools, Bools]:
@@ -86,63 +94,72 @@ class Ring:
         Odd is a row that contradicts one that stands, lies too far back or ahead, or was received on an earlier day
         than what came before it.
         """
+        place = self._place(lines)
+        first: npt.NDArray[np.signedinteger]
+        if self._is_plain(lines):
+            odd, first = np.zeros(len(place), bool), self._first_at(place)
+        else:
+            odd, first = self._is_out_of_reach(lines), _first_of_equal(lines.list_ << _BY_LIST | lines.cell)
+        again = self.cell.reshape(-1)[place] == lines.cell
+        rows = np.flatnonzero(again)
+        odd[rows] |= (self.lines[place[rows]] != lines.values[rows]).any(1)
+        rows = np.flatnonzero(first != np.arange(len(place)))
+        odd[rows] |= (lines.values[first[rows]] != lines.values[rows]).any(1)
+        again[rows] = True
+        return odd, again
+
+    def _is_plain(self, lines: Lines) -> bool:
+        """Whether no row can be out of reach, even if each came before or after all others of its list."""
+        owner, cell, day = lines.list_, lines.cell, lines.day
+        newest = self.newest.copy()
+        np.maximum.at(newest, owner, cell)
+        near = (cell >= newest[owner] - self.shape.back) & (cell <= self.newest[owner] + self.shape.ahead)
+        near &= (cell >= self.floor[owner]) & (day == day[0]) & (day >= self.day[owner])
+        return bool(near.all())
+
+    def _is_out_of_reach(self, lines: Lines) -> Bools:
         order = np.argsort(lines.list_, kind="stable")
-        owner, cell = lines.list_[order], lines.cell[order]
+        owner, cell, day = lines.list_[order], lines.cell[order], lines.day[order]
         before = _running(owner, cell, self.newest)
         odd = (cell < before - self.shape.back) | (cell > before + self.shape.ahead)
         odd |= (cell < self.floor[owner]) & ~self.rooted(owner)
-        day = day_of_receipt(lines.received_at_s[order])
         odd |= day < _running(owner, day, self.day)
-        again = self._again(owner, cell, lines.values[order], odd)
-        strange, known = np.empty_like(odd), np.empty_like(odd)
-        strange[order], known[order] = odd, again
-        return strange, known
+        out = np.empty_like(odd)
+        out[order] = odd
+        return out
 
-    def _again(self, owner: Ints, cell: Ints, values: npt.NDArray[np.int64], odd: Bools) -> Bools:
-        """Rows whose cell is taken by an equal one, in the ring or before them here; an unequal one is odd."""
-        place = cell % self.shape.rows
-        again = np.asarray(self.cell[owner, place] == cell)
-        for i in np.flatnonzero(again).tolist():
-            odd[i] |= not np.array_equal(self.values[owner[i], place[i]], values[i])
-        key = owner << _BY_LIST | cell
-        if len(key) > 1 and not (key[1:] > key[:-1]).all():
-            first = np.zeros(len(key), bool)
-            places, back = np.unique(key, return_index=True, return_inverse=True)[1:]
-            first[places] = True
-            for i in np.flatnonzero(~first).tolist():
-                odd[i] |= not np.array_equal(values[places[back[i]]], values[i])
-            again |= ~first
-        return np.asarray(again)
+    def _first_at(self, place: Ints) -> npt.NDArray[np.signedinteger]:
+        """Of each row, the first row here that goes to the same place; none is a whole ring away from another."""
+        taken_by, own = self.taken_by.reshape(-1), np.arange(len(place), dtype=np.int32)
+        taken_by[place[::-1]] = own[::-1]
+        return np.asarray(taken_by[place])
+
+    def _place(self, lines: Lines) -> npt.NDArray[np.int64]:
+        """Place of each row among all of the ring."""
+        rows = self.shape.rows
+        return lines.list_ * rows + lines.cell - lines.cell // rows * rows
 
     def stride(self, lines: Lines) -> Bools:
         """Rows that can go in at once: no list outruns what its ring still has to tell, nor mixes days of receipt."""
-        start = self.newest[lines.list_]
-        day = day_of_receipt(lines.received_at_s)
-        near = lines.cell <= start + self.shape.ahead
-        if (day == day[0]).all():
+        near = lines.cell <= self.told[lines.list_] + self.shape.ahead
+        if (lines.day == lines.day[0]).all():
             return near
-        first = np.full(self.size, day.max())
-        np.minimum.at(first, lines.list_, day)
-        return np.asarray(near & (day == first[lines.list_]))
+        first = np.full(self.size, lines.day.max())
+        np.minimum.at(first, lines.list_, lines.day)
+        return np.asarray(near & (lines.day == first[lines.list_]))
 
     def put(self, lines: Lines) -> None:
         """Store rows, each over what its cell held a ring ago."""
-        owner, place = lines.list_, lines.cell % self.shape.rows
-        flat = owner * self.shape.rows + place
-        width = len(self.shape.kinds)
-        before = self.day[owner]
-        self.cell.reshape(-1)[flat] = lines.cell
-        self.values.reshape(-1, width)[flat] = lines.values
-        self.received_at_s.reshape(-1)[flat] = lines.received_at_s
-        self.sequence.reshape(-1)[flat] = lines.sequence
-        self.position.reshape(-1)[flat] = lines.position
-        self.late.reshape(-1)[flat] = lines.quality == Quality.LATE
-        self.rank.reshape(-1)[flat] = RANK[lines.reason]
+        owner, place = lines.list_, self._place(lines)
+        self.lines[place] = lines.values
+        for name in ("cell", "received_at_s", "position", "late", "rank"):
+            getattr(self, name).reshape(-1)[place] = getattr(lines, name)
         np.maximum.at(self.newest, owner, lines.cell)
         np.minimum.at(self.floor, owner, lines.cell)
-        day = day_of_receipt(lines.received_at_s)
-        np.maximum.at(self.day, owner, day)
-        other = np.flatnonzero((before >= 0) & (day != before))
+        before = self.day[owner]
+        other = np.flatnonzero(lines.day != before)
+        np.maximum.at(self.day, owner[other], lines.day[other])
+        other = other[before[other] >= 0]
         np.maximum.at(self.mixed_until, owner[other], self.newest[owner[other]] + 2 * self.shape.rows)
 
     def neighbours(self, list_: Ints, cell: Ints) -> tuple[Ints, Ints]:
@@ -170,3 +187,9 @@ def _running(owner: Ints, value: Ints, standing: Ints) -> Ints:
     earlier = top[:-1] & (2**_BY_LIST - 1)
     before[1:] = np.where(same, np.maximum(before[1:], earlier), before[1:])
     return before
+
+
+def _first_of_equal(key: Ints) -> Ints:
+    """Place of the first of those equal to each key."""
+    _, first, back = np.unique(key, return_index=True, return_inverse=True)
+    return np.asarray(first[back])

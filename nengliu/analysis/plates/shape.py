@@ -13,7 +13,6 @@ from nengliu.analysis.catalogue import Facts
 from nengliu.domain.points import Kind
 from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS
 
-Columns = slice | npt.NDArray[np.intp]
 KINDS = tuple(Kind)
 REACH_MS = 90 * 60_000
 """How far back a late row is taken in place (what is older goes the general way), and how far rows go in at once."""
@@ -66,34 +65,33 @@ class Shape:
         """Quarter-hours kept of each list: those of the reach, and the whole hour of the oldest."""
         return self.rows // self.cells + 5
 
-    def of(self, kind: Kind) -> Columns:
-        """Columns of one kind, as a slice where they lie side by side."""
-        return self._columns[KINDS.index(kind)]
-
     def has(self, kind: Kind) -> bool:
         """Whether there is a column of that kind."""
-        return KINDS.index(kind) in self.kinds
+        return kind in self.present
+
+    def are(self, kind: Kind) -> npt.NDArray[np.bool_]:
+        """Which columns (c,) are of one kind."""
+        return np.asarray(np.array(self.kinds) == KINDS.index(kind))
 
     @cached_property
-    def gauges(self) -> int:
-        """Columns that are gauges."""
-        return self.kinds.count(KINDS.index(Kind.GAUGE))
+    def is_gauge(self) -> npt.NDArray[np.bool_]:
+        """Which columns (c,) are gauges."""
+        return self.are(Kind.GAUGE)
+
+    @cached_property
+    def gauge_columns(self) -> int:
+        """How many columns what is said of gauges alone has: all, if one is a gauge, else none."""
+        return len(self.kinds) if self.has(Kind.GAUGE) else 0
 
     @cached_property
     def present(self) -> tuple[Kind, ...]:
         """Kinds there are."""
-        return tuple(kind for kind in KINDS if self.has(kind))
+        return tuple(kind for number, kind in enumerate(KINDS) if number in self.kinds)
 
     @cached_property
-    def _columns(self) -> tuple[Columns, ...]:
-        kinds = np.array(self.kinds)
-        return tuple(_side_by_side(np.flatnonzero(kinds == number)) for number in range(len(KINDS)))
-
-
-def _side_by_side(places: npt.NDArray[np.intp]) -> Columns:
-    if len(places) and places[-1] - places[0] == len(places) - 1:
-        return slice(int(places[0]), int(places[-1]) + 1)
-    return places
+    def place(self) -> npt.NDArray[np.intp]:
+        """Place (c,) in `present` of each column's kind."""
+        return np.array([self.present.index(KINDS[number]) for number in self.kinds], np.intp)
 
 
 def shape_of(facts: Sequence[Facts]) -> Shape | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.catalogue import ALL_ITEMS, Catalogue, Shaped
+from nengliu.analysis.sorted import compact
 from nengliu.domain.points import Enterprise, Kind
 from nengliu.domain.space import Cell, Role, depth_of, eras
 from nengliu.domain.times import CHINA_OFFSET_MS, STORED
@@ -84,8 +86,6 @@ class Plant:
         Entry of each point that has amounts in the enterprise's pages, whether it counts now or not.
     interval_ms, from_ms, to_ms : int64 (size,) or (1,) where all are alike
         What is due of each point, and its life.
-    pages
-        First entry of each page, by `key_of` level and period.
     newest
         Of each level the start [s] of the newest period that is known of; what is stored lies up to it.
     is_stale
@@ -100,7 +100,6 @@ class Plant:
     interval_ms: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
     from_ms: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
     to_ms: Ints = field(default_factory=lambda: np.zeros(1, np.int64))
-    pages: dict[int, int] = field(default_factory=dict)
     newest: list[int] = field(default_factory=lambda: [UNKNOWN] * len(STORED))
     is_stale: bool = True
 
@@ -138,9 +137,73 @@ def due_in(
     return np.where((interval_ms > 0) & lives, count, 0), lives
 
 
-def key_of(level: int, start_s: int) -> int:
-    """Name of a page among those of its plant; a level goes by its number in `STORED`."""
-    return start_s * len(STORED) + level
+@dataclass(frozen=True, slots=True, eq=False)
+class Periods:
+    """Some periods of one level, each of one plant.
+
+    Attributes
+    ----------
+    plants
+        Each once.
+    which : int64 (n,)
+        Plant of each period.
+    start_s : int64 (n,)
+        Start of each period [s, UTC].
+    """
+
+    plants: Sequence[Plant]
+    which: Ints
+    start_s: Ints
+
+    def __len__(self) -> int:
+        """Count the periods."""
+        return len(self.which)
+
+    @property
+    def number(self) -> Ints:
+        """Number of the plant of each period (n,)."""
+        return np.array([plant.number for plant in self.plants], np.int64)[self.which]
+
+    @property
+    def size(self) -> Ints:
+        """Entries of the page of each period (n,)."""
+        return np.array([plant.size for plant in self.plants], np.int64)[self.which]
+
+    def owners(self) -> Iterator[Plant]:
+        """Plant of each period."""
+        return (self.plants[i] for i in self.which.tolist())
+
+    def take(self, some: npt.NDArray[Any]) -> Periods:
+        """Keep some of the periods: a mask, or places in any order."""
+        used, which = compact(self.which[some])
+        return Periods([self.plants[i] for i in used.tolist()], which, self.start_s[some])
+
+
+def periods_of(plant: Plant, starts_s: Iterable[int]) -> Periods:
+    """Periods of one plant."""
+    start_s = np.array([*starts_s], np.int64)
+    return Periods([plant], np.zeros(len(start_s), np.int64), start_s)
+
+
+def unite(some: Sequence[Periods]) -> Periods:
+    """Periods of several lists, each once; not empty."""
+    if len(some) == 1:
+        return some[0]
+    plants = {plant.number: plant for each in some for plant in each.plants}
+    joint = np.concatenate([np.stack([each.number, each.start_s]) for each in some], axis=1)
+    number, start_s = np.unique(joint, axis=1)
+    used, which = compact(number)
+    return Periods([plants[n] for n in used.tolist()], which, start_s)
+
+
+def layouts_of(periods: Periods) -> tuple[list[Layout], Ints]:
+    """Layouts in force at the starts of periods, and which of them each period (n,) has."""
+    layouts, which = [plant.layouts[0] for plant in periods.plants], periods.which.copy()
+    changed = np.array([len(plant.layouts) > 1 for plant in periods.plants], bool)
+    for i in np.flatnonzero(changed[which]).tolist():
+        which[i] = len(layouts)
+        layouts.append(periods.plants[periods.which[i]].layout_at(int(periods.start_s[i]) * 1000))
+    return layouts, which
 
 
 def describe(plant: Plant, catalogue: Catalogue, texts: Texts) -> dict[str, int]:

@@ -8,12 +8,9 @@ that shaped it in that period, so that neither batch cuts nor replays change it 
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from operator import is_
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +18,18 @@ import numpy.typing as npt
 from nengliu.analysis.catalogue import ALL_ITEMS, Catalogue
 from nengliu.analysis.level_rows import FACTORS
 from nengliu.analysis.totals.pages import MAXIMA, SUMS, Columns
-from nengliu.analysis.totals.plants import Layout, Plant, due_in, key_of, shapes
+from nengliu.analysis.totals.plants import (
+    Layout,
+    Periods,
+    Plant,
+    due_in,
+    layouts_of,
+    periods_of,
+    shapes,
+    unite,
+)
 from nengliu.analysis.totals.rows import accounts, rows_of
-from nengliu.analysis.totals.shelf import Shelf, Touch, WindowLoader, numbers
+from nengliu.analysis.totals.shelf import Shelf, WindowLoader, numbers
 from nengliu.analysis.totals.sums import AMOUNTS, COUNTS, Joined, combine, join, reduce
 from nengliu.domain.books import USES, Book
 from nengliu.domain.space import affected, depth_of, moved
@@ -56,14 +62,6 @@ class _Change:
         return self.items is None or item in self.items
 
 
-class _Part(NamedTuple):
-    """A stretch of a period, its rows on one page."""
-
-    owner: int
-    start_ms: int
-    base: int
-
-
 class TotalShard:
     """Totals of one shard; plain Python, no stream (see the head of this file)."""
 
@@ -75,7 +73,7 @@ class TotalShard:
         self._stored_days: dict[str, Span] | None = None if loader else {}
         self._said_days: dict[str, Span] = {}
         self._edges: tuple[str, list[int]] = "", []
-        self._joined: Joined | None = None
+        self._joined: tuple[list[Layout], Joined] | None = None
         """Layouts of the sums before: those of the next level are the same as a rule."""
 
     def take(self, notice: Notice, stored: int) -> list[Rows]:
@@ -99,128 +97,137 @@ class TotalShard:
         """Take window rows in, in the order they were made; say the totals they change."""
         self._shelf.stored = max(self._shelf.stored, stored)
         out = [some for code in list(self._changes) for some in self._restate(code)]
-        touched: list[dict[Touch, None]] = [{} for _ in STORED]
+        touched: list[list[Periods]] = [[] for _ in STORED]
         floor = 2**64 - 1
         for some in rows:
             if some.table in LEVEL_OF and len(some):
                 level = LEVEL_OF[some.table]
-                touched[level].update(dict.fromkeys(self._shelf.put(level, some)))
+                periods = self._shelf.put(level, some)
+                touched[level] += [periods] if periods is not None else []
                 floor = min(floor, int(numbers(some, "revision").min()))
-        out += [self._said(level, list(each), floor) for level, each in enumerate(touched) if each]
+        out += [self._said(level, unite(each), floor) for level, each in enumerate(touched) if each]
         return [some for some in out if len(some)]
 
     def seal(self, stored: int) -> None:
         """End an epoch: what came before the last one is stored and may be forgotten."""
         self._shelf.seal(stored)
 
-    def _said(self, level: int, touches: list[Touch], floor: int) -> Rows:
+    def _said(self, level: int, periods: Periods, floor: int) -> Rows:
         """Totals of touched periods that rest on a row of at least revision `floor`."""
         if level == _DAY:
-            for plant, start_s in touches:
-                day = start_s * 1000, start_s * 1000 + DAY_MS
+            for plant, start_ms in zip(periods.owners(), (periods.start_s * 1000).tolist(), strict=True):
+                day = start_ms, start_ms + DAY_MS
                 self._said_days[plant.code] = _hull(self._said_days.get(plant.code, day), day)
-        cells = self._cells(level, touches)
+        cells = self._cells(level, periods)
         return self._rows(
-            level, touches, _take(cells, cells["stands"] & (cells["newest"] >= np.uint64(floor)))
+            level, periods, _take(cells, cells["stands"] & (cells["newest"] >= np.uint64(floor)))
         )
 
-    def _rows(self, level: int, touches: Sequence[Touch], cells: Columns) -> Rows:
-        start_ms = np.array([touch.start_s for touch in touches], np.int64) * 1000
-        plants = [touch.plant for touch in touches]
-        return rows_of(STORED[level], cells, plants, start_ms, self._shelf.texts, self.catalogue.book)
+    def _rows(self, level: int, periods: Periods, cells: Columns) -> Rows:
+        return rows_of(STORED[level], cells, periods, self._shelf.texts, self.catalogue.book)
 
-    def _cells(self, level: int, touches: Sequence[Touch]) -> Columns:
+    def _cells(self, level: int, periods: Periods) -> Columns:
         """All cells of some periods; `owner` says of which.
 
         `newest` is the newest revision among their points' rows; one that `stands` is more than a single point.
         """
-        start_ms, end_ms = _bounds(level, touches)
-        cuts = [self._cuts(level, t.plant, a, b) for t, a, b in zip(touches, start_ms, end_ms, strict=True)]
-        whole = [i for i, inside in enumerate(cuts) if not inside]
-        parts = [
-            _Part(i, start_ms[i], touches[i].plant.pages[key_of(level, touches[i].start_s)]) for i in whole
-        ]
-        found = [self._sums(level, touches, parts)] if parts else []
-        for i in (i for i, inside in enumerate(cuts) if inside):
-            edges = [start_ms[i], *cuts[i], end_ms[i]]
-            found.append(self._split(level, touches, i, edges))
+        cut = self._is_cut(level, periods)
+        whole = np.flatnonzero(~cut)
+        found = []
+        if len(whole):
+            stretches = periods.take(whole)
+            cells = self._sums(level, stretches, self._shelf.base(level, stretches))
+            found.append(cells | {"owner": whole[cells["owner"]]})
+        for i in np.flatnonzero(cut).tolist():
+            cells = self._split(level, periods.take(np.array([i])))
+            found.append(cells | {"owner": np.full(len(cells["owner"]), i)})
         cells = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
         cells["newest"] = cells["revision"]
         cells["stands"] = (cells["depth"] == 0) | (cells["meters_due"] + cells["members_due"] > 1)
-        cells["revision"] = self._shaped(cells, touches, np.array(start_ms), np.array(end_ms))
+        cells["revision"] = self._shaped(level, cells, periods)
         return cells
 
-    def _sums(self, level: int, touches: Sequence[Touch], parts: Sequence[_Part]) -> Columns:
-        """Cells over pages, each in the era that holds its start."""
-        plants = [touches[part.owner].plant for part in parts]
-        layouts = [plant.layout_at(part.start_ms) for plant, part in zip(plants, parts, strict=True)]
-        if self._joined is None or not _same(self._joined.layouts, layouts):
-            self._joined = join(layouts)
-        cells = reduce(self._shelf.pages.columns, self._joined, np.array([part.base for part in parts]))
+    def _sums(self, level: int, stretches: Periods, base: Ints) -> Columns:
+        """Cells over the pages at `base`, one for each stretch, in the era that holds its start."""
+        layouts, number = layouts_of(stretches)
+        if self._joined is None or not _same(self._joined[0], layouts):
+            self._joined = layouts, join(layouts)
+        cells = reduce(self._shelf.pages.columns, self._joined[1].of(number), base)
         if level >= _DAY:
-            starts = np.array([part.start_ms for part in parts])
-            cells |= accounts(cells, plants, starts, self._shelf.texts, self.catalogue.book)
-        cells["owner"] = np.array([part.owner for part in parts])[cells["owner"]]
+            cells |= accounts(cells, stretches, self._shelf.texts, self.catalogue.book)
         return cells
 
-    def _split(self, level: int, touches: Sequence[Touch], owner: int, edges: Sequence[int]) -> Columns:
+    def _split(self, level: int, period: Periods) -> Columns:
         """Cells of a period that holds a change: each stretch by its own era or factors, from the levels below."""
-        plant, pages = touches[owner].plant, self._shelf.pages
-        parts = []
-        for start_ms, end_ms in pairwise(edges):
-            base = pages.open(plant.size)
-            self._gather(plant, level - 1, start_ms, end_ms, base)
-            due, lives = due_in(plant.interval_ms, plant.from_ms, plant.to_ms, start_ms, end_ms)
-            own = pages.columns["due"][base : base + plant.size]
+        (plant,), pages = period.plants, self._shelf.pages
+        (start_ms,), (end_ms,) = (each.tolist() for each in _bounds(level, period))
+        edges = [start_ms, *self._cuts(level, plant, start_ms, end_ms), end_ms]
+        stretches = periods_of(plant, [at // 1000 for at in edges[:-1]])
+        base = pages.open(stretches.size)
+        for page, start, end in zip(base.tolist(), edges[:-1], edges[1:], strict=True):
+            self._gather(plant, level - 1, start, end, page)
+            due, lives = due_in(plant.interval_ms, plant.from_ms, plant.to_ms, start, end)
+            own = pages.columns["due"][page : page + plant.size]
             own[:] = np.where(plant.interval_ms == 0, own, due)
-            pages.columns["exists"][base : base + plant.size] = lives
-            parts.append(_Part(owner, start_ms, base))
-        cells = self._sums(level, touches, parts)
-        for part in parts:
-            pages.close(part.base, plant.size)
+            pages.columns["exists"][page : page + plant.size] = lives
+        cells = self._sums(level, stretches, base)
+        for page in base.tolist():
+            pages.close(page, plant.size)
+        cells["owner"] = np.zeros(len(cells["owner"]), np.int64)
         return combine(cells, (*AMOUNTS, *COUNTS, *(FACTORS if level >= _DAY else ())))
 
     def _gather(self, plant: Plant, level: int, start_ms: int, end_ms: int, base: int) -> None:
         """Add the rows of a stretch to a page: whole periods of this level, what is left from the level below."""
         starts = _starts(level, start_ms, end_ms)
-        self._shelf.ensure(level, plant, [at // 1000 for at in starts])
-        for at in starts:
+        periods = periods_of(plant, [at // 1000 for at in starts])
+        self._shelf.ensure(level, periods)
+        for at, page in zip(starts, self._shelf.base(level, periods).tolist(), strict=True):
             end = _end(level, at)
             if at < start_ms or end > end_ms:
                 self._gather(plant, level - 1, max(at, start_ms), min(end, end_ms), base)
                 continue
-            page = plant.pages[key_of(level, at // 1000)]
             columns = self._shelf.pages.columns
             for name in (*SUMS, "due", *MAXIMA):
                 total = columns[name][base : base + plant.size]
                 merge = np.maximum if name in MAXIMA else np.add
                 merge(total, columns[name][page : page + plant.size], out=total)
 
+    def _is_cut(self, level: int, periods: Periods) -> Bools:
+        """Whether each period (n,) holds a change."""
+        start_ms, end_ms = _bounds(level, periods)
+        cut = np.zeros(len(periods), bool)
+        if level >= _MONTH:
+            edges = np.array(self._factor_edges(), np.int64)
+            cut = np.searchsorted(edges, start_ms, "right") < np.searchsorted(edges, end_ms)
+        changed = np.array([len(plant.layouts) > 1 for plant in periods.plants], bool)[periods.which]
+        for i in np.flatnonzero(changed).tolist():
+            cut[i] |= bool(periods.plants[periods.which[i]].cuts(int(start_ms[i]), int(end_ms[i])))
+        return cut
+
     def _cuts(self, level: int, plant: Plant, start_ms: int, end_ms: int) -> list[int]:
         """Where a period is cut: changes of the plant, and of factors inside a month."""
-        found = plant.cuts(start_ms, end_ms) if len(plant.layouts) > 1 else []
-        if level < _MONTH:
-            return found
+        edges = self._factor_edges() if level >= _MONTH else []
+        return sorted({*plant.cuts(start_ms, end_ms), *(at for at in edges if start_ms < at < end_ms)})
+
+    def _factor_edges(self) -> list[int]:
         book = self.catalogue.book
         if self._edges[0] != book.digest:
             self._edges = book.digest, _edges_of(book)
-        edges = self._edges[1]
-        inside = edges[bisect_right(edges, start_ms) : bisect_left(edges, end_ms)]
-        return sorted({*found, *inside}) if inside else found
+        return self._edges[1]
 
-    def _shaped(self, cells: Columns, touches: Sequence[Touch], start_ms: Ints, end_ms: Ints) -> Keys:
+    def _shaped(self, level: int, cells: Columns, periods: Periods) -> Keys:
         """Revision of each cell: the newest among its points' rows and the notices that shaped it in its period."""
         revision = cells["revision"].copy()
         low = np.flatnonzero(revision < cells["told"])
         if not len(low):
             return revision
         owner, item = cells["owner"][low], cells["item"][low]
-        number = np.array([touch.plant.number for touch in touches], np.int64)[owner]
-        joint = number << 32 | item
+        start_ms, end_ms = _bounds(level, periods)
+        joint = periods.which[owner] << 32 | item
         for one in np.unique(joint).tolist():
             some = low[joint == one]
             at = cells["owner"][some]
-            plant, name = touches[at[0]].plant, self._shelf.texts.names[one & 0xFFFFFFFF]
+            plant, name = periods.plants[one >> 32], self._shelf.texts.names[one & 0xFFFFFFFF]
             for (from_ms, to_ms), position in _spans_of(self.catalogue, plant.code, name).items():
                 inside = some[(start_ms[at] < to_ms) & (end_ms[at] > from_ms)]
                 revision[inside] = np.maximum(revision[inside], np.uint64(position))
@@ -261,38 +268,36 @@ class TotalShard:
     def _restate_level(self, level: int, plant: Plant, change: _Change, stretch: Span) -> Iterator[Rows]:
         """Totals of one level whose periods touch a stretch of time."""
         starts = _starts(level, *stretch)
-        held = {key_of(level, at // 1000) for at in starts} & plant.pages.keys()
-        heard = self._shelf.load(level, plant, starts[0], _end(level, starts[-1]))
-        if not heard:
+        asked = periods_of(plant, [at // 1000 for at in starts])
+        held = asked.start_s[self._shelf.base(level, asked) >= 0]
+        periods = self._shelf.load(level, plant, starts[0], _end(level, starts[-1]))
+        if not len(periods):
             return
-        touches = [Touch(plant, start_s) for start_s in heard]
-        cells = self._cells(level, touches)
-        yield self._rows(level, touches, self._concerned(level, touches, cells, change))
-        self._shelf.close(level, plant, [s for s in heard if key_of(level, s) not in held])
+        cells = self._cells(level, periods)
+        yield self._rows(level, periods, self._concerned(level, periods, cells, change))
+        self._shelf.close(level, periods.take(~np.isin(periods.start_s, held)))
 
-    def _concerned(self, level: int, touches: Sequence[Touch], cells: Columns, change: _Change) -> Columns:
+    def _concerned(self, level: int, periods: Periods, cells: Columns, change: _Change) -> Columns:
         """Cells that a change concerns, and an empty one for each that stood before it and does not any more."""
         names = self._shelf.texts.names
-        stood = {key for key in self._stood(level, touches, change) if change.speaks_of(names[key[2]])}
+        stood = {key for key in self._stood(level, periods, change) if change.speaks_of(names[key[2]])}
         stands = _standing(cells)
         keep = [key in stood or (key in stands and change.speaks_of(names[key[2]])) for key in _keys(cells)]
         kept = _take(cells, np.array(keep, bool) & cells["stands"])
         gone = stood - set(_keys(kept))
-        return self._with_empty(level, touches, kept, sorted(gone)) if gone else kept
+        return self._with_empty(level, periods, kept, sorted(gone)) if gone else kept
 
-    def _stood(self, level: int, touches: Sequence[Touch], change: _Change) -> set[CellKey]:
+    def _stood(self, level: int, periods: Periods, change: _Change) -> set[CellKey]:
         """Cells of the periods of one plant that were heard as it was before a change; some may have had no row."""
-        plant = touches[0].plant
+        (plant,) = periods.plants
         now, plant.layouts = plant.layouts, change.layouts
         try:
-            cells = self._cells(level, touches)
+            cells = self._cells(level, periods)
             return set(_keys(_take(cells, cells["newest"] > 0)))
         finally:
             plant.layouts = now
 
-    def _with_empty(
-        self, level: int, touches: Sequence[Touch], cells: Columns, gone: list[CellKey]
-    ) -> Columns:
+    def _with_empty(self, level: int, periods: Periods, cells: Columns, gone: list[CellKey]) -> Columns:
         """Add cells without a point, so that what stood under their names does not stand on."""
         empty = {name: np.zeros(len(gone), column.dtype) for name, column in cells.items()}
         for name in FACTORS:
@@ -305,8 +310,7 @@ class TotalShard:
         texts = self._shelf.texts
         empty["depth"] = np.array([depth_of(texts.names[node]) for node in empty["node"]], np.uint8)
         empty["told"] = np.full(len(gone), 2**64 - 1, np.uint64)
-        start_ms, end_ms = _bounds(level, touches)
-        empty["revision"] = self._shaped(empty, touches, np.array(start_ms), np.array(end_ms))
+        empty["revision"] = self._shaped(level, empty, periods)
         return {name: np.concatenate([column, empty[name]]) for name, column in cells.items()}
 
     def _days(self, code: str) -> Span | None:
@@ -330,10 +334,10 @@ def _hull(first: Span, second: Span) -> Span:
     return min(first[0], second[0]), max(first[1], second[1])
 
 
-def _bounds(level: int, touches: Sequence[Touch]) -> tuple[list[int], list[int]]:
+def _bounds(level: int, periods: Periods) -> tuple[Ints, Ints]:
     """Start and end [ms, UTC] of each period."""
-    start = np.array([touch.start_s for touch in touches], np.int64) * 1000
-    return start.tolist(), next_period_ms(STORED[level], start).tolist()
+    start_ms = periods.start_s * 1000
+    return start_ms, next_period_ms(STORED[level], start_ms)
 
 
 def _end(level: int, start_ms: int) -> int:

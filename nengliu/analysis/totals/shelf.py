@@ -7,7 +7,7 @@ What is surely stored and is not a plant's newest period is given up, an epoch a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -15,16 +15,17 @@ import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.sorted import compact, ranges
-from nengliu.analysis.totals.pages import HEARD, Pages
-from nengliu.analysis.totals.plants import UNKNOWN, Plant, Texts, describe, due_in, key_of
+from nengliu.analysis.totals.directory import Directory
+from nengliu.analysis.totals.pages import HEARD, Pages, Register
+from nengliu.analysis.totals.plants import UNKNOWN, Periods, Plant, Texts, describe, due_in, periods_of
 from nengliu.analysis.windows import RANK
 from nengliu.domain.points import FOREVER_MS
 from nengliu.domain.times import STORED, Level, next_period_ms
 from schemas.block import Labels, Rows
 
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Span = tuple[str, int, int]
-_Names = tuple[tuple[str, ...], tuple[str, ...]]
 _DENSE = 8
 """Groups are numbered without sorting while there are at most so many times as many as rows."""
 
@@ -39,13 +40,6 @@ class WindowLoader(Protocol):
         """Span of days [ms, UTC] of which each enterprise has totals; it may say too much."""
 
 
-class Touch(NamedTuple):
-    """A period of a plant that window rows came for."""
-
-    plant: Plant
-    start_s: int
-
-
 class Shelf:
     """Plants and their pages."""
 
@@ -57,9 +51,13 @@ class Shelf:
         """Positions below are surely stored."""
         self._plants: dict[str, Plant] = {}
         self._by_number: list[Plant] = []
-        self._last: tuple[_Names, tuple[Ints, Ints]] | None = None
-        self._used: list[tuple[Plant, int]] = []
-        self._used_before: list[tuple[Plant, int]] = []
+        self._directory = Directory(self.plant)
+        self._registers = [Register() for _ in STORED]
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        """Count the pages."""
+        return sum(map(len, self._registers))
 
     def plant(self, code: str) -> Plant:
         """A plant as the catalogue describes it now."""
@@ -73,211 +71,223 @@ class Shelf:
 
     def forget(self, code: str) -> None:
         """Note that the catalogue describes a plant anew."""
-        self._last = None
-        if code in self._plants:
-            self._plants[code].is_stale = True
+        plant = self._plants.get(code)
+        if plant is not None:
+            plant.is_stale = True
+            self._directory.forget(plant.number)
 
-    def put(self, level: int, rows: Rows) -> list[Touch]:
-        """Write window rows over what stands; say which pages they touched."""
-        spots = self._spots(rows)
-        if not len(spots.row):
-            return []
-        number, start_s, task = _tasks(spots.number, spots.start_s, level)
-        touches = [Touch(self._by_number[n], s) for n, s in zip(number, start_s, strict=True)]
-        count = np.bincount(task, minlength=len(touches)).tolist()
-        self._open(level, touches, [n == touch.plant.size for n, touch in zip(count, touches, strict=True)])
-        base = [touch.plant.pages[key_of(level, touch.start_s)] for touch in touches]
-        self._write(rows, spots.row, np.array(base)[task] + spots.place)
-        return touches
+    def put(self, level: int, rows: Rows) -> Periods | None:
+        """Write window rows over what stands; say which periods they touched, None if no total counts their points."""
+        spots = self._spots(level, rows)
+        if spots is None:
+            return None
+        periods = spots.periods
+        count = np.bincount(spots.task, minlength=len(periods))
+        self._open(level, periods, count == periods.size)
+        self._write(rows, spots, self.base(level, periods))
+        return periods
 
-    def ensure(self, level: int, plant: Plant, starts_s: Iterable[int]) -> None:
+    def base(self, level: int, periods: Periods) -> Ints:
+        """First entry of the page of each period (n,), -1 where there is none."""
+        return self._registers[level].find(periods.number, periods.start_s)
+
+    def ensure(self, level: int, periods: Periods) -> None:
         """Have pages of these periods, empty where nothing is stored."""
-        self._open(level, [Touch(plant, start_s) for start_s in starts_s], None)
+        self._open(level, periods, np.zeros(len(periods), bool))
 
-    def load(self, level: int, plant: Plant, from_ms: int, to_ms: int) -> list[int]:
-        """Have pages of all periods in a span of which there are rows; say their starts [s]."""
+    def load(self, level: int, plant: Plant, from_ms: int, to_ms: int) -> Periods:
+        """Have pages of all periods of a plant in a span of which there are rows; say which, in order."""
         if self.loader is not None:
             self._load(level, self.loader.windows(STORED[level], [(plant.code, from_ms, to_ms)], self.stored))
+        start_s, base = self._registers[level].of(plant.number)
         revision = self.pages.columns["revision"]
-        pages = ((*divmod(key, len(STORED)), base) for key, base in plant.pages.items())
-        return sorted(
-            start_s
-            for start_s, of, base in pages
-            if of == level and from_ms <= start_s * 1000 < to_ms and revision[base : base + plant.size].any()
-        )
+        inside = (from_ms <= start_s * 1000) & (start_s * 1000 < to_ms)
+        heard = [revision[at : at + plant.size].any() for at in base[inside].tolist()]
+        return periods_of(plant, start_s[inside][np.array(heard, bool)].tolist())
 
-    def close(self, level: int, plant: Plant, starts_s: Iterable[int]) -> None:
-        """Give up pages that are surely stored."""
-        for start_s in starts_s:
-            self._give_up(plant, key_of(level, start_s))
+    def close(self, level: int, periods: Periods) -> None:
+        """Give up pages that are surely stored, and no plant's newest."""
+        self._give_up(level, periods.number, periods.start_s, self.base(level, periods))
 
     def seal(self, stored: int) -> None:
-        """End an epoch: what was used in the one before, and is stored, may go."""
+        """End an epoch: what was not needed in it, and is stored, may go."""
         self.stored = max(self.stored, stored)
-        before, self._used_before, self._used = self._used_before, self._used, []
-        for plant, key in before:
-            self._give_up(plant, key)
+        for level, register in enumerate(self._registers):
+            self._give_up(level, *register.unused(self._epoch))
+        self._epoch += 1
 
-    def _give_up(self, plant: Plant, key: int) -> None:
-        base = plant.pages.get(key)
-        start_s, level = divmod(key, len(STORED))
-        if base is None or self.loader is None or start_s == plant.newest[level]:
+    def _give_up(self, level: int, number: Ints, start_s: Ints, base: Ints) -> None:
+        if self.loader is None or not len(number):
             return
-        if int(self.pages.columns["revision"][base : base + plant.size].max()) >= self.stored:
-            self._used.append((plant, key))
+        newest = np.array([plant.newest[level] for plant in self._by_number], np.int64)[number]
+        some = np.flatnonzero((start_s != newest) & (base >= 0))
+        if not len(some):
             return
-        self.pages.close(plant.pages.pop(key), plant.size)
+        size = np.array([self._by_number[n].size for n in number[some].tolist()], np.int64)
+        entry, owner = ranges(base[some], base[some] + size)
+        kept = self.pages.columns["revision"][entry] >= max(self.stored, 0)
+        stays = np.bincount(owner, weights=kept, minlength=len(some)) > 0
+        gone = some[~stays]
+        self._registers[level].remove(number[gone], start_s[gone])
+        for at, entries in zip(base[gone].tolist(), size[~stays].tolist(), strict=True):
+            self.pages.close(at, entries)
 
     def _describe(self, plant: Plant) -> None:
         """Lay a plant out as the catalogue has it, and its pages with it."""
         old = describe(plant, self.catalogue, self.texts)
-        if old != plant.place:
-            stays = [name for name in plant.place if name in old]
-            from_place, to_place = (np.array([of[n] for n in stays], np.int64) for of in (old, plant.place))
-            for key, base in plant.pages.items():
-                plant.pages[key] = self.pages.move(base, len(old), from_place, to_place, plant.size)
-        for level in range(len(STORED)):
-            self._fill_due(
-                level, [(plant, k // len(STORED)) for k in plant.pages if k % len(STORED) == level]
-            )
+        stays = [name for name in plant.place if name in old]
+        from_place, to_place = (np.array([of[n] for n in stays], np.int64) for of in (old, plant.place))
+        for level, register in enumerate(self._registers):
+            start_s, base = register.of(plant.number)
+            periods = periods_of(plant, start_s)
+            if old != plant.place and len(periods):
+                moved = [
+                    self.pages.move(at, len(old), from_place, to_place, plant.size) for at in base.tolist()
+                ]
+                base = np.array(moved, np.int64)
+                register.move(periods.number, start_s, base)
+            self._fill_due(level, periods, base)
 
-    def _open(self, level: int, touches: Sequence[Touch], full: Sequence[bool] | None) -> None:
+    def _open(self, level: int, periods: Periods, full: Bools) -> None:
         """Have a page for each period, asking the store where it may know one.
 
-        `full` says of each that the rows at hand fill it.
+        `full` (n,) says of each that the rows at hand fill it.
         """
-        missing: list[Touch] = []
-        asked: dict[Plant, list[int]] = {}
-        for i, touch in enumerate(touches):
-            plant, start_s = touch
-            key = key_of(level, start_s)
-            self._used.append((plant, key))
-            if key in plant.pages:
-                continue
-            missing.append(touch)
-            newest = plant.newest[level]
-            if (newest == UNKNOWN or start_s <= newest) and not (full and full[i]):
-                asked.setdefault(plant, []).append(start_s)
-        if asked and self.loader is not None:
-            spans = [span for plant, starts in asked.items() for span in _spans(plant, level, starts)]
-            missing += self._load(level, self.loader.windows(STORED[level], spans, self.stored))
-        self._add_pages(level, missing)
-        for plant, start_s in missing:
-            if plant.newest[level] != UNKNOWN or plant in asked or self.loader is None:
-                self._reach(level, plant, start_s)
+        self._registers[level].touch(periods.number, periods.start_s, self._epoch)
+        missing = np.flatnonzero(self.base(level, periods) < 0)
+        if not len(missing):
+            return
+        lacking = periods.take(missing)
+        newest = np.array([plant.newest[level] for plant in lacking.plants], np.int64)[lacking.which]
+        asked = ((newest == UNKNOWN) | (lacking.start_s <= newest)) & ~full[missing]
+        known = [lacking]
+        if self.loader is not None and asked.any():
+            spans = _spans(level, lacking.take(asked))
+            loaded = self._load(level, self.loader.windows(STORED[level], spans, self.stored))
+            known += [loaded] if loaded is not None else []
+        self._add_pages(level, lacking)
+        was_asked = {lacking.plants[i] for i in np.unique(lacking.which[asked]).tolist()}
+        for some in known:
+            self._reach(level, some, was_asked)
 
-    def _load(self, level: int, rows: Rows | None) -> list[Touch]:
+    def _load(self, level: int, rows: Rows | None) -> Periods | None:
         """Make pages of stored rows and say which; what is held already is newer."""
-        if rows is None or not len(rows):
-            return []
-        spots = self._spots(rows)
-        if not len(spots.row):
-            return []
-        number, start_s, task = _tasks(spots.number, spots.start_s, level)
-        touches = [Touch(self._by_number[n], s) for n, s in zip(number, start_s, strict=True)]
-        fresh = np.array([key_of(level, t.start_s) not in t.plant.pages for t in touches])
-        self._add_pages(level, touches)
-        for touch in touches:
-            self._used.append((touch.plant, key_of(level, touch.start_s)))
-        base = np.array([t.plant.pages[key_of(level, t.start_s)] for t in touches])
-        some = fresh[task]
-        self._write(rows, spots.row[some], (base[task] + spots.place)[some])
-        return touches
+        spots = self._spots(level, rows) if rows is not None and len(rows) else None
+        if spots is None or rows is None:
+            return None
+        self._registers[level].touch(spots.periods.number, spots.periods.start_s, self._epoch)
+        fresh = self.base(level, spots.periods) < 0
+        self._add_pages(level, spots.periods)
+        base = np.where(fresh, self.base(level, spots.periods), -1)
+        some = fresh[spots.task]
+        self._write(rows, spots.take(some), base)
+        return spots.periods
 
-    def _reach(self, level: int, plant: Plant, start_s: int) -> None:
-        """Know of a period; the newest one before it may go in time."""
-        newest = plant.newest[level]
-        if start_s > newest:
-            plant.newest[level] = start_s
-            if newest != UNKNOWN:
-                self._used.append((plant, key_of(level, newest)))
+    def _reach(self, level: int, periods: Periods, asked: set[Plant]) -> None:
+        """Know of periods, of plants that were asked about once."""
+        last = np.full(len(periods.plants), UNKNOWN, np.int64)
+        np.maximum.at(last, periods.which, periods.start_s)
+        for plant, start_s in zip(periods.plants, last.tolist(), strict=True):
+            if plant.newest[level] != UNKNOWN or plant in asked or self.loader is None:
+                plant.newest[level] = max(plant.newest[level], start_s)
 
-    def _add_pages(self, level: int, touches: Iterable[Touch]) -> None:
-        fresh = []
-        for plant, start_s in touches:
-            key = key_of(level, start_s)
-            if key not in plant.pages:
-                plant.pages[key] = self.pages.open(plant.size)
-                fresh.append((plant, start_s))
-        self._fill_due(level, fresh)
+    def _add_pages(self, level: int, periods: Periods) -> None:
+        """Have a page for each period, as yet without rows where there was none."""
+        fresh = periods.take(self.base(level, periods) < 0)
+        if len(fresh):
+            base = self.pages.open(fresh.size)
+            self._registers[level].add(fresh.number, fresh.start_s, base, self._epoch)
+            self._fill_due(level, fresh, base)
 
-    def _fill_due(self, level: int, periods: Sequence[tuple[Plant, int]]) -> None:
+    def _fill_due(self, level: int, periods: Periods, base: Ints) -> None:
         """Say on each page what is due of whom, and who lives then.
 
         Of a point without an interval what its rows say is due: a computed point owes what its operands owe.
         """
-        if not periods:
+        if not len(periods):
             return
-        start_ms = np.array([start_s for _, start_s in periods], np.int64) * 1000
+        start_ms = periods.start_s * 1000
         end_ms = next_period_ms(STORED[level], start_ms)
-        size = np.array([plant.size for plant, _ in periods], np.int64)
-        base = np.array([plant.pages[key_of(level, s)] for plant, s in periods], np.int64)
-        entry, owner = ranges(base, base + size)
-        plants = [plant for plant, _ in periods]
-        facts = [
-            _spread(plants, name, entry - base[owner], owner) for name in ("interval_ms", "from_ms", "to_ms")
-        ]
-        due, lives = due_in(facts[0], facts[1], facts[2], start_ms[owner], end_ms[owner])
-        owes = facts[0] == 0
-        self.pages.columns["owes"][entry] = owes
-        self.pages.columns["due"][entry] = np.where(owes, self.pages.columns["due"][entry], due)
-        self.pages.columns["exists"][entry] = lives
-
-    def _write(self, rows: Rows, row: Ints, entry: Ints) -> None:
+        entry, owner = ranges(base, base + periods.size)
+        facts = [_fact(periods, name) for name in ("interval_ms", "from_ms", "to_ms")]
         columns = self.pages.columns
+        if all(fact.is_alike for fact in facts):
+            interval, begin, end = (fact.at(np.arange(len(periods)), 0) for fact in facts)
+            due, lives = (each[owner] for each in due_in(interval, begin, end, start_ms, end_ms))
+            owes = (interval == 0)[owner]
+        else:
+            interval, begin, end = (fact.at(owner, entry - base[owner]) for fact in facts)
+            due, lives = due_in(interval, begin, end, start_ms[owner], end_ms[owner])
+            owes = interval == 0
+        columns["owes"][entry] = owes
+        columns["due"][entry] = np.where(owes, columns["due"][entry], due) if owes.any() else due
+        columns["exists"][entry] = lives
+
+    def _write(self, rows: Rows, spots: _Spots, base: Ints) -> None:
+        """Write rows on the pages that begin at `base`, one of each period."""
+        columns, entry = self.pages.columns, base[spots.task] + spots.place
         owes = columns["owes"][entry] > 0
         if owes.any():
-            columns["due"][entry[owes]] = numbers(rows, "due")[row[owes]]
-        columns["gravity"][entry] = RANK[numbers(rows, "reason")[row]]
+            columns["due"][entry[owes]] = numbers(rows, "due")[spots.row][owes]
+        columns["gravity"][entry] = RANK[numbers(rows, "reason")[spots.row]]
         for name in HEARD:
             if name != "gravity":
-                columns[name][entry] = numbers(rows, name)[row]
+                columns[name][entry] = numbers(rows, name)[spots.row]
 
-    def _spots(self, rows: Rows) -> _Spots:
+    def _spots(self, level: int, rows: Rows) -> _Spots | None:
         """Where in the plants' pages the rows belong; rows of points that no total counts are left out."""
         enterprise, point = rows.columns["enterprise"], rows.columns["point"]
         assert isinstance(enterprise, Labels)
         assert isinstance(point, Labels)
-        codes, names = _pairs(enterprise, point)
-        numbered, places = self._found(names)
-        at = places[codes]
-        row = np.flatnonzero(at >= 0)
-        start_s = numbers(rows, "period_start")[row].astype(np.int64)
-        return _Spots(row, numbered[codes[row]], at[row], start_s)
-
-    def _found(self, names: _Names) -> tuple[Ints, Ints]:
-        """Number of the plant and place on its pages of each point, -1 for one that no total counts.
-
-        The tables of one stretch share their names, so the last answer is kept until the catalogue changes.
-        """
-        if self._last is not None and all(a is b for a, b in zip(self._last[0], names, strict=True)):
-            return self._last[1]
-        number, place = [], []
-        last, plant = None, None
-        for code, name in zip(*names, strict=True):
-            if plant is None or code is not last:
-                last, plant = code, self.plant(code)
-            number.append(plant.number)
-            place.append(plant.place.get(name, -1))
-        found = np.array(number, np.int64), np.array(place, np.int64)
-        self._last = names, found
-        return found
+        number, place = self._directory.find(enterprise, point)
+        start_s = numbers(rows, "period_start").astype(np.int64)
+        counts = place >= 0
+        row: slice | Ints = slice(None)
+        if not counts.all():
+            row = np.flatnonzero(counts)
+            number, place, start_s = number[row], place[row], start_s[row]
+        if not len(place):
+            return None
+        plants, which, starts, task = _tasks(number, start_s, level)
+        return _Spots(row, place, task, Periods([self._by_number[n] for n in plants.tolist()], which, starts))
 
 
 class _Spots(NamedTuple):
-    row: Ints
-    number: Ints  # of the plant
-    place: Ints  # in its pages
-    start_s: Ints
+    """Some rows of a table: which they are, where in the plant's pages each belongs, and of which of the periods."""
+
+    row: slice | Ints
+    place: Ints
+    task: Ints
+    periods: Periods
+
+    def take(self, some: Bools) -> _Spots:
+        """Keep some of the rows."""
+        row = np.arange(len(some))[some] if isinstance(self.row, slice) else self.row[some]
+        return self._replace(row=row, place=self.place[some], task=self.task[some])
 
 
-def _spread(plants: Sequence[Plant], name: str, place: Ints, owner: Ints) -> Ints:
-    """A fact of the point at each place of a page, where plants say it once for all their points or one by one."""
-    facts = [getattr(plant, name) for plant in plants]
+class _Fact(NamedTuple):
+    """A fact of the points of some periods, which plants say once for all their points or one by one."""
+
+    values: Ints
+    first: Ints  # of each period
+    said: Ints  # how often its plant says it
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether all plants say it once."""
+        return bool((self.said == 1).all())
+
+    def at(self, owner: Ints, place: Ints | int) -> Ints:
+        """The fact of the point at each place of the page of each owner."""
+        return self.values[self.first[owner] + np.where(self.said[owner] > 1, place, 0)]
+
+
+def _fact(periods: Periods, name: str) -> _Fact:
+    facts = [getattr(plant, name) for plant in periods.plants]
     count = np.array([len(fact) for fact in facts], np.int64)
     first = np.cumsum(count) - count
-    found: Ints = np.concatenate(facts)[first[owner] + np.where(count[owner] > 1, place, 0)]
-    return found
+    return _Fact(np.concatenate(facts), first[periods.which], count[periods.which])
 
 
 def numbers(rows: Rows, name: str) -> npt.NDArray[np.integer]:
@@ -287,18 +297,8 @@ def numbers(rows: Rows, name: str) -> npt.NDArray[np.integer]:
     return column
 
 
-def _pairs(enterprise: Labels, point: Labels) -> tuple[npt.NDArray[np.integer], _Names]:
-    """Which enterprise and point each row has, of lists of enterprises and points, pair by pair."""
-    if enterprise.codes is point.codes and len(enterprise.dictionary) == len(point.dictionary):
-        return enterprise.codes, (enterprise.dictionary, point.dictionary)
-    width = max(len(point.dictionary), 1)
-    used, codes = np.unique(enterprise.codes.astype(np.int64) * width + point.codes, return_inverse=True)
-    who, what = (each.tolist() for each in np.divmod(used, width))
-    return codes, (tuple(enterprise.dictionary[i] for i in who), tuple(point.dictionary[i] for i in what))
-
-
-def _tasks(number: Ints, start_s: Ints, level: int) -> tuple[list[int], list[int], Ints]:
-    """Distinct plants and periods, and which of them each row belongs to."""
+def _tasks(number: Ints, start_s: Ints, level: int) -> tuple[Ints, Ints, Ints, Ints]:
+    """Distinct plants; of the distinct plants and periods which plant and start [s]; which of them each row is of."""
     if level < len(STORED) - 1:
         step = int(next_period_ms(STORED[level], np.zeros(1, np.int64))[0]) // 1000
         first, periods = int(start_s.min()), None
@@ -313,17 +313,23 @@ def _tasks(number: Ints, start_s: Ints, level: int) -> tuple[list[int], list[int
         used, task = compact(joint)
     else:
         used, task = np.unique(joint, return_inverse=True)
-    who, when = np.divmod(used, width)
-    starts = first + when * step if periods is None else periods[when]
-    return plants[who].tolist(), starts.tolist(), task
+    which, when = np.divmod(used, width)
+    return plants, which, first + when * step if periods is None else periods[when], task
 
 
-def _spans(plant: Plant, level: int, starts_s: list[int]) -> list[Span]:
-    """What to ask of a plant: everything from the first on if nothing is known yet, else neighbours together."""
-    if plant.newest[level] == UNKNOWN:
-        return [(plant.code, min(starts_s) * 1000, FOREVER_MS)]
-    start_ms = np.array(sorted(starts_s), np.int64) * 1000
-    end_ms = next_period_ms(STORED[level], start_ms)
-    breaks = np.flatnonzero(start_ms[1:] != end_ms[:-1]) + 1
-    first, last = np.append(0, breaks), np.append(breaks, len(start_ms)) - 1
-    return [(plant.code, a, b) for a, b in zip(start_ms[first].tolist(), end_ms[last].tolist(), strict=True)]
+def _spans(level: int, periods: Periods) -> list[Span]:
+    """What to ask of each plant: everything from the first on if nothing is known yet, else neighbours together."""
+    found: list[Span] = []
+    order = np.lexsort((periods.start_s, periods.which))
+    ends = np.searchsorted(periods.which[order], np.arange(1, len(periods.plants)))
+    for plant, start_s in zip(periods.plants, np.split(periods.start_s[order], ends), strict=True):
+        start_ms = start_s * 1000
+        if plant.newest[level] == UNKNOWN:
+            found.append((plant.code, int(start_ms[0]), FOREVER_MS))
+            continue
+        end_ms = next_period_ms(STORED[level], start_ms)
+        breaks = np.flatnonzero(start_ms[1:] != end_ms[:-1]) + 1
+        first, last = np.append(0, breaks), np.append(breaks, len(start_ms)) - 1
+        edges = zip(start_ms[first].tolist(), end_ms[last].tolist(), strict=True)
+        found += [(plant.code, start, end) for start, end in edges]
+    return found

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nengliu.analysis.sorted import ranges
 from nengliu.analysis.totals.pages import Columns
 from nengliu.analysis.totals.plants import FEEDSTOCK, METERED, NONE, PARTS, RENEWABLE, VALUE, Layout
 from nengliu.analysis.windows import RANK
@@ -29,7 +30,7 @@ class Joined:
 
     Attributes
     ----------
-    terms, cells : int64 (n,)
+    terms, sums, cells : int64 (n,)
         How many each layout has.
     place, weight : int64 (t,)
     first, cell_first : int64 (s,), (c,)
@@ -40,8 +41,8 @@ class Joined:
         Further columns of the cells.
     """
 
-    layouts: Sequence[Layout]
     terms: Ints
+    sums: Ints
     cells: Ints
     place: Ints
     weight: Ints
@@ -49,6 +50,34 @@ class Joined:
     cell_first: Ints
     which: Ints
     facts: Columns
+
+    def of(self, number: Ints) -> Joined:
+        """Lay the layouts of these numbers one after the other, each as often as it is named."""
+        if np.array_equal(number, np.arange(len(self.terms))):
+            return self
+        terms, sums, cells = (_Runs(count, number) for count in (self.terms, self.sums, self.cells))
+        which = self.which[:, cells.index]
+        return Joined(
+            self.terms[number],
+            self.sums[number],
+            self.cells[number],
+            self.place[terms.index],
+            self.weight[terms.index],
+            self.first[sums.index] + terms.shift[sums.owner],
+            self.cell_first[cells.index] + terms.shift[cells.owner],
+            np.where(which == NONE, NONE, which + sums.shift[cells.owner]),
+            {name: column[cells.index] for name, column in self.facts.items()},
+        )
+
+
+class _Runs:
+    """Runs of lines taken out in any order: the old place of each line, its run, and how far each run moved."""
+
+    def __init__(self, count: Ints, number: Ints) -> None:
+        """Take the runs of these numbers; `count` says the lines of each."""
+        first = (np.cumsum(count) - count)[number]
+        self.index, self.owner = ranges(first, first + count[number])
+        self.shift = np.cumsum(count[number]) - count[number] - first
 
 
 def join(layouts: Sequence[Layout]) -> Joined:
@@ -62,8 +91,8 @@ def join(layouts: Sequence[Layout]) -> Joined:
     names = np.concatenate([layout.names for layout in layouts], axis=1)
     facts = {name: _joined(layouts, name) for name in ("told", "decimals", "depth")}
     return Joined(
-        layouts,
         terms,
+        sums,
         cells,
         _joined(layouts, "place").astype(np.int64),
         _joined(layouts, "weight"),

@@ -184,12 +184,11 @@ class WatchShard:
             self.catalogue.know(enterprise, before)
         for enterprise in sorted(enterprises - self._known):
             self._known.add(enterprise)
-            for key, facts in self.catalogue.points.items():
-                if key[0] == enterprise:
-                    self.slots.learn(self.slots.slot(key), facts)
-            for key, notice in self.catalogue.wiring.items():
-                if key[0] == enterprise:
-                    self.tree.wire(notice)
+            for point in self.catalogue.names.get(enterprise, ()):
+                key = enterprise, point
+                self.slots.learn(self.slots.slot(key), self.catalogue.points[key])
+            for notice in self.catalogue.wiring.get(enterprise, {}).values():
+                self.tree.wire(notice)
 
     def _number(self, point: tuple[str, str]) -> int:
         slot = self.slots.find(point)

@@ -22,9 +22,7 @@ WITH
                 rules
             )) AS share
         FROM {windows(
-            {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-            AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-            AND period_start < fromUnixTimestamp64Milli({end:Int64})
+            {part(asked_enterprise)}
         )} AS w
         INNER JOIN crossing USING (enterprise, point)
         CROSS JOIN deductions

@@ -6,14 +6,10 @@ SELECT enterprise, point, level, toUInt32(count()) AS rows, toInt64(toUnixTimest
     any(p.decimals) AS expected
 FROM (
     SELECT '15min' AS level, enterprise, point, period_start, decimals FROM window_15min FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_enterprises)}
     UNION ALL
     SELECT 'month', enterprise, point, period_start, decimals FROM window_month FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_enterprises)}
 ) AS w
 INNER JOIN (
     SELECT enterprise, point, argMax(decimals, position) AS decimals FROM point

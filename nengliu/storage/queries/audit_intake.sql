@@ -10,15 +10,11 @@ FROM (
     SELECT enterprise, source, received_at, toInt64(received) AS received, toInt64(valid) AS valid,
         toInt64(duplicate) AS duplicate, toInt64(quarantined) AS quarantined, toInt64(0) AS held
     FROM intake FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND received_at >= fromUnixTimestamp64Milli({start:Int64})
-        AND received_at < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_messages)}
     UNION ALL
     SELECT enterprise, source, received_at, 0, 0, 0, 0, 1
     FROM quarantine FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND received_at >= fromUnixTimestamp64Milli({start:Int64})
-        AND received_at < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_messages)}
 ) AS c
 GROUP BY enterprise, source, at_ms
 HAVING received != valid + duplicate + quarantined OR quarantined != held

@@ -5,7 +5,7 @@
 --   received, received_below, decimals, decimals_below, revision, revision_below
 -- Whole months: of a month every day must lie in the span.  A day and a month may bear a later revision than what
 -- they are made of (a factor was restated), never an earlier one.
-SELECT enterprise, point, level, toInt64(toUnixTimestamp(r.period_start)) * 1000 AS at_ms,
+SELECT enterprise, point, level, toInt64(toUnixTimestamp(r.at)) * 1000 AS at_ms,
     toUInt32(countIf(side = 1)) AS own, toUInt32(countIf(side = 0)) AS below,
     sumIf(r.used, side = 1) AS used, sumIf(r.used, side = 0) AS used_below,
     sumIf(r.estimated, side = 1) AS estimated, sumIf(r.estimated, side = 0) AS estimated_below,
@@ -13,43 +13,31 @@ SELECT enterprise, point, level, toInt64(toUnixTimestamp(r.period_start)) * 1000
     maxIf(r.decimals, side = 1) AS decimals, maxIf(r.decimals, side = 0) AS decimals_below,
     maxIf(r.revision, side = 1) AS revision, maxIf(r.revision, side = 0) AS revision_below
 FROM (
-    SELECT 'hour' AS level, 0 AS side, enterprise, point, toStartOfHour(window_15min.period_start) AS period_start,
+    SELECT 'hour' AS level, 0 AS side, enterprise, point, toStartOfHour(period_start) AS at,
         used, estimated, received, decimals, revision
     FROM window_15min FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND window_15min.period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND window_15min.period_start < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_enterprises)}
     UNION ALL
     SELECT 'hour', 1, enterprise, point, period_start, used, estimated, received, decimals, revision
     FROM window_hour FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_enterprises)}
     UNION ALL
     SELECT 'day', 0, enterprise, point, toStartOfDay(period_start), used, estimated, received, decimals, revision
     FROM window_hour FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_enterprises)}
     UNION ALL
     SELECT 'day', 1, enterprise, point, period_start, used, estimated, received, decimals, revision
     FROM window_day FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_enterprises)}
     UNION ALL
     SELECT 'month', 0, enterprise, point, toDateTime(toStartOfMonth(period_start), 'Asia/Shanghai'),
         used, estimated, received, decimals, revision
     FROM window_day FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_enterprises)}
     UNION ALL
     SELECT 'month', 1, enterprise, point, period_start, used, estimated, received, decimals, revision
     FROM window_month FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_enterprises)}
 ) AS r
 GROUP BY enterprise, point, level, at_ms
 HAVING own != 1 OR below = 0 OR used != used_below OR estimated != estimated_below OR received != received_below

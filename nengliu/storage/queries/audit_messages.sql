@@ -10,9 +10,7 @@ FROM (
     SELECT enterprise, position, source, toInt64(toUnixTimestamp(received_at)) * 1000 AS at_ms,
         toInt64(valid) AS valid, toInt64(0) AS stored, toInt64(0) AS superseded, 1 AS tallied
     FROM intake FINAL
-    WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-        AND received_at >= fromUnixTimestamp64Milli({start:Int64})
-        AND received_at < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_messages)}
     UNION ALL
     SELECT enterprise, each, '', toInt64(0), 0, toInt64(count()), 0, 0
     FROM reading_chunk FINAL
@@ -21,9 +19,7 @@ FROM (
         AND period_start >= toStartOfHour(fromUnixTimestamp64Milli({read_from:Int64}))
         AND (enterprise, each) IN (
             SELECT enterprise, position FROM intake
-            WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-                AND received_at >= fromUnixTimestamp64Milli({start:Int64})
-                AND received_at < fromUnixTimestamp64Milli({end:Int64})
+            WHERE {part(wanted_messages)}
         )
     GROUP BY enterprise, each
     UNION ALL

@@ -3,17 +3,9 @@
 -- parameters: points points, from_ms instants, start instant, end instant
 -- columns: enterprise, point, read_at_ms, origin, ticks, quality, reason, received_at_s, sequence, position
 -- from_ms is not looked at.  All origins of an instant are said.
-WITH {part(audit_edges)}
+WITH
+    {part(audited_readings)}
 SELECT enterprise, point, toUnixTimestamp64Milli(read_at) AS read_at_ms, origin, ticks, quality, reason,
     toInt64(toUnixTimestamp(received_at)) AS received_at_s, sequence, position
-FROM (
-    SELECT * FROM reading
-    WHERE {scope} AND (enterprise, point) IN (SELECT enterprise, point FROM wanted)
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
-    UNION ALL
-    SELECT * FROM reading
-    WHERE {scope} AND (enterprise, point, read_at) IN (SELECT enterprise, point, at FROM edges)
-        AND (enterprise, point, period_start) IN (SELECT enterprise, point, toStartOfHour(at) FROM edges)
-)
+FROM told
 ORDER BY position, enterprise, point, read_at, origin

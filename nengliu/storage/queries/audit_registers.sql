@@ -6,19 +6,10 @@
 -- readings of one meter is spread in proportion to time, cut at midnight.  Only sums are compared: a day that was never
 -- written is found among the levels.
 WITH
-    {part(audit_edges)},
+    {part(audited_readings)},
     spoken AS (  -- of several origins at an instant the lowest speaks
-        SELECT enterprise, point, toUnixTimestamp64Milli(read_at) AS at, argMin(r.ticks, r.origin) AS steps
-        FROM (
-            SELECT enterprise, point, read_at, ticks, origin FROM reading
-            WHERE {scope} AND (enterprise, point) IN (SELECT enterprise, point FROM wanted)
-                AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-                AND period_start < fromUnixTimestamp64Milli({end:Int64})
-            UNION ALL
-            SELECT enterprise, point, read_at, ticks, origin FROM reading
-            WHERE {scope} AND (enterprise, point, read_at) IN (SELECT enterprise, point, at FROM edges)
-                AND (enterprise, point, period_start) IN (SELECT enterprise, point, toStartOfHour(at) FROM edges)
-        ) AS r
+        SELECT enterprise, point, toUnixTimestamp64Milli(read_at) AS at, argMin(t.ticks, t.origin) AS steps
+        FROM told AS t
         GROUP BY enterprise, point, at
     ),
     stops AS (  -- what a register showed, and at an exchange what both did
@@ -68,9 +59,7 @@ FROM (
     SELECT enterprise, point, toInt64(left) AS at, toInt128(part) AS expected, toInt128(0) AS used FROM parts
     UNION ALL
     SELECT enterprise, point, toInt64(toUnixTimestamp(period_start)) * 1000, toInt128(0), toInt128(used) FROM window_day FINAL
-    WHERE {scope} AND (enterprise, point) IN (SELECT enterprise, point FROM wanted)
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    WHERE {part(wanted_points)}
 ) AS d
 WHERE at >= {start:Int64} AND at < {end:Int64}
 GROUP BY enterprise, point, at_ms

@@ -4,18 +4,14 @@
 -- columns: enterprise, point, at_ms, revision
 SELECT enterprise, point, toInt64(toUnixTimestamp(period_start)) * 1000 AS at_ms, revision
 FROM window_15min FINAL
-WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-    AND period_start < fromUnixTimestamp64Milli({end:Int64})
+WHERE {part(wanted_enterprises)}
     AND cityHash64(enterprise, point, revision) NOT IN (
         SELECT cityHash64(enterprise, point, each) FROM reading_chunk FINAL
         ARRAY JOIN position AS each
         WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
             AND each IN (
                 SELECT revision FROM window_15min
-                WHERE {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-                    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-                    AND period_start < fromUnixTimestamp64Milli({end:Int64})
+                WHERE {part(wanted_enterprises)}
             )
         UNION ALL
         SELECT cityHash64(enterprise, point, position) FROM point

@@ -9,8 +9,6 @@ SELECT enterprise, point, toInt64(toUnixTimestamp(period_start)) AS period_start
     low, high, last, covered_s, received, due, good, late, substituted, manual, suspect, bad, reason, coal_kgce,
     coal_equal_kgce, co2_kg, book, toInt64(toUnixTimestamp(known_at)) AS known_at_s, revision
 FROM {windows(
-    {scope} AND (enterprise, point) IN (SELECT enterprise, point FROM wanted)
-    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-    AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    {part(wanted_points)}
 )}
 ORDER BY enterprise, point, period_start

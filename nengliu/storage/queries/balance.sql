@@ -14,10 +14,8 @@ SELECT enterprise, node, any(t.depth) AS depth, item, unit,
     min(t.meters) AS meters, max(t.meters_due) AS meters_due, min(t.members) AS members, max(t.members_due) AS members_due,
     toDateTime64(max(t.known_at), 3, 'Asia/Shanghai') AS known_at, max(t.revision) AS revision
 FROM {totals(
-    {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+    {part(asked_enterprise)}
     AND ({item:String} = '' OR item = {item:String})
-    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-    AND period_start < fromUnixTimestamp64Milli({end:Int64})
 )} AS t
 GROUP BY enterprise, node, item, unit
 HAVING max(t.meters_due) > 0 AND max(t.members_due) > 0

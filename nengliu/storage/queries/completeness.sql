@@ -8,8 +8,6 @@ SELECT enterprise, point, toDateTime64(w.period_start, 3, 'Asia/Shanghai') AS pe
     received, due, good, late, substituted, manual, suspect, bad,
     if(used = 0, NULL, estimated / used) AS estimated_share
 FROM {windows(
-    {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-    AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    {part(asked_enterprise)}
 )} AS w
 ORDER BY enterprise, point, w.period_start

@@ -8,7 +8,8 @@
 -- part: '' for one sum, else item, industry or region.  items: codes with commas between, '' for all of them.
 -- Both spans begin with a month; their whole months are read as months, the days that remain as days.
 -- Coal sums leave out what has no factor; unknown_items names it.  A node where nothing was heard has none.  change: over
--- the enterprises heard in both spans (alike), as a share of the other span.  used: NULL where the units differ.
+-- the enterprises heard in both spans, and since the first day of the other one (alike), as a share of the other span.
+-- used: NULL where the units differ.
 -- due: since the enterprise was first heard, of silent points too.
 WITH
     length(groupUniqArrayArray(unit_list)) = 1 AS comparable,
@@ -53,19 +54,20 @@ WITH
             groupUniqArrayIf(item, s.unknown) AS lacking, sum(s.received_now) AS received_all,
             sumIf(intDiv(greatest(0, dateDiff('second', greatest(from_at, b.begins_at), to_at)), b.interval_s),
                 b.heard AND b.interval_s > 0) AS due_all,
-            max(s.heard_now) AS heard, max(s.known) AS known
+            max(s.heard_now) AS heard, max(s.known) AS known,
+            heard AND min(b.begins_at) < other_at + INTERVAL 1 DAY AS whole
         FROM boundary AS b LEFT JOIN sums AS s USING (enterprise, point)
         GROUP BY enterprise, node, part
     )
 SELECT node, part, if(max(heard), sum(coal), NULL) AS coal_kgce, nullIf(sum(past), 0) AS before_kgce,
-    sumIf(coal, heard AND past > 0) / nullIf(sumIf(past, heard), 0) - 1 AS change,
+    sumIf(coal, whole AND past > 0) / nullIf(sumIf(past, whole), 0) - 1 AS change,
     if(comparable AND max(heard), sum(amount), NULL) AS used,
     if(comparable, nullIf(sum(amount_past), 0), NULL) AS used_before,
-    if(comparable, sumIf(amount, heard AND amount_past > 0) / nullIf(sumIf(amount_past, heard), 0) - 1, NULL) AS used_change,
+    if(comparable, sumIf(amount, whole AND amount_past > 0) / nullIf(sumIf(amount_past, whole), 0) - 1, NULL) AS used_change,
     if(comparable, any(unit_list[1]), '') AS unit, sum(received_all) AS received, sum(due_all) AS due,
     sum(spread) / nullIf(sum(coal), 0) AS estimated_share,
     arrayStringConcat(arraySort(groupUniqArrayArray(lacking)), ',') AS unknown_items,
-    uniqExactIf(enterprise, heard) AS enterprises, uniqExactIf(enterprise, heard AND past > 0) AS alike,
+    uniqExactIf(enterprise, heard) AS enterprises, uniqExactIf(enterprise, whole AND past > 0) AS alike,
     if(max(heard), toDateTime64(max(known), 3, 'Asia/Shanghai'), NULL) AS known_at
 FROM each
 GROUP BY node, part

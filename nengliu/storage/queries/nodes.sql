@@ -15,10 +15,8 @@ SELECT enterprise, node, any(t.depth) AS depth, item, unit,
     sum(t.received) AS received, sum(t.due) AS due, min(t.points) AS points, max(t.points_due) AS points_due,
     toDateTime64(max(t.known_at), 3, 'Asia/Shanghai') AS known_at, max(t.revision) AS revision
 FROM {totals(
-    {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+    {part(asked_enterprise)}
     AND ({item:String} = '' OR item = {item:String})
-    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-    AND period_start < fromUnixTimestamp64Milli({end:Int64})
 )} AS t
 GROUP BY enterprise, node, item, unit
 ORDER BY enterprise, item, unit, node

@@ -17,9 +17,7 @@ WITH
             revision, known_at, lagInFrame(v.revision, 1, 0) OVER steps AS revision_before, lagInFrame(v.used) OVER steps AS used_before,
             lagInFrame(v.coal_kgce) OVER steps AS coal_before, lagInFrame(v.book) OVER steps AS book_before
         FROM {versions(
-            {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}) AND ({point:String} = '' OR point = {point:String})
-            AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-            AND period_start < fromUnixTimestamp64Milli({end:Int64})
+            {part(asked_enterprise)} AND ({point:String} = '' OR point = {point:String})
         )} AS v
         WINDOW steps AS (PARTITION BY enterprise, point, period_start ORDER BY v.revision
             ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)

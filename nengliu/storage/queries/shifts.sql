@@ -8,20 +8,16 @@ SELECT w.enterprise AS enterprise, w.point AS point, p.item AS item, p.unit AS u
     if(w.at < s.to_s, toDate32(s.day), toDate32(toDate(w.period_start))) AS day,
     if(w.at < s.to_s, s.shift, '') AS shift, if(w.at < s.to_s, s.crew, '') AS crew,
     sum(w.used / intExp10(w.decimals)) AS used, sum(w.estimated / intExp10(w.decimals)) AS estimated,
-    nullIf(sumIf(w.mean * w.covered_s, isFinite(w.mean)), 0) / nullIf(sumIf(w.covered_s, isFinite(w.mean)), 0) AS mean,
+    sumIf(w.mean * w.covered_s, isFinite(w.mean)) / nullIf(sumIf(w.covered_s, isFinite(w.mean)), 0) AS mean,
     sum(w.covered_s) AS covered_s, sum(w.received) AS received, sum(w.due) AS due
 FROM (
     SELECT *, 1 AS one, toInt64(toUnixTimestamp(period_start)) AS at FROM {windows(
-        {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+        {part(asked_enterprise)}
         AND ({point:String} = '' OR point = {point:String})
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
     )}
 ) AS w
 ASOF LEFT JOIN wanted AS s ON w.one = s.one AND w.at >= s.from_s
-LEFT JOIN (
-    SELECT * FROM point FINAL WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-    ORDER BY enterprise, point, position DESC LIMIT 1 BY enterprise, point
-) AS p ON p.enterprise = w.enterprise AND p.point = w.point
+LEFT JOIN {newest(point: {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}))} AS p
+    ON p.enterprise = w.enterprise AND p.point = w.point
 GROUP BY enterprise, point, item, unit, day, shift, crew
 ORDER BY enterprise, point, day, min(w.at)

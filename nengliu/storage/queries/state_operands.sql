@@ -7,9 +7,7 @@ SELECT enterprise, point, toInt64(toUnixTimestamp(period_start)) AS period_start
     received, due, good, late, substituted, manual, suspect, bad, reason, coal_kgce, coal_equal_kgce, co2_kg, book,
     toInt64(toUnixTimestamp(w.known_at)) AS known_at, revision
 FROM {windows(
-    {scope} AND (enterprise, point) IN (SELECT enterprise, point FROM wanted)
-    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-    AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    {part(wanted_points)}
 )} AS w
 WHERE w.revision < {position:UInt64}
 ORDER BY enterprise, point, w.period_start

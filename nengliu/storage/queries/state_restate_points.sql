@@ -1,7 +1,7 @@
 -- Which points of a partition of the log measure one of these items, and where are they?  (for restatements)
 -- parameters: items texts, partition integer, partitions integer, position integer
 -- columns: enterprise, point, item, region, stays
--- Not the computed points: they follow the points they are computed from.
+-- Not the computed points: they follow the points they are computed from.  wanted holds the items, in its one column.
 -- present: bounded by its position
 SELECT enterprise, point, item, e.region AS region, e.stays AS stays
 FROM (

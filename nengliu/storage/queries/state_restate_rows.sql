@@ -3,9 +3,7 @@
 -- columns: enterprise, point, period_start, used, estimated, decimals, mean, low, high, last, covered_s, received, due,
 --   good, late, substituted, manual, suspect, bad, reason, coal_kgce, coal_equal_kgce, co2_kg, book, known_at, revision
 -- present: a command and a flow that restates work on what is stored now
-WITH (
-    SELECT toDateTime(toStartOfMonth(fromUnixTimestamp64Milli(min(from_ms), 'Asia/Shanghai')), 'Asia/Shanghai') FROM wanted
-) AS month_at
+WITH {part(month_at)}
 SELECT enterprise, point, toInt64(toUnixTimestamp(m.period_start)) AS period_start, used, estimated, decimals, mean, low,
     high, last, covered_s, received, due, good, late, substituted, manual, suspect, bad, reason, coal_kgce,
     coal_equal_kgce, co2_kg, book, toInt64(toUnixTimestamp(m.known_at)) AS known_at, revision

@@ -1,4 +1,4 @@
--- Of which days is there any total of each enterprise, at least?  (for flows)
+-- From which day to which is there any total of each enterprise?  (for flows)
 -- parameters:
 -- columns: enterprise, from_ms, to_ms
 SELECT enterprise, toInt64(toUnixTimestamp(min(period_start))) * 1000 AS from_ms,

@@ -7,9 +7,7 @@ SELECT enterprise, point, toInt64(toUnixTimestamp(w.period_start)) AS period_sta
     w.estimated AS estimated, w.received AS received, w.due AS due, w.reason AS reason,
     toInt64(toUnixTimestamp(w.known_at)) AS known_at_s, w.revision AS revision
 FROM {windows(
-    {scope} AND enterprise IN (SELECT enterprise FROM wanted)
-    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-    AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    {part(wanted_enterprises)}
 )} AS w
 INNER JOIN wanted USING (enterprise)
 WHERE w.revision < {position:UInt64} AND w.period_start >= fromUnixTimestamp64Milli(from_ms)

@@ -12,9 +12,7 @@ FROM (
         sum(w.coal_kgce) AS coal, sum(w.coal_equal_kgce) AS coal_equal, sum(w.co2_kg) AS co2,
         sum(w.received) AS n_received, sum(w.due) AS n_due
     FROM {windows(
-        {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-        AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-        AND period_start < fromUnixTimestamp64Milli({end:Int64})
+        {part(asked_enterprise)}
     )} AS w
     INNER JOIN (
         SELECT * FROM {newest(point: {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}))} WHERE metering_level = 1 AND kind != 'gauge'

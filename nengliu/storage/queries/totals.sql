@@ -8,9 +8,7 @@ SELECT enterprise, point, p.item AS item, p.unit AS unit, any(w.decimals) AS dec
         argMax(w.period_start, (w.used, -toInt64(toUnixTimestamp(w.period_start)))), 3, 'Asia/Shanghai'
     ) AS highest_at
 FROM {windows(
-    {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-    AND period_start < fromUnixTimestamp64Milli({end:Int64})
+    {part(asked_enterprise)}
 )} AS w
 LEFT JOIN {newest(point: {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}))} AS p USING (enterprise, point)
 GROUP BY enterprise, point, item, unit

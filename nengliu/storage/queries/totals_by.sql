@@ -19,10 +19,10 @@ SELECT multiIf({by:String} = 'region', rightPad(substring(region, 1, {digits:UIn
     toDateTime64(max(t.known_at), 3, 'Asia/Shanghai') AS known_at, max(t.revision) AS revision
 FROM {totals(
     {scope} AND depth = 0
-    AND startsWith(region, {region:String}) AND startsWith(industry, {industry:String})
     AND ({item:String} = '' OR item = {item:String})
     AND period_start >= fromUnixTimestamp64Milli({start:Int64})
     AND period_start < fromUnixTimestamp64Milli({end:Int64})
 )} AS t
+WHERE startsWith(region, {region:String}) AND startsWith(industry, {industry:String})
 GROUP BY node, item, unit, period_start
 ORDER BY node, item, unit, period_start

@@ -12,11 +12,9 @@ WITH
         SELECT enterprise, w.period_start AS starts_at, max(w.revision) AS revision,
             arraySort(groupArrayIf((item, point, sign * w.coal_kgce), isFinite(w.coal_kgce))) AS coals,
             arraySum(one -> one.3, coals) AS coal,
-            sumIf(sign * w.used / intExp10(w.decimals), item = 'electricity' AND unit = 'kWh') AS electricity
+            sumOrNullIf(sign * w.used / intExp10(w.decimals), item = 'electricity' AND unit = 'kWh') AS electricity
         FROM {windows(
-            {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
-            AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-            AND period_start < fromUnixTimestamp64Milli({end:Int64})
+            {part(asked_enterprise)}
         )} AS w
         INNER JOIN crossing USING (enterprise, point)
         GROUP BY enterprise, starts_at
@@ -36,7 +34,7 @@ WITH
         FROM told GROUP BY enterprise, starts_at
     )
 SELECT b.enterprise AS enterprise, toDateTime64(b.starts_at, 3, 'Asia/Shanghai') AS period_start, p.product AS product,
-    if(empty(b.coals), NULL, b.coal) AS coal_kgce, nullIf(b.electricity, 0) AS electricity_kwh,
+    if(empty(b.coals), NULL, b.coal) AS coal_kgce, b.electricity AS electricity_kwh,
     nullIf(p.output, 0) AS output_t, p.share AS share,
     coal_kgce * share / output_t AS kgce_per_t, electricity_kwh * share / output_t AS kwh_per_t,
     nullIf(m.output_value, 0) AS output_value, coal_kgce / 1000 / output_value AS tce_per_output_value,

@@ -16,10 +16,8 @@ SELECT enterprise, point, p.item AS item, p.kind AS kind, p.unit AS unit, p.mete
     if(isNaN(w.co2_kg), NULL, w.co2_kg) AS co2_kg,
     toDateTime64(w.known_at, 3, 'Asia/Shanghai') AS known_at, w.revision AS revision
 FROM {windows(
-    {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String})
+    {part(asked_enterprise)}
     AND ({point:String} = '' OR point = {point:String})
-    AND period_start >= fromUnixTimestamp64Milli({start:Int64})
-    AND period_start < fromUnixTimestamp64Milli({end:Int64})
 )} AS w
 LEFT JOIN {newest(point: {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}))} AS p USING (enterprise, point)
 ORDER BY enterprise, point, w.period_start
