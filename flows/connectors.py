@@ -15,7 +15,9 @@ gives the records since then again; what follows is keyed and carries its positi
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -40,6 +42,8 @@ POLL_S = 0.1
 """Pause after an empty poll: ten short reads a second and partition, and the delay one sees."""
 SINK_BYTES = 4 << 20
 """A log sink appends no later than at this size, so that an epoch needs little memory."""
+SOON_S = 0.5
+"""In the first epoch rows wait for the store no longer [s]."""
 
 Message = tuple[str, bytes]
 """Key (the enterprise) and value of a message for the log."""
@@ -340,19 +344,28 @@ class StoreSink(_ShardSink[Rows]):
 
 
 class StoreSinkPart(StatefulSinkPartition[Rows, None]):
-    """Rows on their way to the store."""
+    """Rows on their way to the store.
+
+    After a start somebody waits for what came while the flow was away: in the first epoch rows are stored soon.
+    """
 
     def __init__(self, writer: StoreWriter) -> None:
         self._writer = writer
+        self._flush_at = 0.0
+        """When rows are stored without waiting for the epoch; in the first one only [s, monotonic]."""
 
     def write_batch(self, values: list[Rows]) -> None:
         """Hand the rows to the writer in the order of the stream."""
         for rows in values:
             self._writer.write(rows)
+        if time.monotonic() >= self._flush_at:
+            self._writer.flush()
+            self._flush_at = time.monotonic() + SOON_S
 
     def snapshot(self) -> None:
         """Flush before the epoch commits."""
         self._writer.flush()
+        self._flush_at = math.inf
 
 
 class StoreThenLogSink(_ShardSink[Rows | Message]):

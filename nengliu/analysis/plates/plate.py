@@ -316,7 +316,7 @@ class Plate:
         self._flush(lists)
         self.keep_days(lists)
         oldest = self.ring.newest.max() * self.shape.interval_ms // DAY_MS - KEPT_DAYS
-        kept = joined(self.earlier)
+        kept = _last_of_each_day(joined(self.earlier))
         self.earlier = [kept.take(np.flatnonzero(kept.window >= oldest))]
 
     def keep_days(self, lists: Ints) -> None:
