@@ -161,6 +161,8 @@ class Sheaf:
 
     def take(self, some: slice | npt.NDArray[Any]) -> Sheaf:
         """Keep some of the rows."""
+        if isinstance(some, np.ndarray) and some.dtype == np.bool_:
+            some = np.flatnonzero(some)  # a mask would be counted anew for every column
         same = self.sent is self.ticks
         rows = {name: getattr(self, name)[some] for name in _ROW_ARRAYS}
         return replace(self, **rows, sent=rows["ticks"] if same else self.sent[some])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TextIO, TypeAlias, TypeVar
@@ -41,7 +41,7 @@ WATCH_DAYS = 30
 """Days of the province the watch takes in at scale 1: 1.1 million readings."""
 PICTURE = "pictures/bench-rollups.svg"
 """Chart, beside the Markdown file."""
-PARTS = ("frames", "rows", "json", "ingest", "two", "chain", "stock", "engines", "flink", "pathway")
+PARTS = ("frames", "day", "rows", "json", "ingest", "two", "chain", "stock", "engines", "flink", "pathway")
 """What `bench rollups` measures, each beside Polars and the limit."""
 FRAMES = {400: 80e6, 40: 50e6, 8: None}
 """Widths of frames, and the rate wanted of each."""
@@ -195,6 +195,14 @@ def _unless_wrong(make: Callable[[], T], found: Measured) -> list[T]:
         return []
 
 
+def _day(data: Telemetry, _: Truth, *, width: int, goal: float | None) -> Figure:
+    """Frames of a whole day: the windows still open in the end weigh as they do in service."""
+    day = replace(data, minutes=24 * 60)
+    _, truth = peers.by_polars(day)
+    figure = ours.frames(day, truth, width, goal)
+    return replace(figure, name=f"{figure.name}, a whole day")
+
+
 def _stock(data: Telemetry, _: Truth, *, tuned: bool) -> Figure:
     """Stock Bytewax has a truth of its own: it gets no late readings."""
     return peers.stock(data, tuned=tuned)
@@ -203,6 +211,7 @@ def _stock(data: Telemetry, _: Truth, *, tuned: bool) -> Figure:
 _Maker: TypeAlias = Callable[[Telemetry, Truth], Figure]
 _MAKERS: dict[str, list[_Maker]] = {
     "frames": [partial(ours.frames, width=width, goal=goal) for width, goal in FRAMES.items()],
+    "day": [partial(_day, width=width, goal=goal) for width, goal in FRAMES.items()],
     "rows": [partial(ours.arrow_rows, goal=20e6)],
     "json": [partial(ours.json_columns, goal=12e6), partial(ours.json_single, goal=1.5e6)],
     "ingest": [partial(ours.through_ingest, form=form) for form in ours.FORMS],

@@ -34,7 +34,7 @@ WAIT_MS = 180_000
 """How long a window of several rows waits for rows that were overtaken, by the clock of its own rows."""
 NOTHING = 2**40
 """No window waits to be said."""
-AT_ONCE = 1 << 13
+AT_ONCE = 1 << 14
 """Points whose windows are said at once: they and their rows stay in the cache."""
 _BY_LIST = 40
 """Bits of a window below the number of its list."""

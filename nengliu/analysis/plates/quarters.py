@@ -20,7 +20,7 @@ from nengliu.analysis.plates.values import NEVER, Bools, Floats, Ints, Meta, Val
 from nengliu.domain.points import Kind
 from nengliu.domain.times import QUARTER_MS, day_of_receipt
 
-CHUNK = 1 << 17
+CHUNK = 1 << 16
 """Values worked on at once: they and their results stay in the cache."""
 
 

@@ -118,7 +118,8 @@ class Ring:
         return bool(near.all())
 
     def _is_out_of_reach(self, lines: Lines) -> Bools:
-        order = np.argsort(lines.list_, kind="stable")
+        short = np.uint16 if self.size <= 1 << 16 else np.int64  # numpy sorts short numbers by their digits
+        order = np.argsort(lines.list_.astype(short), kind="stable")
         owner, cell, day = lines.list_[order], lines.cell[order], lines.day[order]
         before = _running(owner, cell, self.newest)
         odd = (cell < before - self.shape.back) | (cell > before + self.shape.ahead)
