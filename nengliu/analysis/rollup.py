@@ -1,9 +1,9 @@
 """Rollups of one shard: readings in, rows of quarter-hours, hours, days and months out.
 
-Frames that come as they should (`Sheaf`, or the plain readings of a `Block`) lie in plates, and their windows are
-said when a row closes them (`nengliu.analysis.plates`).  Everything else takes the general way: the days it
-touches are made again from the readings (`nengliu.analysis.recompute`).  Both give the same rows, whatever was late,
-repeated, reordered or cut into other batches (laws 1, 2, 4 and 7; docs/decisions/0011 and 0021).
+Frames that come as they should (`Sheaf`, or the plain readings of a `Block`) lie in plates, from which the windows
+they touched are said together (`nengliu.analysis.plates`).  Everything else takes the general way: the days it touches
+are made again from the readings (`nengliu.analysis.recompute`).  Both give the same rows, whatever was late, repeated,
+reordered or cut into other batches (laws 1, 2, 4 and 7; docs/decisions/0011 and 0021).
 
 `pour` says what must make room for further rows, `flush` all that has changed since; `add` does both.
 """
