@@ -16,7 +16,7 @@ from schemas.block import Rows
 
 
 class StoredWindows:
-    """Stored windows of points (see `nengliu.analysis.operands.WindowLoader`)."""
+    """Stored windows of points (see `nengliu.analysis.rollups.operands.WindowLoader`)."""
 
     def __init__(self, asker: Asker) -> None:
         """Ask nothing yet."""

@@ -25,10 +25,10 @@ from flows.loaders import catalogue_of, meet_store, reading_loader, waiting_load
 from flows.runner import run_flow
 from flows.shares import Share
 from nengliu import telemetry
-from nengliu.analysis.intake import IngestShard
-from nengliu.analysis.intake_rows import Tally
-from nengliu.analysis.validate import Limits
-from nengliu.analysis.waiting import WaitingRoom
+from nengliu.analysis.intake.rows import Tally
+from nengliu.analysis.intake.shard import IngestShard
+from nengliu.analysis.intake.validate import Limits
+from nengliu.analysis.intake.waiting import WaitingRoom
 from nengliu.bus import Record
 from nengliu.bus.open import open_log
 from nengliu.settings import Settings
@@ -43,7 +43,7 @@ from schemas.topics import RAW, VALID
 class Passed:
     """A sheaf of plain readings, a block of readings and evidence, or a notice, on its way to the other flows.
 
-    `position`: up to there everything has been said once this is taken (see `nengliu.analysis.evidence.in_order`).
+    `position`: up to there everything has been said once this is taken (`nengliu.analysis.intake.evidence.in_order`).
     """
 
     partition: int

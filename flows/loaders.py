@@ -13,11 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.days import DayLoader
+from nengliu.analysis.intake.waiting import Loader as WaitingLoader
+from nengliu.analysis.intake.waiting import Waiting
 from nengliu.analysis.ledger import Loader
+from nengliu.analysis.rollups.days import DayLoader
 from nengliu.analysis.sorted import Columns
-from nengliu.analysis.waiting import Loader as WaitingLoader
-from nengliu.analysis.waiting import Waiting
 from nengliu.bus import OFFSET_BITS, Record, partition_of
 from nengliu.domain.points import Enterprise, Point, Schema, Seat
 from nengliu.domain.scope import SYSTEM

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from nengliu.analysis.named_rows import Pair
-from nengliu.analysis.restate import DAY, MONTH, About, Change, Stored
+from nengliu.analysis.rollups.restate import DAY, MONTH, About, Change, Stored
 from nengliu.domain.points import Seat
 from nengliu.domain.scope import SYSTEM
 from nengliu.domain.times import Level, next_period_ms
@@ -22,7 +22,7 @@ POINTS = 2_000
 
 
 class RestateLoader:
-    """Stored rows of one partition of the log (see `nengliu.analysis.restate.Loader`)."""
+    """Stored rows of one partition of the log (see `nengliu.analysis.rollups.restate.Loader`)."""
 
     def __init__(self, asker: Asker, partition: int, partitions: int) -> None:
         """Ask nothing yet."""

@@ -27,11 +27,11 @@ from flows.restating import RestateLoader
 from flows.runner import run_flow
 from flows.shares import Share
 from flows.totals import TotalLoader
-from nengliu.analysis.computing import ComputedShard
 from nengliu.analysis.notice_rows import passed_rows
-from nengliu.analysis.restate import Restater
-from nengliu.analysis.rollup import WindowShard
-from nengliu.analysis.rollup_steps import RollupShard
+from nengliu.analysis.rollups.computing import ComputedShard
+from nengliu.analysis.rollups.restate import Restater
+from nengliu.analysis.rollups.shard import WindowShard
+from nengliu.analysis.rollups.steps import RollupShard
 from nengliu.analysis.totals.shard import TotalShard
 from nengliu.bus.open import open_log
 from nengliu.settings import Settings

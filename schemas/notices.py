@@ -1,7 +1,7 @@
 """Notices: everything in the log that is no reading, as JSON objects; `notice` names the kind.
 
 The structs are the contract; what a value may be is checked where ingest takes it in
-(`nengliu.analysis.notices`, `nengliu.analysis.links`).
+(`nengliu.analysis.notices`, `nengliu.analysis.intake.links`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from nengliu.analysis.waiting import WAIT_ITEM, Waiting
+from nengliu.analysis.intake.waiting import WAIT_ITEM, Waiting
 from nengliu.bus import OFFSET_BITS, Record
 from nengliu.domain.points import Enterprise, Point, Schema, Seat
 from schemas.block import Arrays, Block, Labels, Lists, Rows

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nengliu.analysis.audit import Check, Finding, Values, Why, reason_of
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollups.shard import WindowShard
 from nengliu.domain.points import Kind, Point
 from nengliu.domain.times import STORED
 from schemas.block import Block, Labels, Rows

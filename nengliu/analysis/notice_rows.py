@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from nengliu.analysis.intake_rows import Named, labels
+from nengliu.analysis.intake.rows import Named, labels
 from nengliu.bus import Record
 from schemas.block import Rows
 from schemas.messages import (

@@ -198,8 +198,7 @@ def _unless_wrong(make: Callable[[], T], found: Measured) -> list[T]:
 def _day(data: Telemetry, _: Truth, *, width: int, goal: float | None) -> Figure:
     """Frames of a whole day: the windows still open in the end weigh as they do in service."""
     day = replace(data, minutes=24 * 60)
-    _, truth = peers.by_polars(day)
-    figure = ours.frames(day, truth, width, goal)
+    figure = ours.frames(day, peers.by_polars(day)[1], width, goal)
     return replace(figure, name=f"{figure.name}, a whole day")
 
 

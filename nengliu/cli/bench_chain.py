@@ -28,10 +28,10 @@ import psutil
 
 from nengliu import settings as own_settings
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.computing import ComputedShard
-from nengliu.analysis.intake import IngestShard
-from nengliu.analysis.rollup import WindowShard
-from nengliu.analysis.rollup_steps import RollupShard
+from nengliu.analysis.intake.shard import IngestShard
+from nengliu.analysis.rollups.computing import ComputedShard
+from nengliu.analysis.rollups.shard import WindowShard
+from nengliu.analysis.rollups.steps import RollupShard
 from nengliu.analysis.totals.shard import TotalShard
 from nengliu.analysis.watch.shard import WatchShard
 from nengliu.bus import Log, Record

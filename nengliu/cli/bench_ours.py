@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from nengliu.analysis.intake import IngestShard
-from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.intake.shard import IngestShard
+from nengliu.analysis.rollups.shard import WindowShard
 from nengliu.bus import Record
 from nengliu.cli.bench_data import (
     CHANNELS,

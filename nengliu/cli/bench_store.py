@@ -17,7 +17,7 @@ import psutil
 import pyarrow as pa
 
 from nengliu import settings as own_settings
-from nengliu.analysis.intake import IngestShard
+from nengliu.analysis.intake.shard import IngestShard
 from nengliu.cli.bench_chain import environment, serving, settle
 from nengliu.cli.bench_data import Telemetry, as_table
 from nengliu.cli.bench_equal import Windows, compare

@@ -16,8 +16,8 @@ from flows.computed import StoredWindows
 from flows.totals import TotalLoader
 from nengliu import settings as settings_of
 from nengliu.analysis.audit_recompute import LEVELS, Described, compare, recompute
-from nengliu.analysis.computing import ComputedShard
 from nengliu.analysis.mending import Mending, mend
+from nengliu.analysis.rollups.computing import ComputedShard
 from nengliu.analysis.totals.shard import TotalShard
 from nengliu.cli.audit import span
 from nengliu.cli.audit_look import CHECKS, NOW, Audit, Part, Recomputed, block_of, stored_columns, within

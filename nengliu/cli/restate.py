@@ -21,7 +21,17 @@ import pyarrow as pa
 from flows.restating import RestateLoader
 from nengliu import settings as settings_of
 from nengliu.analysis.named_rows import Pair, table_of
-from nengliu.analysis.restate import AMOUNTS, DAY, HISTORY, MONTH, About, Change, Restater, Told, changes
+from nengliu.analysis.rollups.restate import (
+    AMOUNTS,
+    DAY,
+    HISTORY,
+    MONTH,
+    About,
+    Change,
+    Restater,
+    Told,
+    changes,
+)
 from nengliu.bus.open import open_log, publish
 from nengliu.cli.bar import Step, bar
 from nengliu.cli.language import examples, say

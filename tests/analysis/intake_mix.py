@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from ingest_store import IngestStore, rows_of
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.intake import IngestShard, Outcome
-from nengliu.analysis.waiting import WaitingRoom
+from nengliu.analysis.intake.shard import IngestShard, Outcome
+from nengliu.analysis.intake.waiting import WaitingRoom
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Reason
 from nengliu.domain.times import DAY_MS, from_ms

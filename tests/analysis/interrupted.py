@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from ingest_store import IngestStore
 
-from nengliu.analysis.intake import IngestShard
-from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.intake.shard import IngestShard
+from nengliu.analysis.rollups.shard import WindowShard
 from nengliu.bus import Record
 
 seeds = st.integers(0, 10**6)

@@ -14,7 +14,7 @@ import plant_windows as judge
 from plant_run import TOTALS, WINDOWS, PlantStore, run
 from plant_story import Event, Story, tell
 
-from nengliu.analysis.intake_rows import Tally
+from nengliu.analysis.intake.rows import Tally
 from nengliu.bus import Record
 from nengliu.domain.points import Kind
 

@@ -13,11 +13,11 @@ from interrupted import forget
 from memory_store import MemoryStore
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.computing import ComputedShard
-from nengliu.analysis.intake import IngestShard
-from nengliu.analysis.intake_rows import Tally
-from nengliu.analysis.rollup import WindowShard
-from nengliu.analysis.rollup_steps import RollupShard
+from nengliu.analysis.intake.rows import Tally
+from nengliu.analysis.intake.shard import IngestShard
+from nengliu.analysis.rollups.computing import ComputedShard
+from nengliu.analysis.rollups.shard import WindowShard
+from nengliu.analysis.rollups.steps import RollupShard
 from nengliu.analysis.totals.shard import TotalShard
 from nengliu.bus import Record
 from nengliu.domain.times import DAY_MS, Level

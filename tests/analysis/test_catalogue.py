@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from factories import ENTERPRISE, OTHER, make_catalogue, make_meter, make_point, make_schema
 
-from nengliu.analysis.candidates import path_of
 from nengliu.analysis.catalogue import Catalogue, step_worth
+from nengliu.analysis.intake.candidates import path_of
 from nengliu.domain.points import Column, Enterprise, Kind, Point
 from nengliu.errors import ContractError
 from schemas.messages import BookNotice, EnterpriseNotice, ImportNotice, Notice, PointNotice, SchemaNotice

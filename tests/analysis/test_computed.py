@@ -11,8 +11,8 @@ from factories import ENTERPRISE, make_catalogue, make_point
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nengliu.analysis.candidates import path_of
-from nengliu.analysis.computed import COUNTS, evaluate
+from nengliu.analysis.intake.candidates import path_of
+from nengliu.analysis.rollups.computed import COUNTS, evaluate
 from nengliu.domain.formulas import Computed, compute
 from nengliu.domain.points import Formula, Kind
 from nengliu.domain.quality import GRAVITY, Reason

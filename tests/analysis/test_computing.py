@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from memory_store import MemoryStore, block_of
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.computing import ComputedShard
-from nengliu.analysis.level_rows import FACTORS
-from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollups.computing import ComputedShard
+from nengliu.analysis.rollups.level_rows import FACTORS
+from nengliu.analysis.rollups.shard import WindowShard
 from nengliu.domain.points import Formula, Kind, Meter, Point
 from nengliu.domain.quality import Reason
 from nengliu.domain.times import (

@@ -29,8 +29,8 @@ from intake_mix import LATE_S, shard
 from interrupted import Crash, crashes, cuts, forget, seeds
 from msgspec.structs import replace as changed
 
-from nengliu.analysis.intake import IngestShard, Outcome
-from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.intake.shard import IngestShard, Outcome
+from nengliu.analysis.rollups.shard import WindowShard
 from nengliu.bus import Record
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality, Reason

@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 from intake_mix import LATE_S, PLACES, TEXT, shard, table
 from msgspec.structs import replace as changed
 
-from nengliu.analysis.intake import Outcome
+from nengliu.analysis.intake.shard import Outcome
 from nengliu.domain.points import Formula, Kind
 from nengliu.domain.quality import Quality, Reason
 from nengliu.domain.times import DAY_MS, Level, period_start_ms

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from memory_store import MemoryStore, block_of
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollups.shard import WindowShard
 from nengliu.domain.points import Kind, Meter, Point
 from nengliu.domain.times import STORED, Level, period_start_ms
 from schemas.messages import PointNotice

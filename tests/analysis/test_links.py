@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from ingest_store import IngestStore, rows_of
 
 from nengliu.analysis.checks import ENTRY_LIMIT, TEXT_LIMIT
-from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollups.shard import WindowShard
 from nengliu.domain.links import LinkKind
 from nengliu.domain.points import Enterprise
 from nengliu.domain.quality import Quality, Reason

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from memory_store import MemoryStore
 from test_plates import CASES, _bare, _catalogue, _frames, _keep, _plant, _sheaves, _write
 
-from nengliu.analysis.plates.loose import Loose
-from nengliu.analysis.recompute import Recompute
-from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollups.plates.loose import Loose
+from nengliu.analysis.rollups.recompute import Recompute
+from nengliu.analysis.rollups.shard import WindowShard
 from schemas.block import Block, join
 
 E = "91320000MA1EXAMP00"

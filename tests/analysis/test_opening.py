@@ -23,8 +23,8 @@ from factories import (
     make_rows,
 )
 
-from nengliu.analysis.candidates import Candidates
-from nengliu.analysis.opening import Opened, Opener
+from nengliu.analysis.intake.candidates import Candidates
+from nengliu.analysis.intake.opening import Opened, Opener
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Origin, Quality
 from nengliu.errors import ContractError

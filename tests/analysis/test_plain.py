@@ -10,13 +10,13 @@ from factories import AT_MS, AT_S, ENTERPRISE, make_catalogue, make_frame, make_
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from nengliu.analysis.candidates import Path, path_of
 from nengliu.analysis.growing import Growing
-from nengliu.analysis.opening import Opener
-from nengliu.analysis.plain import Limits as Of
-from nengliu.analysis.plain import listing_of
-from nengliu.analysis.rack import Pile, Rack
-from nengliu.analysis.validate import Limits, judge
+from nengliu.analysis.intake.candidates import Path, path_of
+from nengliu.analysis.intake.opening import Opener
+from nengliu.analysis.intake.plain import Limits as Of
+from nengliu.analysis.intake.plain import listing_of
+from nengliu.analysis.intake.rack import Pile, Rack
+from nengliu.analysis.intake.validate import Limits, judge
 from nengliu.domain.points import Kind, Point
 from nengliu.domain.quality import Quality
 from nengliu.errors import ContractError

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from memory_store import MemoryStore
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.recompute import Recompute
-from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollups.recompute import Recompute
+from nengliu.analysis.rollups.shard import WindowShard
 from nengliu.domain.points import Kind, Meter, Point
 from schemas.block import Sheaf
 from schemas.messages import PointNotice

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nengliu.analysis.named_rows import month_of
-from nengliu.analysis.restate import About, Restater, Stored, Told, changes
+from nengliu.analysis.rollups.restate import About, Restater, Stored, Told, changes
 from nengliu.domain.books import USES, book_of
 from nengliu.domain.points import Seat
 from schemas.block import Labels, Rows

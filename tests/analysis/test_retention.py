@@ -9,7 +9,7 @@ import pytest
 from factories import make_frame, make_log, make_notices, make_point, make_rows
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.intake import IngestShard, Outcome
+from nengliu.analysis.intake.shard import IngestShard, Outcome
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Quality
 from nengliu.domain.retention import DAYS_MIN, gone_before_ms, horizon_ms

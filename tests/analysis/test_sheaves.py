@@ -28,7 +28,7 @@ from msgspec.structs import replace as changed
 from test_evidence import said
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.intake import IngestShard, Outcome
+from nengliu.analysis.intake.shard import IngestShard, Outcome
 from nengliu.bus import Record
 from nengliu.domain.points import Kind
 from nengliu.domain.quality import Origin

@@ -11,8 +11,8 @@ from factories import AT_MS, AT_S, ENTERPRISE, make_catalogue, make_meter, make_
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nengliu.analysis.candidates import Candidates, Path, path_of
-from nengliu.analysis.validate import Limits, judge
+from nengliu.analysis.intake.candidates import Candidates, Path, path_of
+from nengliu.analysis.intake.validate import Limits, judge
 from nengliu.domain.points import Kind, Point
 from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.domain.units import factor

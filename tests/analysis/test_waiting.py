@@ -24,8 +24,8 @@ from factories import (
 from ingest_store import IngestStore, Row
 from intake_mix import shard, table
 
-from nengliu.analysis.intake import Outcome
-from nengliu.analysis.waiting import WAIT_ITEM, WAIT_LIMIT, Waiting, WaitingRoom
+from nengliu.analysis.intake.shard import Outcome
+from nengliu.analysis.intake.waiting import WAIT_ITEM, WAIT_LIMIT, Waiting, WaitingRoom
 from nengliu.domain.quality import Reason
 from schemas.messages import MAX_BODY, PointNotice, SchemaNotice, encode
 

@@ -14,10 +14,10 @@ from clickhouse_connect.driver.client import Client
 from factories import ENTERPRISE, make_frame, make_log, make_meter, make_notices, make_point
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.computing import ComputedShard
-from nengliu.analysis.intake import IngestShard
-from nengliu.analysis.rollup import WindowShard
-from nengliu.analysis.rollup_steps import RollupShard
+from nengliu.analysis.intake.shard import IngestShard
+from nengliu.analysis.rollups.computing import ComputedShard
+from nengliu.analysis.rollups.shard import WindowShard
+from nengliu.analysis.rollups.steps import RollupShard
 from nengliu.analysis.totals.shard import TotalShard
 from nengliu.cli.main import group
 from nengliu.domain.points import Enterprise, Kind

@@ -7,10 +7,10 @@ import time
 import numpy as np
 
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.computing import ComputedShard
-from nengliu.analysis.intake import IngestShard
-from nengliu.analysis.rollup import WindowShard
-from nengliu.analysis.rollup_steps import RollupShard
+from nengliu.analysis.intake.shard import IngestShard
+from nengliu.analysis.rollups.computing import ComputedShard
+from nengliu.analysis.rollups.shard import WindowShard
+from nengliu.analysis.rollups.steps import RollupShard
 from nengliu.analysis.totals.shard import TotalShard
 from nengliu.bus import Record
 from nengliu.cli.bench_national import Nation, notice_key, registers

@@ -24,7 +24,7 @@ from flows import anomaly, embedded, ingest, rollups
 from flows.anomaly import ShardFactory, WatchLogic
 from flows.ingest import Passed
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.intake import IngestShard
+from nengliu.analysis.intake.shard import IngestShard
 from nengliu.analysis.watch.shard import WatchShard
 from nengliu.bus.open import open_log
 from nengliu.domain.points import Enterprise

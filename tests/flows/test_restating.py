@@ -18,7 +18,7 @@ from factories import ENTERPRISE, make_frame, make_meter, make_point, make_schem
 
 from flows import embedded
 from flows.restating import RestateLoader
-from nengliu.analysis.restate import Restater, Told
+from nengliu.analysis.rollups.restate import Restater, Told
 from nengliu.bus import partition_of
 from nengliu.bus.open import open_log
 from nengliu.cli.main import group

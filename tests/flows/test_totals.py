@@ -8,7 +8,7 @@ from memory_store import block_of
 
 from flows.totals import TotalLoader
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.rollup import WindowShard
+from nengliu.analysis.rollups.shard import WindowShard
 from nengliu.analysis.totals.shard import TotalShard
 from nengliu.domain.points import Enterprise, Kind, Meter, Point
 from nengliu.domain.scope import SYSTEM, Scope

@@ -10,8 +10,8 @@ from clickhouse_connect.driver.client import Client
 
 from flows.computed import StoredWindows
 from nengliu.analysis.catalogue import Catalogue
-from nengliu.analysis.computing import ComputedShard
 from nengliu.analysis.named_rows import table_of
+from nengliu.analysis.rollups.computing import ComputedShard
 from nengliu.domain.points import Formula, Kind, Meter, Point
 from nengliu.domain.scope import SYSTEM
 from nengliu.domain.times import CHINA, DAY_MS, STORED, Level, to_ms

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.level_rows import FACTORS
+from nengliu.analysis.rollups.level_rows import FACTORS
+from nengliu.analysis.rollups.windows import BY_GRAVITY
 from nengliu.analysis.sorted import compact
 from nengliu.analysis.totals.pages import Columns
 from nengliu.analysis.totals.plants import Periods, Texts
 from nengliu.analysis.totals.sums import AMOUNTS, COUNTS, HEADS
-from nengliu.analysis.windows import BY_GRAVITY
 from nengliu.domain.books import Book, Whose
 from nengliu.domain.space import seat_at
 from nengliu.domain.times import STORED, Level

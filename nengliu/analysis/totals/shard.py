@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.catalogue import ALL_ITEMS, Catalogue
-from nengliu.analysis.level_rows import FACTORS
+from nengliu.analysis.rollups.level_rows import FACTORS
 from nengliu.analysis.totals.pages import MAXIMA, SUMS, Columns
 from nengliu.analysis.totals.plants import (
     Layout,

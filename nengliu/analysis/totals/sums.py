@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from nengliu.analysis.rollups.windows import RANK
 from nengliu.analysis.sorted import ranges
 from nengliu.analysis.totals.pages import Columns
 from nengliu.analysis.totals.plants import FEEDSTOCK, METERED, NONE, PARTS, RENEWABLE, VALUE, Layout
-from nengliu.analysis.windows import RANK
 from nengliu.domain.quality import Reason
 
 Ints = npt.NDArray[np.int64]

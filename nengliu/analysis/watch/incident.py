@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nengliu.analysis.intake_rows import labels
+from nengliu.analysis.intake.rows import labels
 from nengliu.analysis.watch.tree import Node
 from nengliu.domain.causes import Cause, Evidence, class_of, severity_of
 from schemas.block import Lists, Rows
