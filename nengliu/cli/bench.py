@@ -73,6 +73,7 @@ _target = click.option(
     default=None,
     help=say("option.bench_write"),
 )
+_report = click.option("--json", "report", type=click.File("w"), default=None, help=say("option.bench_json"))
 _bus = click.option("--bus", default="", help=say("option.bench_bus"))
 
 
@@ -87,7 +88,7 @@ def bench(ctx: click.Context, scale: float, target: Path | None, bus: str) -> No
         return
     ctx.invoke(rollups, scale=scale, target=target, bus=bus, report=None, only=())
     points = max(1000, round(nation.POINTS * scale))
-    ctx.invoke(national, points=points, minutes=nation.MINUTES, target=target, watch=True)
+    ctx.invoke(national, points=points, minutes=nation.MINUTES, report=None, target=target, watch=True)
     ctx.invoke(watch, scale=scale, target=target)
     ctx.invoke(layout, scale=scale, target=target)
 
@@ -96,7 +97,7 @@ def bench(ctx: click.Context, scale: float, target: Path | None, bus: str) -> No
 @_scale
 @_target
 @_bus
-@click.option("--json", "report", type=click.File("w"), default=None, help=say("option.bench_json"))
+@_report
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help=say("option.bench_only"))
 def rollups(
     scale: float, target: Path | None, bus: str, report: TextIO | None, only: tuple[str, ...]
@@ -107,10 +108,7 @@ def rollups(
     beside = [fact for fact in facts if fact.unit != UNIT]
     tables = [table(found.figures), *([fact_table(beside)] if beside else []), *found.tables]
     text = "\n\n".join([headline("nengliu bench rollups"), *tables])
-    if report is None or report.name != "<stdout>":
-        click.echo(text)
-    if report is not None:
-        report.write(as_json(facts) + "\n")
+    _say(text, facts, report)
     if target is not None:
         write(target, "rollups", f"{text}\n\n![{UNIT}]({PICTURE})")
         picture = target.parent / PICTURE
@@ -137,11 +135,15 @@ def rollups(
     help=say("option.bench_minutes"),
 )
 @click.option("--watch/--no-watch", default=True, show_default=True, help=say("option.bench_watch"))
+@_report
 @_target
-def national(points: int, minutes: int, target: Path | None, *, watch: bool) -> None:
+def national(points: int, minutes: int, report: TextIO | None, target: Path | None, *, watch: bool) -> None:
     """Measure the load of a country."""
     facts = nation.measure(points, minutes, watch=watch)
-    _tell("national", [headline("nengliu bench national"), fact_table(facts)], target)
+    text = "\n\n".join([headline("nengliu bench national"), fact_table(facts)])
+    _say(text, facts, report)
+    if target is not None:
+        write(target, "national", text)
 
 
 @bench.command(help=say("command.bench_watch"), epilog=examples("bench_watch"))
@@ -159,6 +161,14 @@ def watch(scale: float, target: Path | None) -> None:
 def layout(scale: float, target: Path | None) -> None:
     """Measure how raw readings may rest in the store."""
     _tell("layout", [headline("nengliu bench layout"), layout_table(measure_layouts(scale))], target)
+
+
+def _say(text: str, facts: Sequence[Fact], report: TextIO | None) -> None:
+    """Print what was measured, and give the numbers to a file; both at once cannot go to standard output."""
+    if report is None or report.name != "<stdout>":
+        click.echo(text)
+    if report is not None:
+        report.write(as_json(facts) + "\n")
 
 
 def _tell(name: str, paragraphs: Sequence[str], target: Path | None) -> None:
