@@ -369,11 +369,21 @@ class TestStoreSinks:
         """At the end of an epoch the store holds every row given to it, in order."""
         writer = RecordingWriter()
         part = StoreSink(lambda: writer).build_part("flow.out", "0000", None)
+        part.snapshot()
         part.write_batch([rows(1), rows(2)])
         assert writer.stored == []
         part.snapshot()
 
         assert [int(np.asarray(r.columns["n"])[0]) for r in writer.stored] == [1, 2]
+
+    def test_rows_of_the_first_epoch_are_stored_soon(self) -> None:
+        """After a start nobody waits for the end of an epoch to see what came meanwhile; nor is each batch an insert."""
+        writer = RecordingWriter()
+        part = StoreSink(lambda: writer).build_part("flow.out", "0000", None)
+        part.write_batch([rows(1)])
+        assert len(writer.stored) == 1
+        part.write_batch([rows(2)])
+        assert len(writer.stored) == 1
 
     def test_store_then_log_appends_only_after_the_flush(self, log: SqliteLog, open_log: OpenLog) -> None:
         """Messages wait for the rows, even for those that come behind them."""
