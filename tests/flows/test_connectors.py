@@ -376,8 +376,9 @@ class TestStoreSinks:
 
         assert [int(np.asarray(r.columns["n"])[0]) for r in writer.stored] == [1, 2]
 
-    def test_rows_of_the_first_epoch_are_stored_soon(self) -> None:
-        """After a start nobody waits for the end of an epoch to see what came meanwhile; nor is each batch an insert."""
+    def test_rows_of_the_first_epoch_are_stored_soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """After a start nobody waits for the end of an epoch to see what came; nor is each batch an insert."""
+        monkeypatch.setattr("flows.connectors.SOON_S", 3600.0)
         writer = RecordingWriter()
         part = StoreSink(lambda: writer).build_part("flow.out", "0000", None)
         part.write_batch([rows(1)])
