@@ -9,6 +9,7 @@ the epoch in work.
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import signal
 import threading
@@ -44,6 +45,9 @@ STOP_S = 5.0
 """A flow asked by SIGTERM to stop may finish its epoch for so long; if log or store are away it ends without [s]."""
 LOCK_S = 1.0
 """How long to wait for the lock of a recovery store: who only looks whether it is held holds it for a moment [s]."""
+COLLECT = 100_000, 50, 50
+"""When Python looks for cycles: what a flow knows of a million points lives as long as it; to look through it again and
+again took a third of its time (measured)."""
 
 _Handler = Callable[[int, FrameType | None], object] | int | None
 _RECOVERY_ERRORS = (InconsistentPartitionsError, MissingPartitionsError, NoPartitionsError)
@@ -69,6 +73,7 @@ def run_flow(flow: Dataflow, recovery_dir: Path | None, epoch_s: float = EPOCH_S
         Whatever a source, step or sink raised of our errors.
     """
     own: NengliuError | KeyboardInterrupt | None = None
+    gc.set_threshold(*COLLECT)
     with _recovery(recovery_dir) as config, _stopping(flow), _noting(flow, recovery_dir):
         try:
             cli_main(

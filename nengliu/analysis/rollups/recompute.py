@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Catalogue, Facts
-from nengliu.analysis.ledger import ORIGIN_BITS, Ledger, Loader, Merge, at_of, key_of, slot_of
+from nengliu.analysis.ledger import ORIGIN_BITS, Ledger, Loader, Merge, at_of, key_of, origin_of, slot_of
 from nengliu.analysis.rollups import windows
 from nengliu.analysis.rollups.days import DayLoader, Days
 from nengliu.analysis.rollups.level_rows import Maker
@@ -161,18 +161,16 @@ class Recompute:
         index, owner = ranges(start, end)
         at = at_of(keys[index])
         columns = {name: column[index] for name, column in self.ledger.rows.columns.items()}
+        columns["origin"] = origin_of(keys[index])
         touched = np.zeros(len(index), bool)
         if len(changed):
             place = np.minimum(np.searchsorted(changed, keys[index]), len(changed) - 1)
             touched = changed[place] == keys[index]
-        one = np.append(
-            True, (owner[1:] != owner[:-1]) | (at[1:] != at[:-1])
-        )  # one origin speaks for an instant
-        return Series(owner, at, columns, touched).take(one)
+        return Series(owner, at, columns, touched)
 
     def _rows(self, dirty: Dirty, series: Series, prior: Series | None, floor: int, today: int) -> list[Rows]:
         """Rows of every level whose revision is at least `floor`, and the history they supersede."""
-        grid = reduce_days(series, dirty)
+        grid = reduce_days(_speaking(series), dirty)
         maker = Maker(self.traits(), dirty)
         fresh = grid.revision >= np.uint64(floor)
         out = self._history(dirty, prior, fresh, today) if prior is not None else []
@@ -189,7 +187,7 @@ class Recompute:
 
     def _history(self, dirty: Dirty, prior: Series, fresh: npt.NDArray[np.bool_], today: int) -> list[Rows]:
         """Fresh windows as they stood before, where that was known on an earlier day than `today`."""
-        before = reduce_days(prior, dirty)
+        before = reduce_days(_speaking(prior), dirty)
         maker = Maker(self.traits(), dirty)
         stood = (before.revision > 0) & (day_of_receipt(before.known_at_s) < today)
         days = windows.fold(windows.fold(before, PER_HOUR), HOURS)
@@ -223,12 +221,17 @@ def _prior(series: Series, dirty: Dirty, merged: Merge, floor: int, today: int) 
     keep = ~series.touched
     owner = np.concatenate([series.owner[keep], np.searchsorted(dirty.slots, slot_of(keys))])
     at = np.concatenate([series.at_ms[keep], at_of(keys)])
-    columns = {
-        name: np.concatenate([column[keep], merged.superseded[name][stood]])
-        for name, column in series.columns.items()
+    displaced = {name: column[stood] for name, column in merged.superseded.items()} | {
+        "origin": origin_of(keys)
     }
-    order = np.lexsort((columns["sequence"], at, owner))
-    joined = Series(owner, at, columns, np.zeros(len(at), bool)).take(order)
-    last = np.ones(len(order), bool)
-    last[:-1] = (joined.owner[1:] != joined.owner[:-1]) | (joined.at_ms[1:] != joined.at_ms[:-1])
-    return joined.take(last)
+    columns = {
+        name: np.concatenate([column[keep], displaced[name]]) for name, column in series.columns.items()
+    }
+    order = np.lexsort((columns["origin"], at, owner))
+    return Series(owner, at, columns, np.zeros(len(at), bool)).take(order)
+
+
+def _speaking(series: Series) -> Series:
+    """Of several origins at one instant the lowest speaks; the others may have, before it came."""
+    first = np.append(True, (series.owner[1:] != series.owner[:-1]) | (series.at_ms[1:] != series.at_ms[:-1]))
+    return series.take(first[: len(series.at_ms)])

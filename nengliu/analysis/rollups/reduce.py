@@ -50,7 +50,7 @@ class Dirty:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Readings of the dirty slots, with one neighbour at either side, in order of (owner, time)."""
+    """Readings of the dirty slots, with one neighbour at either side, in order of (owner, time, origin)."""
 
     owner: Ints
     at_ms: Ints

@@ -10,8 +10,8 @@ was late, repeated, reordered or cut into other batches (laws 1, 2, 4 and 7; doc
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,8 @@ DEEP = 32
 """So many rows of a list at once are quicker made the general way, unless many lists come together."""
 WIDE = 30
 """Values that one row of all lists together must hold for that."""
+SETTLED = 5_000
+"""So many readings of lists that look for a home go the general way at once: for each it makes whole days, 20 KB."""
 PAUSE_MS = HOUR_MS
 """A list that could not enter a plate tries again after so long, by its own clock."""
 
@@ -209,16 +211,17 @@ class WindowShard:
         position = np.zeros(len(sheaf.lists), np.uint64)
         position[lists] = sheaf.position[first]
         rest = sheaf.position > position[sheaf.row_list]
-        out = self._generally(sheaf.take(~rest).block())
-        entered = np.zeros(len(sheaf.lists), bool)
-        for number in lists.tolist():
-            entered[number] = self._enter(
-                sheaf.lists[number], int(sheaf.read_at_ms[first[np.searchsorted(lists, number)]])
-            )
-        inside = rest & entered[sheaf.row_list]
-        outside = rest & ~entered[sheaf.row_list]
+        out = []
+        for part in _portions(sheaf.take(~rest)):
+            out += self._generally(part.block())
+            for number, row in zip(*np.unique(part.row_list, return_index=True), strict=True):
+                self._enter(sheaf.lists[number], int(part.read_at_ms[row]))
+        self._general.newest = None
+        places = self._homes.places(sheaf.lists, self.ledger)
+        inside = rest & (places.plate >= 0)[sheaf.row_list]
+        outside = rest & ~inside
         if inside.any():
-            out += self._into_plates(sheaf.take(inside), self._homes.places(sheaf.lists, self.ledger))
+            out += self._into_plates(sheaf.take(inside), places)
         return out + (self._generally(sheaf.take(outside).block()) if outside.any() else [])
 
     def _enter(self, points: tuple[tuple[str, str], ...], at_ms: int) -> bool:
@@ -339,7 +342,7 @@ def _joined(messages: list[Block | Sheaf]) -> Iterator[Block | Sheaf]:
     pieces = in_order_of_points(messages)
     blocks = [piece.accepted() for piece in pieces if isinstance(piece, Block)]
     sheaves = [piece for piece in pieces if isinstance(piece, Sheaf)]
-    for _, group in groupby(sorted(sheaves, key=_sort_of), key=_sort_of):
+    for _, group in itertools.groupby(sorted(sheaves, key=_sort_of), key=_sort_of):
         yield join_sheaves(list(group))
     if blocks:
         yield join(blocks)
@@ -347,6 +350,15 @@ def _joined(messages: list[Block | Sheaf]) -> Iterator[Block | Sheaf]:
 
 def _sort_of(sheaf: Sheaf) -> tuple[int, int]:
     return sheaf.ticks.shape[1], sheaf.origin
+
+
+def _portions(sheaf: Sheaf) -> Iterator[Sheaf]:
+    """Cut a sheaf between its messages: the general way needs much room for each point (`SETTLED`)."""
+    rows = max(1, SETTLED // sheaf.ticks.shape[1])
+    wanted = sheaf.position[::rows]
+    edges = np.unique(np.searchsorted(sheaf.position, wanted)).tolist()
+    for start, end in itertools.pairwise([*edges, len(sheaf.position)]):
+        yield sheaf.take(slice(start, end))
 
 
 def _is_deep(sheaf: Sheaf) -> bool:

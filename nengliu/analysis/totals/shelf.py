@@ -82,8 +82,7 @@ class Shelf:
         if spots is None:
             return None
         periods = spots.periods
-        count = np.bincount(spots.task, minlength=len(periods))
-        self._open(level, periods, count == periods.size)
+        self._open(level, periods, spots.full())
         self._write(rows, spots, self.base(level, periods))
         return periods
 
@@ -189,6 +188,8 @@ class Shelf:
         np.maximum.at(last, periods.which, periods.start_s)
         for plant, start_s in zip(periods.plants, last.tolist(), strict=True):
             if plant.newest[level] != UNKNOWN or plant in asked or self.loader is None:
+                if plant.newest[level] == UNKNOWN:  # rows may have filled later pages before anybody asked
+                    start_s = int(self._registers[level].of(plant.number)[0][-1])
                 plant.newest[level] = max(plant.newest[level], start_s)
 
     def _add_pages(self, level: int, periods: Periods) -> None:
@@ -264,6 +265,14 @@ class _Spots(NamedTuple):
         """Keep some of the rows."""
         row = np.arange(len(some))[some] if isinstance(self.row, slice) else self.row[some]
         return self._replace(row=row, place=self.place[some], task=self.task[some])
+
+    def full(self) -> Bools:
+        """Whether the rows fill the page of each period; a point may be said several times."""
+        size = self.periods.size
+        first = np.cumsum(size) - size
+        there = np.zeros(int(size.sum()), bool)
+        there[first[self.task] + self.place] = True
+        return np.asarray(np.add.reduceat(there, first, dtype=np.int64) == size)
 
 
 class _Fact(NamedTuple):

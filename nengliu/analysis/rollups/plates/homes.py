@@ -17,7 +17,7 @@ from nengliu.analysis.catalogue import Facts
 from nengliu.analysis.ledger import ALL_KNOWN, Ledger, at_of, key_of, origin_of
 from nengliu.analysis.rollups.plates.plate import EAST, PER_HOUR, Plate
 from nengliu.analysis.rollups.plates.ring import Lines
-from nengliu.analysis.rollups.plates.shape import HOURS, Shape, shape_of
+from nengliu.analysis.rollups.plates.shape import Shape, shape_of
 from nengliu.analysis.rollups.plates.values import GAUGES, NEVER, Meta, Values, nothing
 from nengliu.analysis.rollups.reduce import QUARTERS, Dirty
 from nengliu.analysis.rollups.windows import RANK, Grid
@@ -261,7 +261,7 @@ def _seed_of(
     return _Seed(
         since,
         quarters.take((window < end) & (window >= end - shape.quarters)),
-        above.take((hour <= end // PER_HOUR) & (hour > end // PER_HOUR - HOURS)),
+        above.take((hour <= end // PER_HOUR) & (hour > end // PER_HOUR - shape.hours)),
     )
 
 

@@ -19,7 +19,7 @@ from nengliu.analysis.growing import make_room
 from nengliu.analysis.rollups.plates.past import Past
 from nengliu.analysis.rollups.plates.quarters import quarters_of
 from nengliu.analysis.rollups.plates.ring import Lines, Ring
-from nengliu.analysis.rollups.plates.shape import HOURS, Shape
+from nengliu.analysis.rollups.plates.shape import Shape
 from nengliu.analysis.rollups.plates.values import Meta, Values, joined
 from nengliu.analysis.sorted import ranges
 from nengliu.domain.points import Kind
@@ -60,7 +60,7 @@ class Plate:
         """Start without a list."""
         self.shape = shape
         self.ring = Ring(shape)
-        self.quarters, self.hours = Past(shape, shape.quarters), Past(shape, HOURS)
+        self.quarters, self.hours = Past(shape, shape.quarters), Past(shape, shape.hours)
         self.facts: list[Sequence[Facts]] = []
         width = len(shape.kinds)
         self.slots = np.empty((0, width), np.int32)

@@ -18,8 +18,6 @@ REACH_MS = 90 * 60_000
 """How far back a late row is taken in place (what is older goes the general way), and how far rows go in at once."""
 BACK_CELLS, AHEAD_CELLS = 8, 24
 """So many cells at least, where rows are rare."""
-HOURS = DAY_MS // HOUR_MS + (BACK_CELLS + AHEAD_CELLS) * QUARTER_MS // HOUR_MS + 1
-"""Hours kept of each list: a whole day and what a late row may still touch of the day before."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,19 @@ class Shape:
         return self.back + self.ahead + 2 * self.cells + 1
 
     @cached_property
+    def said_ms(self) -> int:
+        """How long a span windows are said of at once: that of the ring, and as long as a value holds behind it."""
+        return self.rows * self.interval_ms + self.hold_ms
+
+    @cached_property
     def quarters(self) -> int:
-        """Quarter-hours kept of each list: those of the reach, and the whole hour of the oldest."""
-        return self.rows // self.cells + 5
+        """Quarter-hours kept of each list: those said at once, and the whole hour of the oldest."""
+        return self.said_ms // QUARTER_MS + 2 + HOUR_MS // QUARTER_MS
+
+    @cached_property
+    def hours(self) -> int:
+        """Hours kept of each list: those said at once, and the whole day of the oldest."""
+        return self.said_ms // HOUR_MS + 2 + DAY_MS // HOUR_MS
 
     def has(self, kind: Kind) -> bool:
         """Whether there is a column of that kind."""
