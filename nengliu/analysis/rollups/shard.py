@@ -380,8 +380,10 @@ def _poured(plate: Plate, sheaf: Sheaf, numbers: npt.NDArray[np.int64]) -> Bools
         RANK[sheaf.reason],
         sheaf.ticks,
     )
+    odd = sheaf.read_at_ms != lines.cell * interval_ms
+    odd |= plate.origin[lines.list_] != sheaf.origin  # of several origins at an instant one speaks
     uneven = np.zeros(len(sheaf.lists), bool)
-    uneven[sheaf.row_list[sheaf.read_at_ms != lines.cell * interval_ms]] = True
+    uneven[sheaf.row_list[odd]] = True
     back = uneven[sheaf.row_list]
     even = np.flatnonzero(~back)
     if len(even):

@@ -187,10 +187,12 @@ class Shelf:
         last = np.full(len(periods.plants), UNKNOWN, np.int64)
         np.maximum.at(last, periods.which, periods.start_s)
         for plant, start_s in zip(periods.plants, last.tolist(), strict=True):
-            if plant.newest[level] != UNKNOWN or plant in asked or self.loader is None:
-                if plant.newest[level] == UNKNOWN:  # rows may have filled later pages before anybody asked
-                    start_s = int(self._registers[level].of(plant.number)[0][-1])
+            if plant.newest[level] != UNKNOWN:
                 plant.newest[level] = max(plant.newest[level], start_s)
+            elif (
+                plant in asked or self.loader is None
+            ):  # rows may have filled later pages before anybody asked
+                plant.newest[level] = int(self._registers[level].of(plant.number)[0][-1])
 
     def _add_pages(self, level: int, periods: Periods) -> None:
         """Have a page for each period, as yet without rows where there was none."""

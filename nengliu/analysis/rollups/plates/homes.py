@@ -159,6 +159,7 @@ class _Found:
     """The newest rows of a list: alike for all its points, oldest first."""
 
     lines: Lines
+    origin: int
     born: bool
 
 
@@ -205,7 +206,11 @@ def _rows_of(shape: Shape, slots: npt.NDArray[np.int32], ledger: Ledger) -> _Fou
         RANK[columns["reason"][first]],
         columns["ticks"][index].T,
     )
-    return _Found(lines, bool((known == ALL_KNOWN).all() and (begin == low).all()))
+    return _Found(
+        lines,
+        int(origin_of(keys[index[0, :1]])[0]),
+        bool((known == ALL_KNOWN).all() and (begin == low).all()),
+    )
 
 
 def _one_service(facts: Sequence[Facts], found: _Found) -> bool:
@@ -326,6 +331,7 @@ def _fill(plate: Plate, number: int, found: _Found, seed: _Seed) -> None:
     plate.ring.told[number] = plate.ring.newest[number]
     plate.ring.born[number] = found.born
     plate.since[number] = seed.since
+    plate.origin[number] = found.origin
     if (lines.day != lines.day[0]).any():
         plate.ring.mixed_until[number] = plate.ring.newest[number] + 2 * plate.shape.rows
     for past, values in ((plate.quarters, seed.quarters), (plate.hours, seed.hours)):

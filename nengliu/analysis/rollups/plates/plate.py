@@ -72,6 +72,7 @@ class Plate:
         self.out = np.empty((0, width), bool)
         self.partly = np.empty(0, bool)
         self.since = np.empty(0, np.int64)
+        self.origin = np.empty(0, np.uint8)
         self.open_from, self.hours_from, self.days_from = (np.empty(0, np.int64) for _ in range(3))
         self.late: list[tuple[Ints, Ints]] = []  # lists and cells of rows before what was said
         self.said = Said()
