@@ -17,9 +17,10 @@ LAWS = settings(
 
 @LAWS
 @given(seed=st.integers(0, 10**9))
-@example(
-    20261338
-)  # a timed reading comes a day after the file's for the same instant: what the file said was known
+@example(20261338)  # a timed reading comes a day after that of a file for the same instant
+@example(20261646)  # a gauge that holds: more quarter-hours are said at once than its ring has rows
+@example(700240)  # an hour that was full at first, and stored; a late row asks for it after earlier ones
+@example(31000004)  # the same value from two origins, the first of them in a plate
 def test_laws_hold_for_a_random_plant(seed):
     """Whatever was late, doubled, lost or cut, and whoever died on the way: the tables are what a loop finds."""
     assert broken(seed) == []
