@@ -28,6 +28,10 @@ KEPT = (
 )  # fmt: skip
 APPENDED = ("enterprise", "point", "frame_schema", "import_run")
 """Rows that say when the log took their message: another run has other times."""
+COMPARED = dict.fromkeys(APPENDED, "* EXCEPT (known_at)") | dict.fromkeys(
+    ("intake", "quarantine"), "* EXCEPT (received_at), if(source = '', 0, toUnixTimestamp(received_at))"
+)
+"""Columns that are compared, if not all: of a message nobody can open the receipt, too, is when the log took it."""
 
 
 class Installation:
@@ -119,7 +123,7 @@ class Installation:
         found = {}
         for table in tables:
             final = "" if table == "reading" else "FINAL"  # a view that reads its table so
-            columns = "* EXCEPT (known_at)" if table in APPENDED else "*"
+            columns = COMPARED.get(table, "*")
             query = (
                 f"SELECT count(), sum(cityHash64({columns})) FROM {self.settings.database}.{table} {final}"
             )
