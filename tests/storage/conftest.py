@@ -20,8 +20,8 @@ from tests.chunks import chunk_rows
 
 NORTH, SOUTH = "91110000TESTNORTH1", "91440000TESTSOUTH2"
 
-RECEIVED = int(time.time()) // 86_400 * 86_400
-"""Rows are received today: readings expire three years after their receipt."""
+RECEIVED = int(time.time()) // 86_400 * 86_400 - 86_400
+"""Rows are received yesterday: long ago for what is due in minutes, and readings expire three years later."""
 
 _TOTAL: dict[str, Any] = {
     "enterprise": NORTH,
