@@ -140,10 +140,7 @@ def rollups(
 def national(points: int, minutes: int, report: TextIO | None, target: Path | None, *, watch: bool) -> None:
     """Measure the load of a country."""
     facts = nation.measure(points, minutes, watch=watch)
-    text = "\n\n".join([headline("nengliu bench national"), fact_table(facts)])
-    _say(text, facts, report)
-    if target is not None:
-        write(target, "national", text)
+    _tell("national", [headline("nengliu bench national"), fact_table(facts)], target, facts, report)
 
 
 @bench.command(help=say("command.bench_watch"), epilog=examples("bench_watch"))
@@ -171,10 +168,16 @@ def _say(text: str, facts: Sequence[Fact], report: TextIO | None) -> None:
         report.write(as_json(facts) + "\n")
 
 
-def _tell(name: str, paragraphs: Sequence[str], target: Path | None) -> None:
-    """Print what was measured, and write it if asked."""
+def _tell(
+    name: str,
+    paragraphs: Sequence[str],
+    target: Path | None,
+    facts: Sequence[Fact] = (),
+    report: TextIO | None = None,
+) -> None:
+    """Print what was measured, give its numbers to a file and write it if asked."""
     text = "\n\n".join(paragraphs)
-    click.echo(text)
+    _say(text, facts, report)
     if target is not None:
         write(target, name, text)
 

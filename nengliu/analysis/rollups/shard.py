@@ -224,17 +224,16 @@ class WindowShard:
             out += self._into_plates(sheaf.take(inside), places)
         return out + (self._generally(sheaf.take(outside).block()) if outside.any() else [])
 
-    def _enter(self, points: tuple[tuple[str, str], ...], at_ms: int) -> bool:
+    def _enter(self, points: tuple[tuple[str, str], ...], at_ms: int) -> None:
         """Move a list into a plate, if it can be."""
         home, newest = self._homes.of(points, self.ledger), self._general.newest
         if newest is None or at_ms <= home.again_after_ms:
-            return False
+            return
         facts = [self.catalogue.points[point] for point in points]
-        if not self._homes.enter(points, facts, self.ledger, newest):
+        if self._homes.enter(points, facts, self.ledger, newest):
+            self.ledger.known_from[home.slots] = UNKNOWN
+        else:
             home.again_after_ms = at_ms + PAUSE_MS
-            return False
-        self.ledger.known_from[home.slots] = UNKNOWN
-        return True
 
     def _into_plates(self, sheaf: Sheaf, places: Places) -> list[Rows]:
         """Pour rows into the plates of their lists; what a plate gives back goes the general way."""
