@@ -82,6 +82,24 @@ def next_period_ms(level: Level, start_ms: Int64s) -> Int64s:
     return _month_start(month + _MONTHS[level])
 
 
+def due_in(
+    interval_ms: Int64s, born_ms: Int64s, gone_ms: Int64s, start_ms: Int64s | int, end_ms: Int64s | int
+) -> tuple[Int64s, npt.NDArray[np.bool_]]:
+    """Readings due in ``[start_ms, end_ms)`` in the life ``[born_ms, gone_ms)`` of a point, and whether it lives then.
+
+    Due are the multiples of `interval_ms` in China civil time; with an interval of 0 none is.
+
+    >>> due, lives = due_in(np.array([900_000]), np.array([0]), np.array([DAY_MS]), 0, HOUR_MS)
+    >>> int(due[0]), bool(lives[0])
+    (4, True)
+    """
+    start, end = np.maximum(start_ms, born_ms), np.minimum(end_ms, gone_ms)
+    step = np.maximum(interval_ms, 1)
+    count = -(-(end + CHINA_OFFSET_MS) // step) + (-(start + CHINA_OFFSET_MS) // step)
+    lives = end > start
+    return np.where((interval_ms > 0) & lives, count, 0), lives
+
+
 def _month_start(month: Int64s) -> Int64s:
     """Start [ms, UTC] of a China civil month number (months since 1970-01)."""
     return month.astype("datetime64[M]").astype("datetime64[ms]").astype(np.int64) - CHINA_OFFSET_MS

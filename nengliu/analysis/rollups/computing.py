@@ -21,11 +21,10 @@ from nengliu.analysis.rollups.computed import COUNTS, evaluate
 from nengliu.analysis.rollups.level_rows import FACTORS
 from nengliu.analysis.rollups.operands import Columns, Operands, WindowLoader
 from nengliu.analysis.rollups.windows import BY_GRAVITY, RANK
-from nengliu.analysis.totals.plants import due_in
 from nengliu.domain.books import Whose
 from nengliu.domain.formulas import in_force, operands_of, order
 from nengliu.domain.points import FOREVER_MS, Kind
-from nengliu.domain.times import DAY_MS, STORED, Level, day_of, next_period_ms
+from nengliu.domain.times import DAY_MS, STORED, Level, day_of, due_in, next_period_ms
 from schemas.block import Labels, Rows
 from schemas.messages import Notice, PointNotice
 

@@ -13,7 +13,7 @@ from nengliu.analysis.rollups.traits import Traits
 from nengliu.analysis.rollups.windows import BY_GRAVITY, Grid
 from nengliu.domain.books import CO2, COAL, COAL_EQUAL
 from nengliu.domain.quality import Quality
-from nengliu.domain.times import CHINA_OFFSET_MS, QUARTER_MS, day_start
+from nengliu.domain.times import QUARTER_MS, day_start, due_in
 from schemas.block import Labels, Rows
 
 Ints = npt.NDArray[np.int64]
@@ -86,12 +86,9 @@ class Maker:
     def due(self, owner: Ints, start_ms: Ints, end_ms: Ints) -> Ints:
         """Readings due in ``[start_ms, end_ms)`` while the point existed; 0 for a change-of-value source."""
         slots = self.dirty.slots[owner]
-        interval = self.traits.take("interval_ms", slots)
-        start = np.maximum(start_ms, self.traits.take("valid_from_ms", slots))
-        end = np.minimum(end_ms, self.traits.take("valid_to_ms", slots))
-        step = np.maximum(interval, 1)
-        count = -(-(end + CHINA_OFFSET_MS) // step) + (-(start + CHINA_OFFSET_MS) // step)
-        return np.where((interval > 0) & (end > start), count, 0)
+        interval_ms = self.traits.take("interval_ms", slots)
+        born_ms, gone_ms = self.traits.take("valid_from_ms", slots), self.traits.take("valid_to_ms", slots)
+        return due_in(interval_ms, born_ms, gone_ms, start_ms, end_ms)[0]
 
     def accounts(self, owner: Ints, start_ms: Ints, used: npt.NDArray[Any]) -> Columns:
         """Standard coal (both values) and CO2 of daily amounts; NaN where the book has no factor."""

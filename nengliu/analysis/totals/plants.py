@@ -14,7 +14,7 @@ from nengliu.analysis.catalogue import ALL_ITEMS, Catalogue, Shaped
 from nengliu.analysis.sorted import compact
 from nengliu.domain.points import Enterprise, Kind
 from nengliu.domain.space import Cell, Role, depth_of, eras
-from nengliu.domain.times import CHINA_OFFSET_MS, STORED
+from nengliu.domain.times import STORED, due_in
 
 Ints = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
@@ -124,17 +124,6 @@ class Plant:
     def due(self, start_ms: int, end_ms: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """Readings due of each point in a period, and whether it lives in some part of it: (size,) or (1,)."""
         return due_in(self.interval_ms, self.from_ms, self.to_ms, start_ms, end_ms)
-
-
-def due_in(
-    interval_ms: Ints, from_ms: Ints, to_ms: Ints, start_ms: Ints | int, end_ms: Ints | int
-) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Readings due in ``[start_ms, end_ms)`` within a life, and whether any of the period lies in it."""
-    start, end = np.maximum(start_ms, from_ms), np.minimum(end_ms, to_ms)
-    step = np.maximum(interval_ms, 1)
-    count = -(-(end + CHINA_OFFSET_MS) // step) + (-(start + CHINA_OFFSET_MS) // step)
-    lives = end > start
-    return np.where((interval_ms > 0) & lives, count, 0), lives
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,6 @@ from nengliu.analysis.totals.plants import (
     Layout,
     Periods,
     Plant,
-    due_in,
     layouts_of,
     periods_of,
     shapes,
@@ -166,7 +165,7 @@ class TotalShard:
         base = pages.open(stretches.size)
         for page, start, end in zip(base.tolist(), edges[:-1], edges[1:], strict=True):
             self._gather(plant, level - 1, start, end, page)
-            due, lives = due_in(plant.interval_ms, plant.from_ms, plant.to_ms, start, end)
+            due, lives = plant.due(start, end)
             own = pages.columns["due"][page : page + plant.size]
             own[:] = np.where(plant.interval_ms == 0, own, due)
             pages.columns["exists"][page : page + plant.size] = lives

@@ -18,9 +18,9 @@ from nengliu.analysis.rollups.windows import RANK
 from nengliu.analysis.sorted import compact, ranges
 from nengliu.analysis.totals.directory import Directory
 from nengliu.analysis.totals.pages import HEARD, Pages, Register
-from nengliu.analysis.totals.plants import UNKNOWN, Periods, Plant, Texts, describe, due_in, periods_of
+from nengliu.analysis.totals.plants import UNKNOWN, Periods, Plant, Texts, describe, periods_of
 from nengliu.domain.points import FOREVER_MS
-from nengliu.domain.times import STORED, Level, next_period_ms
+from nengliu.domain.times import STORED, Level, due_in, next_period_ms
 from schemas.block import Labels, Rows
 
 Ints = npt.NDArray[np.int64]

@@ -14,7 +14,7 @@ from nengliu.analysis.rollups.reduce import Dirty
 from nengliu.analysis.rollups.traits import Traits
 from nengliu.analysis.rollups.windows import BY_GRAVITY
 from nengliu.domain.points import Kind
-from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS, day_start
+from nengliu.domain.times import DAY_MS, day_start, due_in
 from schemas.block import Rows
 
 _NO_COUNT = ("substituted", "manual", "suspect", "bad")
@@ -71,10 +71,9 @@ class _Windows:
         begins, ends = plate.valid_from.max(1)[values.list_], plate.valid_to.min(1)[values.list_]
         cut = np.flatnonzero((begins > start_ms) | (ends < start_ms + width_ms))
         if len(cut):
-            start = np.maximum(plate.valid_from[values.list_[cut]], start_ms[cut, None])
-            end = np.minimum(plate.valid_to[values.list_[cut]], start_ms[cut, None] + width_ms)
-            count = -(-(end + CHINA_OFFSET_MS) // step) + (-(start + CHINA_OFFSET_MS) // step)
-            due[cut] = np.where(end > start, count, 0)
+            lists, start = values.list_[cut], start_ms[cut, None]
+            life = plate.valid_from[lists], plate.valid_to[lists]
+            due[cut], _ = due_in(np.asarray(step), *life, start, start + width_ms)
         return self.flat(due)
 
 
