@@ -7,7 +7,7 @@ before the shard's start is asked of a loader once per enterprise (docs/decision
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -80,13 +80,18 @@ class Shaped(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A point with the positions that told of it."""
+    """A point with the positions that told of it; `pair`, its enterprise and id, serves as key wherever it is known."""
 
     point: Point
     position: int
     services: tuple[Service, ...] = ()
     computed: tuple[Computed, ...] = ()
     shaped: tuple[Shaped, ...] = ()
+    pair: tuple[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the key."""
+        object.__setattr__(self, "pair", (self.point.enterprise, self.point.point))
 
 
 def step_worth(point: Point, meter: Meter) -> int:
@@ -185,26 +190,21 @@ class Catalogue:
         return changed
 
     def _take_point(self, point: Point, position: int) -> bool:
-        check_bounds(point, _POINT_BOUNDS)
-        _check_stays("places", point.places, point.place)
-        _check_tariffs(point)
-        key = point.enterprise, point.point
-        old = self.points.get(key)
+        old = self.points.get((point.enterprise, point.point))
         if old is not None and old.point == point:
             return False
         if old is not None:
             _check_fixed(old.point, point)
-        else:
+        facts = _measured(point, old, position)
+        if point.formulas:
+            facts = replace(facts, computed=self._computed(point, old, position))
+        if old is None:
             self.names.setdefault(point.enterprise, []).append(point.point)
-        services = _services(point, old, position)
-        computed = self._computed(point, old, position)
-        self.points[key] = Facts(point, position, services, computed, _shaped(point, old, position))
+        self.points[facts.pair] = facts
         return True
 
     def _computed(self, point: Point, old: Facts | None, position: int) -> tuple[Computed, ...]:
         """Formulas of a computed point, each with the position since which it has held for all it holds for now."""
-        if not point.formulas:
-            return ()
         told = {} if old is None else _ends(old.point)
         ends = _ends(point)
 
@@ -232,6 +232,15 @@ class Catalogue:
             msg = f"schema {schema.schema} of {schema.enterprise} has other columns; use a new number"
             raise ContractError("BAD_FIELD", msg, field="schema", got=schema.schema)
         return fresh
+
+
+@lru_cache(maxsize=4096)
+def _measured(point: Point, old: Facts | None, position: int) -> Facts:
+    """Facts of a point but for its formulas; the catalogues of one process, which learn of it in turn, share them."""
+    check_bounds(point, _POINT_BOUNDS)
+    _check_stays("places", point.places, point.place)
+    _check_tariffs(point)
+    return Facts(point, position, _services(point, old, position), shaped=_shaped(point, old, position))
 
 
 def _shaped(point: Point, old: Facts | None, position: int) -> tuple[Shaped, ...]:

@@ -48,8 +48,13 @@ class Growing:
 
 
 def make_room(owner: object, lines: int) -> None:
-    """Lengthen every array among an object's attributes to at least so many lines, doubling it; new lines are zero."""
+    """Lengthen every array among an object's attributes to at least so many lines, doubling it; new lines are zero.
+
+    Lines that nobody has written take no memory, nor does an array that holds nothing but zeros.
+    """
     for name, column in vars(owner).items():
         if isinstance(column, np.ndarray) and len(column) < lines:
-            fresh = np.zeros((max(lines, len(column)), *column.shape[1:]), column.dtype)
-            setattr(owner, name, np.concatenate([column, fresh]))
+            longer = np.zeros((max(lines, 2 * len(column)), *column.shape[1:]), column.dtype)
+            if column.any():
+                longer[: len(column)] = column
+            setattr(owner, name, longer)

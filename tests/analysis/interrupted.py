@@ -30,7 +30,7 @@ def forget(one: IngestShard | WindowShard) -> None:
     """Let a shard drop all readings that it can ask the store for, again and again."""
     one.ledger.keep_ms = one.ledger._trim_beyond = one.ledger.max_rows = 0
     if isinstance(one, IngestShard):
-        one.racks._trim_beyond = 0
+        one.racks._trim_beyond = one.racks.most = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from factories import (
     AT_MS,
     ENTERPRISE,
@@ -308,11 +309,13 @@ def test_loader_is_asked_once_for_the_lists_of_a_batch() -> None:
     assert asked == [4]
 
 
-def test_racks_forget_what_is_surely_stored() -> None:
-    """Beyond the limit only the newest day and what may not be stored yet are kept."""
+@pytest.mark.parametrize(("most", "kept"), [(200, 120), (0, 50)])
+def test_racks_forget_what_is_surely_stored(most: int, kept: int) -> None:
+    """Beyond the limit only the newest day and what may not be stored yet are kept; beyond another, two hours."""
     store = IngestStore()
     one = shard(store)
     one.ledger.max_rows = one.racks._trim_beyond = 40
+    one.racks.most = most
     one.add(told(declared()))
     held = []
     for day in range(12):
@@ -329,6 +332,6 @@ def test_racks_forget_what_is_surely_stored() -> None:
     store.flush()
     again = one.add(told([frame([[2, 2]], 3, sequence=1)]))
 
-    assert max(held) <= 120
+    assert max(held) <= kept
     assert len(store.standing()) == 240
     assert [(t.valid, t.duplicate) for t in again.tallies] == [(0, 2)]

@@ -37,6 +37,11 @@ class Path:
     spans: tuple[tuple[int, int, int, int, int], ...] = ()
     numbers: tuple[int, ...] = (0, 0, 0, 0, -_LARGEST, _LARGEST, 0, 1, 1, 0, 1)
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Enterprise and id of the point."""
+        return (self.enterprise, self.point) if self.facts is None else self.facts.pair
+
 
 class Numbers(NamedTuple):
     """What is known of the columns of some paths, as columns themselves; spans: those of the first meter."""

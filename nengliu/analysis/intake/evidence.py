@@ -34,11 +34,11 @@ def block_of(
     candidates = candidates.take(mask)
     used, path = compact(candidates.path)
     taken = [paths[number] for number in used.tolist()]
-    points = {pair: i for i, pair in enumerate(dict.fromkeys((p.enterprise, p.point) for p in taken))}
+    points = {pair: i for i, pair in enumerate(dict.fromkeys(p.pair for p in taken))}
     units = {pair: i for i, pair in enumerate(dict.fromkeys((p.unit, p.decimals) for p in taken))}
     slot = np.arange(len(points), dtype=np.int32)
     if len(points) < len(taken):
-        slot = np.array([points[p.enterprise, p.point] for p in taken], np.int32)
+        slot = np.array([points[p.pair] for p in taken], np.int32)
     unit = np.array([units[p.unit, p.decimals] for p in taken], np.uint16)
     position = np.array([tally.position for tally in tallies], np.uint64)
     return Block(

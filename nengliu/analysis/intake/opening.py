@@ -24,6 +24,8 @@ from schemas.foreign_columns import ForeignRows, read_columns
 from schemas.messages import MISSING, Frame, Notice, RowsFrame, decode
 
 Ints = npt.NDArray[np.int64]
+MOST_PATHS = 100_000
+"""Plain frames need the paths of their columns once; with half a kilobyte for each there is no keeping a million."""
 
 
 @dataclass(slots=True)
@@ -58,10 +60,18 @@ class Opener:
         self._stale += len(self._numbers.pop(enterprise, ()))
         self._columns.pop(enterprise, None)
         if 2 * self._stale > len(self.paths):
-            self.paths.clear()
-            self._numbers.clear()
-            self._columns.clear()
-            self._stale = 0
+            self._clear()
+
+    def tidy(self) -> None:
+        """Work all paths out anew if there are very many; candidates opened before are void."""
+        if len(self.paths) > MOST_PATHS:
+            self._clear()
+
+    def _clear(self) -> None:
+        self.paths.clear()
+        self._numbers.clear()
+        self._columns.clear()
+        self._stale = 0
 
     def open(self, record: Record, before: int) -> Opened:
         """Open one record; catalogue entries before position `before` may be loaded.
@@ -75,7 +85,7 @@ class Opener:
             self.catalogue.know(record.key, before)
             return self._json(record)
         message = decode(record.value)
-        if isinstance(message, Frame) and self._fits(message, record.key):
+        if isinstance(message, Frame) and self._fits(message, record.key, before):
             return Opened(message.source, message.received_at_s, frame=message)
         if isinstance(message, (Block, Sheaf)):
             raise ContractError("NOT_A_MESSAGE", "a block of valid readings in the raw topic", got="VALID")
@@ -92,11 +102,13 @@ class Opener:
             return Opened(message.source, message.received_at_s, frame=message)
         return Opened(message.source, _receipt(message), _from_rows(message, columns))
 
-    def _fits(self, frame: Frame, key: str) -> bool:
-        """Whether a frame has the width of a list that was worked out before: nothing else is to be asked then."""
-        lists = self._columns.get(key)
-        columns = lists.get(frame.schema) if lists is not None and frame.enterprise == key else None
-        return columns is not None and len(columns) == frame.values.shape[1]
+    def _fits(self, frame: Frame, key: str, before: int) -> bool:
+        """Whether a frame has the width of a list that is declared: nothing else is to be asked then."""
+        if frame.enterprise != key:
+            return False
+        self.catalogue.know(key, before)
+        declared = self.catalogue.schemas.get((key, frame.schema))
+        return declared is not None and len(declared.columns) == frame.values.shape[1]
 
     def spread(self, frames: list[Frame], messages: list[int]) -> Candidates:
         """Spell opened frames out reading by reading, row by row, without their empty cells."""

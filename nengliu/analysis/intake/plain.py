@@ -72,7 +72,7 @@ class Listing:
 
 def listing_of(paths: list[Path]) -> Listing | None:
     """Work out a column list; None if one of its columns is refused, can hold no plain value, or stands there twice."""
-    points = tuple((path.enterprise, path.point) for path in paths)
+    points = tuple(path.pair for path in paths)
     found = [column for column in map(_column, paths) if column is not None]
     if not found or len(found) < len(paths) or len(set(points)) < len(points):
         return None

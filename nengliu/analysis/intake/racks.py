@@ -31,6 +31,8 @@ Bools = npt.NDArray[np.bool_]
 Slots = npt.NDArray[np.int32]
 Key = tuple[int, int]
 """Schema and origin, within an enterprise."""
+MOST = 8_000_000
+"""Readings beyond which only this hour and the one before stay: of a million points a day would be a gigabyte."""
 _NEVER = -1
 _UNMET = -2
 """Front of a list whose points were not asked for yet."""
@@ -67,6 +69,7 @@ class Racks:
         self._home = np.empty(0, np.int32)  # first list of each slot of the ledger, or -1
         self._others: dict[int, list[int]] = {}  # lists of a slot beyond its first
         self._siblings: dict[int, set[int]] = {}  # lists that share a slot
+        self.most = MOST
         self._trim_beyond = ledger.max_rows
         self.front = np.empty(0, np.int64)
         self.mixed = np.empty(0, np.int64)
@@ -265,17 +268,26 @@ class Racks:
         ledger = self._ledger
         for rack in self._racks.values():
             rack.tidy()
-        if ledger.loader is None or sum(map(len, self._racks.values())) <= self._trim_beyond:
+        if ledger.loader is None or self._held() <= self._trim_beyond:
             return
         newest = int(self.front.max())
-        horizon = int(day_start(day_of(np.array([newest - ledger.keep_ms])))[0])
+        self._forget_before(int(day_start(day_of(np.array([newest - ledger.keep_ms])))[0]))
+        if self._held() > self.most:
+            self._forget_before(newest // HOUR_MS * HOUR_MS - HOUR_MS)
+        self._trim_beyond = max(ledger.max_rows, 2 * self._held())
+
+    def _held(self) -> int:
+        """Count the readings held."""
+        return sum(map(len, self._racks.values()))
+
+    def _forget_before(self, horizon_ms: int) -> None:
+        """Forget what was read before an instant and is surely stored."""
         for rack in self._racks.values():
-            gone = rack.drop(horizon, ledger.stored)
+            gone = rack.drop(horizon_ms, self._ledger.stored)
             some = gone >= 0
             list_id = rack.lists["id"][some]
             self.mixed[list_id] = np.maximum(self.mixed[list_id], _hour_after(gone[some]))
-            ledger.forgot(np.unique(rack.lists["slots"][some]), horizon)
-        self._trim_beyond = max(ledger.max_rows, 2 * sum(map(len, self._racks.values())))
+            self._ledger.forgot(np.unique(rack.lists["slots"][some]), horizon_ms)
 
 
 def _reached(asked: Spans, last_ms: Ints, others: list[Spans]) -> Ints:

@@ -124,7 +124,7 @@ class Reaper:
                 used, place = compact(part.path)
                 last = np.full(len(used), -1, np.int64)
                 np.maximum.at(last, place, part.read_at_ms)
-            slots = self._ledger.find([(paths[i].enterprise, paths[i].point) for i in used.tolist()])
+            slots = self._ledger.find([paths[i].pair for i in used.tolist()])
             known = slots >= 0
             some, list_id = self._racks.of_slots(slots[known])
             last = last[known][some]

@@ -286,6 +286,7 @@ class IngestShard:
         sheaves = [rack.sheaf(swath.rows, swath.ticks, swath.sent) for rack, swath in swaths]
         outcome.onward.extend(in_order(blocks + held, sheaves, batch.beside, closing))
         self.racks.trim()
+        self._opener.tidy()
 
     def _take_loose(self, batch: _Batch, clock: Clock, outcome: Outcome) -> tuple[list[Block], list[Changes]]:
         """Judge and merge what must be looked at reading by reading; say what goes on and what has changed."""

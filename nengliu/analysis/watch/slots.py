@@ -146,6 +146,7 @@ class SlotTable:
         if facts.services:
             last = facts.services[-1]
             values |= {"modulus": last.meter.modulus, "worth": last.ticks_per_step}
+        if len(facts.services) > 1:
             self.changes[slot] = np.array([service.meter.from_ms for service in facts.services], np.int64)
         for name, value in values.items():
             column[name][slot] = value

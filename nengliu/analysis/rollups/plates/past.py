@@ -11,15 +11,19 @@ from typing import Any
 import numpy as np
 
 from nengliu.analysis.rollups.plates.shape import Shape
-from nengliu.analysis.rollups.plates.values import AMOUNTS, GAUGES, Ints, Meta, Values, nothing
+from nengliu.analysis.rollups.plates.values import GAUGES, Ints, Meta, Values, nothing
 
-_NAMES = (*AMOUNTS, *GAUGES, "meta")
+_NAMES = ("used", *GAUGES, "meta")
 _ADDED = (Meta.RECEIVED, Meta.COVERED_MS, Meta.LATE)
 _LARGEST = (Meta.KNOWN_AT_S, Meta.REVISION, Meta.RANK)
 
 
 class Past:
-    """Newest windows of one level, of all lists of a shape (see the head of this file)."""
+    """Newest windows of one level, of all lists of a shape (see the head of this file).
+
+    Few lists have estimated amounts: only those of `estimates` are ever looked at, the others take neither time nor
+    memory.
+    """
 
     def __init__(self, shape: Shape, size: int) -> None:
         """Keep `size` windows of each list."""
@@ -28,6 +32,7 @@ class Past:
         self.tag = np.empty((0, size), np.int64)
         self.used = np.empty((0, size, width), np.int64)
         self.estimated = np.empty((0, size, width), np.int64)
+        self.estimates = np.empty(0, bool)
         self.weighted, self.low, self.high, self.last = (np.empty((0, size, gauges)) for _ in GAUGES)
         self.meta = np.empty((0, size, len(shape.present), len(Meta)), np.int64)
 
@@ -41,6 +46,10 @@ class Past:
         self.tag[at] = values.window
         for name in _NAMES:
             getattr(self, name)[at] = getattr(values, name)
+        self.estimates[values.list_[values.estimated.any(1)]] = True
+        some = np.flatnonzero(self.estimates[values.list_])
+        if len(some):
+            self.estimated[at[0][some], at[1][some]] = values.estimated[some]
 
     def fold(self, list_: Ints, first: Ints, n: int, window: Ints) -> Values:
         """Reduce the `n` windows from `first` on to one of the level above, `window`; those not kept are nothing."""
@@ -57,8 +66,9 @@ class Past:
 
     def _fold_in(self, out: Values, some: Any, at: tuple[Ints, Ints]) -> None:
         """Add the windows at these places to some of the pairs, whose time they follow."""
-        for name in AMOUNTS:
-            getattr(out, name)[some] += getattr(self, name)[at]
+        out.used[some] += self.used[at]
+        if self.estimates[at[0]].any():
+            out.estimated[some] += self.estimated[at]
         if self.shape.gauge_columns:
             last = self.last[at]
             out.weighted[some] += self.weighted[at]

@@ -82,7 +82,7 @@ class Values:
         return np.asarray(self.meta[:, :, Meta.FIRST_DAY].min(1))
 
 
-AMOUNTS, GAUGES = ("used", "estimated"), ("weighted", "low", "high", "last")
+GAUGES = ("weighted", "low", "high", "last")
 
 
 def nothing(shape: Shape, list_: Ints, window: Ints) -> Values:
