@@ -189,7 +189,7 @@ class Worker:
         assert self._windows is not None
         forget(self._ingest)
         forget(self._windows)
-        self._windows.days.max_rows = 0
+        self._windows.days.max_rows = self._windows.days.keep_days = 0
 
 
 def run(

@@ -82,7 +82,7 @@ def _run(readings, cuts, store=None, *, seal=False):
     shard = _shard(store)
     if seal:
         shard.ledger.max_rows = shard.ledger._trim_beyond = 4
-        shard.days.max_rows = 2
+        shard.days.max_rows = shard.days.keep_days = 2
     for batch in _batches(readings, cuts):
         block = block_of([_row(r) for r in batch])
         for reading in batch:

@@ -1,4 +1,9 @@
-"""Days kept for the months they make: a month's row is recomputed from its days, never incremented."""
+"""Days kept for the months they make: a month's row is recomputed from its days, never incremented.
+
+Where days become many, those at the beginning of a month that are surely stored are folded into one row, the *carry*,
+at the place of the last of them.  A month is the same with and without it, because sums run from the oldest day to the
+newest.  When one of its days changes, the days are read from the store again.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ import numpy.typing as npt
 from nengliu.analysis.ledger import Ledger
 from nengliu.analysis.named_rows import table_of
 from nengliu.analysis.rollups.level_rows import FACTORS, SUMS, Bare, Maker
+from nengliu.analysis.rollups.traits import Traits
 from nengliu.analysis.rollups.windows import BY_GRAVITY, RANK
 from nengliu.analysis.sorted import Columns, Sorted, ranges, starts_of
 from nengliu.domain.times import Level, day_of, day_start, next_period_ms, period_start_ms
@@ -24,6 +30,7 @@ The columns are those kept here, `index` into the points said back, and `period_
 
 MAXIMA = ("reason", "known_at_s", "revision")
 """Of the reason, its rank: `nengliu.analysis.rollups.windows.RANK`."""
+_IN_TURN = ("weighted", *FACTORS)
 _DAY_BITS = 32
 _DTYPES = (
     dict.fromkeys(SUMS, "i8")
@@ -37,43 +44,48 @@ _DTYPES = (
         "revision": "u8",
     }
     | dict.fromkeys(FACTORS, "f8")
+    | {"carry": "?"}
 )
 _TOLD = {"told": "u8", "told_at_s": "i8"}
 """Position and time of the book that restated a day since it was read; 0: none did."""
 
 
 class Days:
-    """Day rows of a shard, sorted by (slot, day), for the months touched lately."""
+    """Day rows of a shard, sorted by (slot, day), for the months touched lately.
 
-    def __init__(self, loader: DayLoader | None = None, max_rows: int = 200_000) -> None:
-        """Start empty; `loader` reads the days that this run has not made itself."""
-        self.loader, self.max_rows = loader, max_rows
+    A month of which there is any row is known: all its days are here, one by one or in the carry.
+    """
+
+    def __init__(self, loader: DayLoader | None = None, max_rows: int = 200_000, keep_days: int = 2) -> None:
+        """Start empty; `loader` reads what this run has not made itself; the newest `keep_days` are not folded."""
+        self.loader, self.max_rows, self.keep_days = loader, max_rows, keep_days
         self.rows = Sorted(_DTYPES | _TOLD)
-        self._known: set[tuple[int, int]] = set()
-        self._sealed = 0
+        self._kept = 0
 
     def months(self, maker: Maker, days: Bare, stored: int) -> Rows:
         """Take fresh days in and say the month rows they change."""
         owner, start_ms, columns = days
-        columns = columns | as_stored(columns)
+        columns = columns | as_stored(columns) | {"carry": np.zeros(len(owner), bool)}
         slots = maker.dirty.slots[owner].astype(np.int64)
         month = period_start_ms(Level.MONTH, start_ms)
         first = starts_of(slots << _DAY_BITS | day_of(month))  # days lie slot by slot, in order of time
         touched = np.stack([owner[first], month[first]])
-        self._know(maker, touched, stored)
+        self._know(maker.traits, slots[first], start_ms[first], stored)
         keys = _key(slots, day_of(start_ms))
         self._keep_restated(keys, columns)
         order = np.argsort(keys)
         self.rows.upsert(keys[order], {name: columns[name][order] for name in self.rows.columns})
         return self._fold(maker, touched[0], touched[1])
 
-    def restated(self, rows: Rows, told: tuple[int, int], ledger: Ledger) -> None:
+    def restated(self, rows: Rows, told: tuple[int, int], traits: Traits, ledger: Ledger) -> None:
         """Take over what a restatement said of days that are held; `told` is its position and time [s, UTC]."""
         table = table_of([rows])
         if table is None:
             return
         slots = ledger.slots(tuple(table.pairs)).astype(np.int64)[table.owner]
-        keys = _key(slots, day_of(table.columns["period_start"].astype(np.int64) * 1000))
+        start_ms = table.columns["period_start"].astype(np.int64) * 1000
+        self._unfold(traits, slots, start_ms, ledger.stored)
+        keys = _key(slots, day_of(start_ms))
         place, held = self._held(keys)
         for name in (*FACTORS, "revision"):
             self.rows.columns[name][place] = table.columns[name][held]
@@ -99,37 +111,101 @@ class Days:
         return place[held], held
 
     def seal(self, stored: int) -> None:
-        """End an epoch: forget months before the newest two, once their days are surely stored."""
-        if self.loader is None or len(self.rows.keys) <= self.max_rows:
+        """End an epoch: forget months before the newest two and fold old days, once they are surely stored."""
+        if self.loader is None or len(self.rows.keys) <= max(self.max_rows, self._kept * 3 // 2):
             return
-        day = (self.rows.keys & np.uint64(2**_DAY_BITS - 1)).astype(np.int64)
+        day = _day_of(self.rows.keys)
         month = period_start_ms(Level.MONTH, day_start(day))
-        held = np.unique(month[self.rows.columns["revision"] >= np.uint64(max(stored, 0))])
+        unsure = self.rows.columns["revision"] >= np.uint64(max(stored, 0))
+        held = np.unique(month[unsure])
         recent = np.unique(month)[-2:]
-        keep = np.isin(month, np.concatenate([held, recent]))
-        kept = set(np.unique(month[keep]).tolist())
-        self._known = {(slot, start) for slot, start in self._known if start in kept}
+        self.rows.keep(np.isin(month, np.concatenate([held, recent])))
+        self._carry(stored)
+        self._kept = len(self.rows.keys)
+
+    def _carry(self, stored: int) -> None:
+        """Fold the oldest days of each month that are surely stored, but for the newest of all days."""
+        keys = self.rows.keys
+        day = _day_of(keys)
+        month = period_start_ms(Level.MONTH, day_start(day))
+        first = starts_of((keys >> np.uint64(_DAY_BITS)).astype(np.int64) << _DAY_BITS | day_of(month))
+        stays = self.rows.columns["revision"] >= np.uint64(max(stored, 0))
+        stays |= day > day.max(initial=0) - self.keep_days
+        size = np.diff(np.append(first, len(keys)))
+        ahead = np.where(stays, np.arange(len(keys)), len(keys))
+        folded = np.minimum(np.minimum.reduceat(ahead, first), first + size) - first if len(first) else first
+        some = np.flatnonzero(folded > 1)
+        begin, end = first[some], first[some] + folded[some]
+        carried = _folded(self.rows.columns, begin, end)
+        for name, column in carried.items():
+            self.rows.columns[name][end - 1] = column
+        self.rows.columns["carry"][end - 1] = True
+        self._drop(begin, end - 1)
+
+    def _know(self, traits: Traits, slots: Ints, start_ms: Ints, stored: int) -> None:
+        """Have every day of the months of some days, and these days one by one."""
+        begin, end = self._months_of(slots, start_ms)
+        folded = self._carried(begin, end, slots, start_ms)
+        if folded.any():
+            self._drop(begin[folded], begin[folded] + 1)
+        lacks = folded | (begin == end)
+        self._load(traits, slots[lacks], period_start_ms(Level.MONTH, start_ms[lacks]), stored)
+
+    def _unfold(self, traits: Traits, slots: Ints, start_ms: Ints, stored: int) -> None:
+        """Have no carry over some days: forget what is surely stored of their months, read the others again."""
+        order = np.lexsort((start_ms, slots))
+        slots, start_ms = slots[order], start_ms[order]
+        first = starts_of(slots << _DAY_BITS | day_of(period_start_ms(Level.MONTH, start_ms)))
+        slots, start_ms = slots[first], start_ms[first]
+        begin, end = self._months_of(slots, start_ms)
+        folded = self._carried(begin, end, slots, start_ms)
+        if not folded.any():
+            return
+        unsure = np.append(0, np.cumsum(self.rows.columns["revision"] >= np.uint64(max(stored, 0))))
+        sure = unsure[begin] == unsure[end]
+        again = folded & ~sure
+        self._know(traits, slots[again], start_ms[again], stored)
+        begin, end = self._months_of(slots[folded & sure], start_ms[folded & sure])
+        self._drop(begin, end)
+
+    def _months_of(self, slots: Ints, start_ms: Ints) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Where the rows of the month of each day of a slot begin and end."""
+        month = period_start_ms(Level.MONTH, start_ms)
+        bounds = (day_of(month), day_of(next_period_ms(Level.MONTH, month)))
+        begin, end = (np.searchsorted(self.rows.keys, _key(slots, day)) for day in bounds)
+        return begin, end
+
+    def _carried(self, begin: Ints, end: Ints, slots: Ints, start_ms: Ints) -> npt.NDArray[np.bool_]:
+        """Which days of slots lie in the carry of their month; it is the first row of it."""
+        carried = begin < end
+        first = begin[carried]
+        carried[carried] = self.rows.columns["carry"][first] & (
+            self.rows.keys[first] >= _key(slots[carried], day_of(start_ms[carried]))
+        )
+        return carried
+
+    def _drop(self, begin: Ints, end: Ints) -> None:
+        """Forget ranges of rows."""
+        keep = np.ones(len(self.rows.keys), bool)
+        keep[ranges(begin, end)[0]] = False
         self.rows.keep(keep)
 
-    def _know(self, maker: Maker, touched: Ints, stored: int) -> None:
-        if self.loader is None:
+    def _load(self, traits: Traits, slots: Ints, month_ms: Ints, stored: int) -> None:
+        """Read months from the store; a day that is here stays as it is."""
+        if self.loader is None or not len(slots):
             return
-        slots = maker.dirty.slots[touched[0]].tolist()
-        pairs = [pair for pair in zip(slots, touched[1].tolist(), strict=True) if pair not in self._known]
-        if not pairs:
-            return
-        self._known.update(pairs)
-        start = np.array([month for _, month in pairs], np.int64)
-        points = maker.traits.pairs(slot for slot, _ in pairs)
-        found = self.loader(points, start, stored)
+        points = traits.pairs(slots.tolist())
+        found = self.loader(points, month_ms, stored)
         if found is None:
             return
         said, columns = found
-        slot_of = dict(zip(points, (slot for slot, _ in pairs), strict=True))
+        slot_of = dict(zip(points, slots.tolist(), strict=True))
         slot = np.array([slot_of[point] for point in said], np.int64)[columns["index"]]
         keys = _key(slot, day_of(columns["period_start_s"] * 1000))
-        columns |= {name: np.zeros(len(keys), dtype) for name, dtype in _TOLD.items()}
-        order = np.argsort(keys)
+        columns |= {name: np.zeros(len(keys), dtype) for name, dtype in {**_TOLD, "carry": "?"}.items()}
+        fresh = np.ones(len(keys), bool)
+        fresh[self._held(keys)[1]] = False
+        order = np.flatnonzero(fresh)[np.argsort(keys[fresh])]
         self.rows.upsert(keys[order], {name: columns[name][order] for name in self.rows.columns})
 
     def _fold(self, maker: Maker, owner: Ints, month: Ints) -> Rows:
@@ -137,23 +213,43 @@ class Days:
         end = next_period_ms(Level.MONTH, month)
         first = np.searchsorted(self.rows.keys, _key(slots, day_of(month)))
         last = np.searchsorted(self.rows.keys, _key(slots, day_of(end)))
-        index, starts = _rows_of(first, last)
-        folded: Columns = {}
-        kept = {name: column for name, column in self.rows.columns.items() if name not in _TOLD}
-        kept |= {"reason": RANK[self.rows.columns["reason"]]}
-        for name, column in kept.items():
-            folded[name] = column[index] if starts is None else _reducer(name).reduceat(column[index], starts)
-        folded["reason"] = BY_GRAVITY[folded["reason"]]
-        folded["last"] = self._last(first, last)
+        folded = _folded(self.rows.columns, first, last)
         folded["due"] = maker.due(owner, month, end)
         return maker.pack("window_month", Bare(owner, month, folded))
 
-    def _last(self, first: npt.NDArray[np.intp], end: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-        """Last known gauge value of each range of days."""
-        last = self.rows.columns["last"]
-        place = np.where(np.isnan(last), -1, np.arange(len(last)))
-        newest = np.maximum.accumulate(place)[end - 1] if len(end) else place[:0]
-        return np.where(newest >= first, last[newest], np.nan)
+
+def _folded(rows: Columns, first: npt.NDArray[np.intp], end: npt.NDArray[np.intp]) -> Columns:
+    """Fold ranges of day rows, from the oldest to the newest: a carry in the place of the oldest changes nothing."""
+    index, starts = _rows_of(first, end)
+    kept = {name: column for name, column in rows.items() if name not in (*_TOLD, "carry")}
+    kept |= {"reason": RANK[rows["reason"]]}
+    folded: Columns = {}
+    for name, column in kept.items():
+        if starts is None:
+            folded[name] = column[index]
+        elif name in _IN_TURN:
+            folded[name] = _sum_in_turn(column, first, end)
+        else:
+            folded[name] = _reducer(name).reduceat(column[index], starts)
+    folded["reason"] = BY_GRAVITY[folded["reason"]]
+    folded["last"] = _last(rows["last"], first, end)
+    return folded
+
+
+def _sum_in_turn(column: npt.NDArray[np.float64], first: Ints, end: Ints) -> npt.NDArray[np.float64]:
+    """Sum of each range, value by value: numpy adds long ranges in pairs, whose last bits depend on the length."""
+    total = column[first].copy()
+    for step in range(1, int((end - first).max(initial=0))):
+        some = np.flatnonzero(first + step < end)
+        total[some] += column[first[some] + step]
+    return total
+
+
+def _last(last: npt.NDArray[np.float64], first: Ints, end: Ints) -> npt.NDArray[np.float64]:
+    """Last known gauge value of each range of days."""
+    place = np.where(np.isnan(last), -1, np.arange(len(last)))
+    newest = np.maximum.accumulate(place)[end - 1] if len(end) else place[:0]
+    return np.where(newest >= first, last[newest], np.nan)
 
 
 def _rows_of(first: Ints, end: Ints) -> tuple[slice | Ints, Ints | None]:
@@ -171,6 +267,10 @@ def as_stored(columns: Columns) -> Columns:
     mean = np.where(covered > 0, columns["weighted"] / np.maximum(covered, 1), 0.0)
     whole = covered // 1000 * 1000
     return {"covered_ms": whole, "weighted": mean * whole}
+
+
+def _day_of(key: npt.NDArray[np.uint64]) -> Ints:
+    return (key & np.uint64(2**_DAY_BITS - 1)).astype(np.int64)
 
 
 def _key(slot: Ints, day: Ints) -> npt.NDArray[np.uint64]:

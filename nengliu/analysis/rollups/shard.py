@@ -141,7 +141,7 @@ class WindowShard:
         told = Told(position, notice.at_s)
         for rows in self._restater.restate(old, self.catalogue.book, told, self.ledger.stored, self._about):
             if rows.table == "window_day":
-                self.days.restated(rows, told, self.ledger)
+                self.days.restated(rows, told, self._general.traits(), self.ledger)
             out.append(rows)
         return out
 
