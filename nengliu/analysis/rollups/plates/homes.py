@@ -37,12 +37,14 @@ KEPT_TUPLES = 1000
 class Home:
     """Where a list lies: its plate (None: in the general way), its number there, and when it may try again.
 
+    `place` is its place among all that were ever in a plate.
     Each time it has to leave, the pause before the next try doubles, up to what a ring holds.
     """
 
     plate: Plate | None
     number: int
     slots: npt.NDArray[np.int32]
+    place: int = -1
     again_after_ms: int = -1
     pause_ms: int = QUARTER_MS
 
@@ -75,7 +77,10 @@ class Homes:
         self._homes: dict[Points, Home] = {}
         self._seen: dict[int, tuple[Points, Home]] = {}
         self._numbers: dict[tuple[Shape, Points], int] = {}
-        self._of_slot: dict[int, Home] = {}
+        self._settled: list[Home] = []
+        self._of_slot = np.empty(
+            0, np.int32
+        )  # place in `_settled` of the list a slot lies in; -1: in no plate
         self._by_number: dict[tuple[int, int], Home] = {}
         self._places: dict[int, Places] = {}
         self._moves = 0
@@ -111,7 +116,15 @@ class Homes:
 
     def of_slots(self, slots: Sequence[int]) -> list[tuple[int, Home]]:
         """Those of some slots that lie in a plate, with their homes."""
-        return [(slot, self._of_slot[slot]) for slot in slots if slot in self._of_slot]
+        numbers = self._numbers_of(np.array(slots, np.int64))
+        found = zip(slots, numbers.tolist(), strict=True)
+        return [(slot, self._settled[number]) for slot, number in found if number >= 0]
+
+    def _numbers_of(self, slots: npt.NDArray[np.signedinteger]) -> npt.NDArray[np.int32]:
+        room = int(slots.max(initial=-1)) + 1
+        if room > len(self._of_slot):
+            self._of_slot = np.append(self._of_slot, np.full(room, -1, np.int32))
+        return np.asarray(self._of_slot[slots])
 
     def leave(self, home: Home, columns: npt.NDArray[np.bool_] | None = None) -> int:
         """Take a list (or columns of it) out of its plate; say from when on its windows are not said [ms], or -1."""
@@ -123,8 +136,7 @@ class Homes:
         home.again_after_ms = int(plate.ring.newest[home.number]) * plate.shape.interval_ms + home.pause_ms
         home.pause_ms = min(2 * home.pause_ms, plate.shape.rows * plate.shape.interval_ms)
         slots = home.slots if columns is None else home.slots[columns]
-        for slot in slots.tolist():
-            self._of_slot.pop(slot, None)
+        self._of_slot[slots] = -1
         if plate.out[home.number].all():
             home.plate = None
         return first_ms
@@ -135,7 +147,7 @@ class Homes:
         """Try to move a list into a plate; `made` is what the general way made last."""
         home = self.of(points, ledger)
         shape = shape_of(facts)
-        if shape is None or any(slot in self._of_slot for slot in home.slots.tolist()):
+        if shape is None or (self._numbers_of(home.slots) >= 0).any():
             return False
         found = _rows_of(shape, home.slots, ledger)
         if found is None or not _one_service(facts, found):
@@ -150,7 +162,10 @@ class Homes:
         home.plate, home.number = plate, number
         self._by_number[id(plate), number] = home
         self._moves += 1
-        self._of_slot.update(dict.fromkeys(home.slots.tolist(), home))
+        if home.place < 0:
+            home.place = len(self._settled)
+            self._settled.append(home)
+        self._of_slot[home.slots] = home.place
         return True
 
 

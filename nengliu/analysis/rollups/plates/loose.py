@@ -23,7 +23,7 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Kin = Callable[[Pair], Hashable]
 """What points must share to lie in one list."""
-_NOWHERE: tuple[Points, int] = (), 0
+_NOWHERE: Points = ()
 _UNIT: tuple[str, int] = ("", 0)
 """What was sent does not matter to windows."""
 _OF_ROW = ("read_at_ms", "received_at_s", "sequence", "position", "quality", "reason")
@@ -66,7 +66,7 @@ class Loose:
     """Makes sheaves of blocks; remembers the lists it saw, and makes lists for points that came in none."""
 
     kin: Kin
-    _places: dict[Pair, tuple[Points, int]] = field(default_factory=dict)
+    _lists: dict[Pair, Points] = field(default_factory=dict)
     _learnt: dict[Points, int] = field(default_factory=dict)
     _seen: tuple[Points, ...] = ()
     _known: _Known | None = None
@@ -78,7 +78,7 @@ class Loose:
             return
         self._seen = lists
         for points in lists:
-            if self._places.get(points[0], ((), 0))[0] != points:
+            if self._lists.get(points[0], ()) != points:
                 self._take(points)
 
     def split(self, block: Block) -> tuple[list[Sheaf], Block]:
@@ -119,7 +119,7 @@ class Loose:
         known = self._known
         if known is None or known.changes != self._changes or not known.serves(block):
             used = np.unique(block.slot).tolist()
-            new = [slot for slot in used if block.points[slot] not in self._places]
+            new = [slot for slot in used if block.points[slot] not in self._lists]
             for points in self._together(block, new) if new else ():
                 self._take(points)
                 self._learnt[points] = _PATIENCE
@@ -127,15 +127,17 @@ class Loose:
         return known
 
     def _look_up(self, points: Points) -> _Known:
-        found = [self._places.get(point, _NOWHERE) for point in points]
+        found = [self._lists.get(point, _NOWHERE) for point in points]
         number: dict[Points, int] = {}
-        seen: dict[int, int] = {}  # the very same list, as a rule: no need to compare its points
-        seen[id(_NOWHERE[0])] = -1
-        for list_, _ in found:
+        seen = {id(_NOWHERE): -1}  # the very same list, as a rule: no need to compare its points
+        columns: dict[int, dict[Pair, int]] = {id(_NOWHERE): {}}
+        for list_ in found:
             if id(list_) not in seen:
                 seen[id(list_)] = number.setdefault(list_, len(number))
-        place = np.array([seen[id(list_)] for list_, _ in found], np.int64)
-        column = np.array([column for _, column in found], np.int64)
+                columns[id(list_)] = {point: column for column, point in enumerate(list_)}
+        place = np.array([seen[id(list_)] for list_ in found], np.int64)
+        lying = zip(points, found, strict=True)
+        column = np.array([columns[id(list_)].get(point, 0) for point, list_ in lying], np.int64)
         return _Known(
             points, tuple(number), place, column, np.array([len(one) for one in number]), self._changes
         )
@@ -164,7 +166,7 @@ class Loose:
 
     def _take(self, points: Points) -> None:
         self._changes += 1
-        self._places.update({point: (points, column) for column, point in enumerate(points)})
+        self._lists.update(dict.fromkeys(points, points))
 
 
 def _is_plain(block: Block) -> bool:
