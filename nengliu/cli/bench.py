@@ -88,7 +88,7 @@ def bench(ctx: click.Context, scale: float, target: Path | None, bus: str) -> No
         return
     ctx.invoke(rollups, scale=scale, target=target, bus=bus, report=None, only=())
     points = max(1000, round(nation.POINTS * scale))
-    ctx.invoke(national, points=points, minutes=nation.MINUTES, report=None, target=target, watch=True)
+    ctx.invoke(national, points=points, minutes=nation.MINUTES, report=None, target=target, watch=False)
     ctx.invoke(watch, scale=scale, target=target)
     ctx.invoke(layout, scale=scale, target=target)
 
@@ -134,7 +134,7 @@ def rollups(
     show_default=True,
     help=say("option.bench_minutes"),
 )
-@click.option("--watch/--no-watch", default=True, show_default=True, help=say("option.bench_watch"))
+@click.option("--watch/--no-watch", default=False, show_default=True, help=say("option.bench_watch"))
 @_report
 @_target
 def national(points: int, minutes: int, report: TextIO | None, target: Path | None, *, watch: bool) -> None:

@@ -116,8 +116,7 @@ class Days:
             return
         day = _day_of(self.rows.keys)
         month = period_start_ms(Level.MONTH, day_start(day))
-        unsure = self.rows.columns["revision"] >= np.uint64(max(stored, 0))
-        held = np.unique(month[unsure])
+        held = np.unique(month[self._unsure(stored)])
         recent = np.unique(month)[-2:]
         self.rows.keep(np.isin(month, np.concatenate([held, recent])))
         self._carry(stored)
@@ -129,8 +128,7 @@ class Days:
         day = _day_of(keys)
         month = period_start_ms(Level.MONTH, day_start(day))
         first = starts_of((keys >> np.uint64(_DAY_BITS)).astype(np.int64) << _DAY_BITS | day_of(month))
-        stays = self.rows.columns["revision"] >= np.uint64(max(stored, 0))
-        stays |= day > day.max(initial=0) - self.keep_days
+        stays = self._unsure(stored) | (day > day.max(initial=0) - self.keep_days)
         size = np.diff(np.append(first, len(keys)))
         ahead = np.where(stays, np.arange(len(keys)), len(keys))
         folded = np.minimum(np.minimum.reduceat(ahead, first), first + size) - first if len(first) else first
@@ -161,7 +159,7 @@ class Days:
         folded = self._carried(begin, end, slots, start_ms)
         if not folded.any():
             return
-        unsure = np.append(0, np.cumsum(self.rows.columns["revision"] >= np.uint64(max(stored, 0))))
+        unsure = np.append(0, np.cumsum(self._unsure(stored)))
         sure = unsure[begin] == unsure[end]
         again = folded & ~sure
         self._know(traits, slots[again], start_ms[again], stored)
@@ -183,6 +181,10 @@ class Days:
             self.rows.keys[first] >= _key(slots[carried], day_of(start_ms[carried]))
         )
         return carried
+
+    def _unsure(self, stored: int) -> npt.NDArray[np.bool_]:
+        """Which rows may not be stored yet."""
+        return np.asarray(self.rows.columns["revision"] >= np.uint64(max(stored, 0)))
 
     def _drop(self, begin: Ints, end: Ints) -> None:
         """Forget ranges of rows."""

@@ -78,9 +78,8 @@ class Homes:
         self._seen: dict[int, tuple[Points, Home]] = {}
         self._numbers: dict[tuple[Shape, Points], int] = {}
         self._settled: list[Home] = []
-        self._of_slot = np.empty(
-            0, np.int32
-        )  # place in `_settled` of the list a slot lies in; -1: in no plate
+        self._of_slot = np.empty(0, np.int32)
+        """Place in `_settled` of the list that a slot lies in; -1: in no plate."""
         self._by_number: dict[tuple[int, int], Home] = {}
         self._places: dict[int, Places] = {}
         self._moves = 0
