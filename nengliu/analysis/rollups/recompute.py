@@ -140,10 +140,10 @@ class Recompute:
         return dirty
 
     def _neighbours(self, slots: npt.NDArray[np.int32], low: Keys, high: Keys) -> tuple[Ints, Ints]:
-        """Times [ms] of the readings before `low` and after `high` of each slot; -1 where there is none."""
-        keys = self.ledger.rows.keys
-        left = np.searchsorted(keys, low) - 1
-        right = np.searchsorted(keys, high, side="right")
+        """Times [ms] of the readings before `low` and after `high` of each slot, whatever their origins; -1: none."""
+        keys, origins = self.ledger.rows.keys, np.uint64(2**ORIGIN_BITS - 1)
+        left = np.searchsorted(keys, low & ~origins) - 1
+        right = np.searchsorted(keys, high | origins, side="right")
         inside = np.minimum(right, len(keys) - 1)
         has_left = (left >= 0) & (slot_of(keys[left]) == slots)
         has_right = (right < len(keys)) & (slot_of(keys[inside]) == slots)
