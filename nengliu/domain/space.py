@@ -260,7 +260,7 @@ def _sums_of(name: str, node: _Node) -> tuple[Role, dict[Role, tuple[Term, ...]]
 def _handovers(
     indexed: list[tuple[int, Point]], starts: Iterable[int], finest: Mapping[tuple[str, str], int]
 ) -> set[int]:
-    """Edges at which a node that has parts gets its first meter, or loses its last one.
+    """Edges at which a node that has parts, or at which something is made, gets its first meter, or loses its last one.
 
     Elsewhere a point that does not live adds nothing, and needs no era of its own.
     """
@@ -275,10 +275,11 @@ def _handovers(
             here = [points[t.point] for t in metered if place_at(points[t.point], start) == cell.node]
             own = [
                 point for point in here if point.flow is not Flow.OWN
-            ]  # what is made there is no meter of its own
+            ]  # what is made is no meter of the node
+            made = any(points[term.point].flow is Flow.OWN for term in metered)
             first, end = min(a for a, _ in lives), max(b for _, b in lives)
             covered = any(p.valid_from_ms <= first and p.valid_to_ms >= end for p in own)
-            if cell.node != ENTERPRISE and own and parts and not covered:
+            if cell.node != ENTERPRISE and own and (parts or made) and not covered:
                 some = {edge_after(at) for p in own for at in (p.valid_from_ms, p.valid_to_ms)}
                 edges |= {at for at in some if first < at < end}
     return edges
