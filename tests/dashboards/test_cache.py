@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import streamlit as st
+from streamlit.runtime import Runtime
 from streamlit.testing.v1 import AppTest
 
 from dashboards import cache, data, ready
@@ -279,6 +280,19 @@ def drawn(page: str = "gov_overview") -> int:
     return sum(1 for _ in elements(run._tree))
 
 
+@pytest.fixture
+def lasting_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulated views of one process share a runtime, and the first to end takes it away: here the last one stays."""
+    last: list[Runtime] = []
+
+    def instance(cls: type[Runtime]) -> Runtime:
+        last.extend([cls._instance] if cls._instance is not None else [])
+        return last[-1]
+
+    monkeypatch.setattr(Runtime, "instance", classmethod(instance))
+
+
+@pytest.mark.usefixtures("lasting_runtime")
 @pytest.mark.parametrize("page", ["gov_overview", "incidents"])
 def test_simultaneous_first_views_ask_the_store_once(
     spy: Spy, reading_as: Callable[[Reader], None], clock: Clock, page: str
