@@ -21,9 +21,7 @@ LAWS = settings(
 @example(20261646)  # a gauge that holds: more quarter-hours are said at once than its ring has rows
 @example(700240)  # an hour that was full at first, and stored; a late row asks for it after earlier ones
 @example(31000004)  # the same value from two origins, the first of them in a plate
-@example(
-    105437
-)  # a timed reading comes weeks after that of a person for the same instant: what follows changes, too
+@example(105437)  # weeks after a person's reading a timed one comes for its instant: what follows changes
 def test_laws_hold_for_a_random_plant(seed):
     """Whatever was late, doubled, lost or cut, and whoever died on the way: the tables are what a loop finds."""
     assert broken(seed) == []

@@ -8,6 +8,7 @@ newest.  When one of its days changes, the days are read from the store again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +69,7 @@ class Days:
         columns = columns | as_stored(columns) | {"carry": np.zeros(len(owner), bool)}
         slots = maker.dirty.slots[owner].astype(np.int64)
         month = period_start_ms(Level.MONTH, start_ms)
-        first = starts_of(slots << _DAY_BITS | day_of(month))  # days lie slot by slot, in order of time
+        first = starts_of(_key(slots, day_of(month)))  # days lie slot by slot, in order of time
         touched = np.stack([owner[first], month[first]])
         self._know(maker.traits, slots[first], start_ms[first], stored)
         keys = _key(slots, day_of(start_ms))
@@ -127,7 +128,7 @@ class Days:
         keys = self.rows.keys
         day = _day_of(keys)
         month = period_start_ms(Level.MONTH, day_start(day))
-        first = starts_of((keys >> np.uint64(_DAY_BITS)).astype(np.int64) << _DAY_BITS | day_of(month))
+        first = starts_of(_key(keys >> np.uint64(_DAY_BITS), day_of(month)))
         stays = self._unsure(stored) | (day > day.max(initial=0) - self.keep_days)
         size = np.diff(np.append(first, len(keys)))
         ahead = np.where(stays, np.arange(len(keys)), len(keys))
@@ -153,7 +154,7 @@ class Days:
         """Have no carry over some days: forget what is surely stored of their months, read the others again."""
         order = np.lexsort((start_ms, slots))
         slots, start_ms = slots[order], start_ms[order]
-        first = starts_of(slots << _DAY_BITS | day_of(period_start_ms(Level.MONTH, start_ms)))
+        first = starts_of(_key(slots, day_of(period_start_ms(Level.MONTH, start_ms))))
         slots, start_ms = slots[first], start_ms[first]
         begin, end = self._months_of(slots, start_ms)
         folded = self._carried(begin, end, slots, start_ms)
@@ -212,11 +213,8 @@ class Days:
 
     def _fold(self, maker: Maker, owner: Ints, month: Ints) -> Rows:
         slots = maker.dirty.slots[owner].astype(np.int64)
-        end = next_period_ms(Level.MONTH, month)
-        first = np.searchsorted(self.rows.keys, _key(slots, day_of(month)))
-        last = np.searchsorted(self.rows.keys, _key(slots, day_of(end)))
-        folded = _folded(self.rows.columns, first, last)
-        folded["due"] = maker.due(owner, month, end)
+        folded = _folded(self.rows.columns, *self._months_of(slots, month))
+        folded["due"] = maker.due(owner, month, next_period_ms(Level.MONTH, month))
         return maker.pack("window_month", Bare(owner, month, folded))
 
 
@@ -275,7 +273,7 @@ def _day_of(key: npt.NDArray[np.uint64]) -> Ints:
     return (key & np.uint64(2**_DAY_BITS - 1)).astype(np.int64)
 
 
-def _key(slot: Ints, day: Ints) -> npt.NDArray[np.uint64]:
+def _key(slot: npt.NDArray[np.integer[Any]], day: Ints) -> npt.NDArray[np.uint64]:
     return slot.astype(np.uint64) << np.uint64(_DAY_BITS) | day.astype(np.uint64)
 
 
