@@ -19,6 +19,7 @@ COMMANDS = {
     "up": "nengliu.cli.up:up",
     "import": "nengliu.cli.imports:import_command",
     "collect": "nengliu.cli.collect:collect",
+    "acquire": "nengliu.cli.acquire:acquire",
     "simulate": "nengliu.cli.simulate:simulate",
     "query": "nengliu.cli.query:query",
     "restate": "nengliu.cli.restate:restate",

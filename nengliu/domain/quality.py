@@ -93,6 +93,9 @@ class Reason(IntEnum):
     BAD_BCD = 510
     OVERRUN = 511
     CLOCK_SET = 512
+    UNKNOWN_UNIT = 513
+    NOT_ASKED = 514
+    DROPPED = 515
 
 
 _OF_THE_WAY = (Reason.CLOCK_REPAIRED, Reason.ARRIVED_LATE, Reason.BACKFILLED)
