@@ -4,7 +4,7 @@
 # SLOW=1 runs the slow tests too.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench prove-a prove-b prove-c prove-d wheel lock clean
+.PHONY: help run test check format bench prove-a prove-b prove-c prove-d prove-e wheel lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -47,6 +47,9 @@ prove-c: $(DEV_STAMP) ## Prove the watch: rules, incidents, replay, the first mi
 
 prove-d: $(DEV_STAMP) ## Prove the rollups: laws, kills, cases, figures, recomputation, audit (DATA=folder of the data sets)
 	@$(PY) tests/prove/prove_d.py --data "$(DATA)" $(if $(CASES),--cases $(CASES)) $(ARGS)
+
+prove-e: $(DEV_STAMP) ## Prove the acquisition: frames, a fleet with forty faults, fifteen days without a way up, late answers
+	@$(PY) tests/prove/prove_e.py $(ARGS)
 
 wheel: $(DEV_STAMP) ## Build the wheel into dist/
 	@$(PY) -m build --wheel --no-isolation --outdir dist .

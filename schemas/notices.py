@@ -252,20 +252,82 @@ class TargetNotice(msgspec.Struct, tag="target", tag_field="notice", frozen=True
 
 
 class Activity(msgspec.Struct, frozen=True):
-    """What an enterprise did in a month: ``measure`` output_value, value_added or output, period 2026-03."""
+    """What an enterprise did in a month (period 2026-03) or on a day (2026-03-15).
+
+    Parameters
+    ----------
+    measure
+        output_value, value_added, output, plan, staff or shifts; output and plan may name a product: ``output:cement``.
+    value
+        In `unit`; None takes back what was told before.
+    source
+        Who reported it, or the document it comes from.
+    """
 
     measure: str
     period: str
-    value: float
+    value: float | None
     unit: str
     source: str
 
 
 class ActivityNotice(msgspec.Struct, tag="activity", tag_field="notice", frozen=True):
-    """Output of an enterprise, month by month; of a repeated month the newest position holds."""
+    """Output of an enterprise and what goes with it; of a repeated period the newest position holds.
+
+    Parameters
+    ----------
+    origin
+        entered (on a page or the command line), imported (a file), uploaded (another system) or simulated.
+    by
+        Login of the person; nothing where no person acted.
+    at_s
+        When it was entered [s, UTC]; 0: not told.
+    """
 
     enterprise: str
     activities: tuple[Activity, ...]
+    origin: str = "uploaded"
+    by: str = ""
+    at_s: int = 0
+
+
+class Entered(msgspec.Struct, frozen=True):
+    """One value a person read off or worked out.
+
+    Parameters
+    ----------
+    read_at_ms
+        When the meter showed it; of an amount the start of its interval [ms, UTC].
+    value
+        Decimal text: the register of a counter, the value otherwise.
+    unit
+        Unit of the value, of `schemas/codes/units.csv`.
+    why
+        Why it had to be entered by hand.
+    """
+
+    point: str
+    read_at_ms: int
+    value: str
+    unit: str
+    why: str
+
+
+class EntryNotice(msgspec.Struct, tag="entry", tag_field="notice", frozen=True):
+    """Values entered by hand: readings of origin and quality manual, with who entered them, when and why.
+
+    Parameters
+    ----------
+    by
+        Login of the person.
+    at_s
+        When they were entered [s, UTC]; the receipt of the readings.
+    """
+
+    enterprise: str
+    by: str
+    at_s: int
+    rows: tuple[Entered, ...]
 
 
 Notice = (
@@ -284,4 +346,5 @@ Notice = (
     | RegionNotice
     | TargetNotice
     | ActivityNotice
+    | EntryNotice
 )

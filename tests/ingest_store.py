@@ -44,6 +44,7 @@ KEYS = {
     "region": ("region",),
     "target": ("region", "enterprise", "metric", "period"),
     "activity": ("enterprise", "measure", "period"),
+    "manual_entry": ("enterprise", "point", "read_at", "position", "item"),
 }
 ARRAYS = ("read_at", "ticks", "quality", "reason", "origin", "received_at", "sequence", "position", "sent")
 VERSIONS = {"reading_chunk": "revision", "missed": "sequence"} | dict.fromkeys(

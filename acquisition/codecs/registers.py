@@ -24,6 +24,8 @@ ORDERS = ("ABCD", "DCBA", "BADC", "CDAB")
 """Orders of bytes: as sent, all reversed, bytes swapped in each word, words reversed."""
 MOST = 2**63 - 1
 """A value beyond this is no number of ours; -2**63 itself means that there is none."""
+MOST_EXPONENT = 18
+"""An exponent beyond this is damage: it would leave nothing of 63 bits."""
 
 
 class RegisterType(StrEnum):
@@ -40,15 +42,18 @@ class RegisterType(StrEnum):
     BCD16 = "bcd16"
     BCD32 = "bcd32"
     BCD64 = "bcd64"
+    BITS16 = "bits16"
+    BITS32 = "bits32"
+    STRING = "string"
 
     @property
     def bits(self) -> int:
-        """Width of the raw number."""
-        return int(self.value.lstrip("iufbcd"))
+        """Width of the raw number; 0 of a text, whose register says how long it is."""
+        return int(self.value.lstrip("iufbcdstrng") or 0)
 
     @property
     def length(self) -> int:
-        """Number of words."""
+        """Number of words; 0 of a text, whose register says how long it is."""
         return self.bits // 16
 
     @property
@@ -60,6 +65,11 @@ class RegisterType(StrEnum):
     def is_bcd(self) -> bool:
         """Whether each nibble is a decimal digit."""
         return self.value.startswith("bcd")
+
+    @property
+    def is_bits(self) -> bool:
+        """Whether it is a word of bits, or a part of one."""
+        return self.value.startswith("bits")
 
     @property
     def is_signed(self) -> bool:
@@ -87,6 +97,13 @@ class Register:
         Decimals of one tick.
     invalid
         Raw bit patterns (unsigned, in order ABCD) that say there is no value.
+    first_bit, bit_count
+        Of a register of bits: the part that is meant, from its lowest bit on; count 0: all above.
+    size
+        Words of a text.
+    exponent
+        Register whose value is the power of ten by which this one is multiplied too; it must be
+        read by the same request (`start`, `stop`).
     """
 
     name: str
@@ -99,11 +116,26 @@ class Register:
     unit: str = "1"
     decimals: int = 0
     invalid: tuple[int, ...] = ()
+    first_bit: int = 0
+    bit_count: int = 0
+    size: int = 0
+    exponent: Register | None = None
 
     @property
     def length(self) -> int:
         """Number of words."""
-        return self.type.length
+        return self.type.length or self.size
+
+    @property
+    def start(self) -> int:
+        """Address of the first word that a request for it must read."""
+        return min(self.address, self.exponent.address) if self.exponent else self.address
+
+    @property
+    def stop(self) -> int:
+        """Address after the last word that a request for it must read."""
+        end = self.address + self.length
+        return max(end, self.exponent.address + self.exponent.length) if self.exponent else end
 
     @functools.cached_property
     def step(self) -> Fraction | int:
@@ -127,8 +159,13 @@ def exact(register: Register) -> bool:
     return register.type.is_float or (register.step.denominator == 1 == register.shift.denominator)
 
 
-def ticks(register: Register, words: Sequence[int]) -> int:
-    """Read a register's words as ticks.
+def ticks(register: Register, words: Sequence[int], exponent: int = 0) -> int:
+    """Read a register's words as ticks; a text as the number that its bytes make (`fields.text_of`).
+
+    Parameters
+    ----------
+    exponent
+        Value of the register's exponent: the power of ten by which the meter multiplies, too.
 
     Raises
     ------
@@ -147,7 +184,9 @@ def ticks(register: Register, words: Sequence[int]) -> int:
     if pattern in register.invalid:
         told = f"{register.name}: {pattern:#x} says that there is no value"
         raise LinkError("NO_DATA", told, register=register.name)
-    value = _float_ticks(register, pattern) if register.type.is_float else _whole_ticks(register, pattern)
+    if register.type is RegisterType.STRING:
+        return pattern
+    value = _value(register, pattern, exponent)
     if abs(value) > MOST:
         told = f"{register.name}: expected at most 63 bits of ticks, got {value}"
         raise LinkError("DAMAGED", told, got=value)
@@ -166,19 +205,26 @@ def words(register: Register, ticks: int) -> list[int]:
     raw = Fraction(ticks - register.shift) / register.step
     if kind.is_float:
         packed = struct.pack(">f" if kind.bits == 32 else ">d", raw)
-        return _words(int.from_bytes(packed), kind.length, register.order)
+        return _words(int.from_bytes(packed), register.length, register.order)
     if raw.denominator != 1:
         raise ValueError(f"{register.name}: expected a multiple of {register.step} ticks, got {ticks}")
-    whole = int(raw)
+    pattern = _raw_pattern(register, int(raw))
+    if pattern is None:
+        raise ValueError(f"{register.name}: expected what fits {kind.value}, got {int(raw)}")
+    return _words(pattern, register.length, register.order)
+
+
+def _raw_pattern(register: Register, whole: int) -> int | None:
+    """Write a raw number as it stands in order ABCD; None if it does not fit."""
+    kind, bits = register.type, 16 * register.length
     if kind.is_bcd:
         pattern = int(str(whole), 16) if whole >= 0 else -1
-        fits = 0 <= pattern < 1 << kind.bits
-    else:
-        low = -(1 << kind.bits - 1) if kind.is_signed else 0
-        fits, pattern = low <= whole < low + (1 << kind.bits), whole % (1 << kind.bits)
-    if not fits:
-        raise ValueError(f"{register.name}: expected what fits {kind.value}, got {whole}")
-    return _words(pattern, kind.length, register.order)
+        return pattern if 0 <= pattern < 1 << bits else None
+    if kind.is_bits:
+        room = register.bit_count or bits - register.first_bit
+        return whole << register.first_bit if 0 <= whole < 1 << room else None
+    low = -(1 << bits - 1) if kind.is_signed else 0
+    return whole % (1 << bits) if low <= whole < low + (1 << bits) else None
 
 
 def _pattern(words: Sequence[int], order: str) -> int:
@@ -201,22 +247,34 @@ def _swapped(word: int) -> int:
     return word >> 8 | (word & 0xFF) << 8
 
 
-def _whole_ticks(register: Register, pattern: int) -> int:
-    kind, raw = register.type, pattern
+def _value(register: Register, pattern: int, exponent: int) -> int:
+    """Work out the ticks of a raw number."""
+    raw = _float(register, pattern) if register.type.is_float else _whole(register, pattern)
+    if not exponent:
+        return round(raw * register.step + register.shift)  # a Fraction rounds half-even
+    if abs(exponent) > MOST_EXPONENT:
+        told = f"{register.name}: expected an exponent of at most {MOST_EXPONENT}, got {exponent}"
+        raise LinkError("DAMAGED", told, got=exponent)
+    return round(raw * register.step * Fraction(10) ** exponent + register.shift)
+
+
+def _whole(register: Register, pattern: int) -> int:
+    kind = register.type
     if kind.is_bcd:
         digits = f"{pattern:x}"
         if not digits.isdecimal():
             told = f"{register.name}: expected decimal digits, got {digits}"
             raise LinkError("BAD_BCD", told, got=digits)
-        raw = int(digits)
-    elif kind.is_signed and pattern >> kind.bits - 1:
-        raw -= 1 << kind.bits
-    return round(raw * register.step + register.shift)  # a Fraction rounds half-even
+        return int(digits)
+    if kind.is_bits:
+        found = pattern >> register.first_bit
+        return found & (1 << register.bit_count) - 1 if register.bit_count else found
+    return pattern - (1 << kind.bits) if kind.is_signed and pattern >> kind.bits - 1 else pattern
 
 
-def _float_ticks(register: Register, pattern: int) -> int:
+def _float(register: Register, pattern: int) -> Fraction:
     single = register.type.bits == 32
     (value,) = struct.unpack(">f" if single else ">d", pattern.to_bytes(4 if single else 8))
     if not math.isfinite(value):
         raise LinkError("NO_DATA", f"{register.name}: {value} is not a number", register=register.name)
-    return round(Fraction(value) * register.step + register.shift)
+    return Fraction(value)

@@ -6,6 +6,9 @@ pending becomes a *gap* and the cursor jumps to the head, so that new readings d
 wait; gaps are sent beside them, marked as backfilled.  A message that was tried live keeps
 its bytes even in a gap: it may have arrived, and a repetition must be byte-equal.
 
+When all room is taken by what some centre misses, `thin` lets secondary values give way:
+only of messages that no centre was ever tried with.
+
 A process may die between any two calls: whatever was not acknowledged is sent again, in order.
 Source: TC 4.3.3-4, 4.3.7-5 (store and send again until acknowledged); the layout is ours, docs/decisions/0016.
 """
@@ -13,10 +16,11 @@ Source: TC 4.3.3-4, 4.3.7-5 (store and send again until acknowledged); the layou
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from acquisition.drivers.buffer_file import BufferFile, Synchronous
-from acquisition.drivers.centre import Centre, Pending
+from acquisition.drivers.buffer_file import BufferFile, Pending, Synchronous
+from acquisition.drivers.centre import Centre
 from nengliu.errors import LogError
 
 NUMBER_BITS = 32
@@ -101,6 +105,11 @@ class Buffer:
         self._boot_s, self._number = boot_s, 0
         return boot_s
 
+    @property
+    def last(self) -> int:
+        """Give the sequence of the newest message that was put, flushed or not; 0: none ever was."""
+        return self._last
+
     def next_sequence(self) -> int:
         """Give the next number of this boot's rising sequence."""
         if not self._boot_s:
@@ -142,6 +151,12 @@ class Buffer:
         with self._file.explained("read"):
             found = self._file.execute("SELECT value, since_ms FROM state WHERE name = ?", name).fetchone()
         return None if found is None else (str(found[0]), int(found[1]))
+
+    def forget_states(self, prefix: str, before_ms: int) -> None:
+        """Forget the states whose name begins so and that hold since before `before_ms` [ms, UTC]."""
+        with self._file.writing("forget old states"):
+            statement = "DELETE FROM state WHERE name >= ? AND name < ? AND since_ms < ?"
+            self._file.execute(statement, prefix, prefix + "\U0010ffff", before_ms)
 
     def flush(self) -> None:
         """Write all that was put since in one transaction; if it raises, all of it waits for the next flush."""
@@ -188,12 +203,38 @@ class Buffer:
         """Note that the centre has every row of the gaps up to here."""
         self._centre(centre).ack_backfill(last_sequence)
 
+    def knows(self, centre: str) -> bool:
+        """Say whether the centre was ever asked for."""
+        return centre in self._centres
+
+    def centres(self) -> tuple[str, ...]:
+        """Name the centres for which something is kept, those that are no longer configured among them."""
+        return tuple(self._centres)
+
+    def done(self, centre: str) -> int:
+        """Give the sequence up to which a centre has everything; 0 for one never asked for."""
+        return self._centres[centre].done() if centre in self._centres else 0
+
+    def forget(self, centre: str) -> None:
+        """Keep nothing more for a centre; what only it misses may go."""
+        with self._file.writing("forget a centre"):
+            for table in ("cursor", "gap"):
+                self._file.execute(f"DELETE FROM {table} WHERE centre = ?", centre)
+            for name in ("view", "log", "backfill", "ack", "orders"):
+                self._file.execute("DELETE FROM state WHERE name = ?", f"{name}/{centre}")
+        self._centres.pop(centre, None)
+
     def queued(self, centre: str) -> tuple[int, int]:
         """Count the rows that the centre still misses: live ones, and those of gaps."""
         found = self._centre(centre)
         return found.rows, found.missing()
 
     # -- the room ---------------------------------------------------------------------------
+
+    def give_room(self, keep_days: int, room_bytes: int) -> None:
+        """Change for how long a row is kept [d] and how large the file may become [bytes]."""
+        self._keep_ms, self._room_bytes = keep_days * DAY_MS, room_bytes
+        self._file.give_room(room_bytes)
 
     def fill(self) -> float:
         """Give the share of the room in use; a disk with less space than the room counts as the room."""
@@ -222,6 +263,32 @@ class Buffer:
             if gone:
                 self._file.execute("DELETE FROM reading WHERE sequence <= ?", rows[gone - 1][0])
         return gone
+
+    def untried(self, after: int, limit: int) -> list[Pending]:
+        """Give the oldest rows above `after` with which no centre was ever tried, at most `limit`."""
+        tried = sorted(span for centre in self._centres.values() for span in centre.tried_spans())
+        found: list[Pending] = []
+        for first, last in [*tried, (FOR_EVER_MS, FOR_EVER_MS)]:
+            if first > after and len(found) < limit:
+                found += self._file.rows(after, first, limit - len(found))
+            after = max(after, last)
+        return found
+
+    def thin(self, changed: Sequence[Pending], name: str, value: str, since_ms: int) -> None:
+        """Write rows that `untried` gave anew, without those left empty, and a state, in one transaction.
+
+        They are taken out and put in again, since a row that only shrinks frees no page.
+        """
+        with self._file.writing("make room"):
+            self._file.execute_many(
+                "DELETE FROM reading WHERE sequence = ?", ((row.sequence,) for row in changed)
+            )
+            kept = ((row.sequence, row.at_ms, row.key, row.value) for row in changed if row.value)
+            self._file.execute_many("INSERT INTO reading VALUES (?, ?, ?, ?)", kept)
+            self._file.execute("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", name, value, since_ms)
+        self._states.pop(name, None)
+        for centre in self._centres.values():
+            centre.recount(self._head)
 
     def close(self) -> None:
         """Write what waits and let go of the file."""

@@ -18,6 +18,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -64,6 +65,16 @@ _CURES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A message as it goes to the log; `at_ms` is when the collector put it [ms, UTC]."""
+
+    sequence: int
+    at_ms: int
+    key: str
+    value: bytes
+
+
 class BufferFile:
     """One open buffer file.
 
@@ -106,6 +117,18 @@ class BufferFile:
         """Run one statement for each of `rows`, within a transaction of the caller."""
         self._connection.executemany(statement, rows)
 
+    def rows(self, after: int, last: int, limit: int) -> list[Pending]:
+        """Read the oldest messages in (after, last], at most `limit`."""
+        with self.explained("read"):
+            found = self.execute(
+                "SELECT sequence, at_ms, key, value FROM reading WHERE sequence > ? AND sequence <= ? "
+                "ORDER BY sequence LIMIT ?",
+                after,
+                last,
+                limit,
+            ).fetchall()
+        return [Pending(*row) for row in found]
+
     @contextmanager
     def writing(self, what: str) -> Iterator[None]:
         """Run one transaction: on the disk at the end, or nothing of it."""
@@ -125,6 +148,10 @@ class BufferFile:
     def used_bytes(self) -> int:
         """Count the bytes in use; pages that trimming freed are free [bytes]."""
         return PAGE_BYTES * (self._number("PRAGMA page_count") - self._number("PRAGMA freelist_count"))
+
+    def give_room(self, room_bytes: int) -> None:
+        """Change how large the file may become [bytes]; it never becomes smaller than it is."""
+        self.execute(f"PRAGMA max_page_count = {max(room_bytes // PAGE_BYTES, 1)}")
 
     def close(self) -> None:
         """Let go of the file; the WAL is folded into it."""
@@ -146,7 +173,7 @@ class BufferFile:
             )
         for pragma in (f"page_size = {PAGE_BYTES}", "journal_mode = WAL", f"synchronous = {synchronous}"):
             self.execute(f"PRAGMA {pragma}")
-        self.execute(f"PRAGMA max_page_count = {max(room_bytes // PAGE_BYTES, 1)}")
+        self.give_room(room_bytes)
         if version == 0:
             with self.writing("create the tables"):
                 for statement in _SCHEMA:

@@ -9,18 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from acquisition.drivers.buffer_file import BufferFile
+from acquisition.drivers.buffer_file import BufferFile, Pending
 from schemas.messages import mark_backfilled
 
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A message as it goes to the log; `at_ms` is when the collector put it [ms, UTC]."""
-
-    sequence: int
-    at_ms: int
-    key: str
-    value: bytes
+BATCH_ROWS = 500
+"""Rows that are sent at once; of a backfill the oldest so many may have arrived without an acknowledgement."""
 
 
 @dataclass(slots=True)
@@ -60,7 +53,21 @@ class Centre:
 
     def pending(self, head: int, limit: int) -> list[Pending]:
         """Give the oldest live rows."""
-        return self._read(self._live, head, limit)
+        return self._file.rows(self._live, head, limit)
+
+    def tried_spans(self) -> list[tuple[int, int]]:
+        """Give the ranges (after, last] of what it misses and may have been tried with: their bytes are fixed."""
+        spans = [(gap.after, min(gap.plain, gap.last)) for gap in self._gaps] + [(self._live, self._tried)]
+        if head := self.backfill(BATCH_ROWS):
+            spans.append((self._gaps[0].after, head[-1].sequence))
+        return [(after, last) for after, last in spans if last > after]
+
+    def recount(self, head: int) -> None:
+        """Count anew what it misses, after rows went."""
+        with self._file.explained("count"):
+            for gap in self._gaps:
+                gap.rows = self._count(gap.after, gap.last)
+            self.rows = self._count(self._live, head)
 
     def try_live(self, last_sequence: int) -> None:
         """Note that live rows up to here are tried."""
@@ -109,7 +116,7 @@ class Centre:
         for gap in self._gaps:
             if len(found) == limit:
                 break
-            for row in self._read(gap.after, gap.last, limit - len(found)):
+            for row in self._file.rows(gap.after, gap.last, limit - len(found)):
                 plain = row.sequence <= gap.plain
                 found.append(row if plain else replace(row, value=mark_backfilled(row.value)))
         return found
@@ -130,17 +137,6 @@ class Centre:
         for gap, sent in zip(part, rows, strict=True):
             gap.after, gap.rows = last_sequence, gap.rows - sent
         self._gaps = self._gaps[len(done) :]
-
-    def _read(self, after: int, last: int, limit: int) -> list[Pending]:
-        with self._file.explained("read"):
-            rows = self._file.execute(
-                "SELECT sequence, at_ms, key, value FROM reading WHERE sequence > ? AND sequence <= ? "
-                "ORDER BY sequence LIMIT ?",
-                after,
-                last,
-                limit,
-            ).fetchall()
-        return [Pending(*row) for row in rows]
 
     def _count(self, after: int, last: int) -> int:
         statement = "SELECT count(*) FROM reading WHERE sequence > ? AND sequence <= ?"

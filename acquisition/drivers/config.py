@@ -9,69 +9,37 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from acquisition.codecs.registers import Register
-from acquisition.drivers.register_maps import (
-    Block,
-    RegisterMap,
-    check_register,
-    check_unit,
-    load_map,
-    merge,
+from acquisition.codecs.exchange import Item
+from acquisition.drivers.line_config import Line, LineTable, Meter, MeterTable, Overlay, read_lines
+from acquisition.drivers.plans import (
+    DEFAULT_CENTRES,
+    TABLES,
+    CentrePlan,
+    ClockPlan,
+    RemotePlan,
+    check_centres,
+    check_clock,
+    check_remote,
 )
+from acquisition.drivers.register_maps import check_unit
+from acquisition.drivers.sources.plans import FeedPlan, check_beside, read_feeds
 from acquisition.drivers.tables import convert, need, once, read
 from nengliu.domain.formulas import parse
-from nengliu.domain.points import Column, Enterprise, Kind, Point, Schema
+from nengliu.domain.points import Enterprise, Kind, Point, Schema
 from nengliu.domain.points import Meter as Service
 from nengliu.errors import ContractError, InputError, nearest
 from schemas.messages import WiredLine, WiredMeter, WiringNotice
 
-DAY_S = 86_400
+__all__ = ["BufferPlan", "CollectorConfig", "Line", "Meter", "load_config"]
+
 LEAST_DAYS = 15
 """So long a collector must hold its readings.  Source: TC 4.3.4."""
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """A meter on a line: its Modbus unit, its map, when it is due, and which register is which point."""
-
-    name: str
-    unit: int
-    map: RegisterMap
-    interval_s: int
-    schema: int
-    registers: tuple[tuple[Register, str], ...]
-
-    @property
-    def points(self) -> tuple[str, ...]:
-        """Points it feeds, in the order of its frame's columns."""
-        return tuple(point for _, point in self.registers)
-
-    def columns(self) -> tuple[Column, ...]:
-        """Columns of its frames."""
-        return tuple(Column(point, one.unit, one.decimals) for one, point in self.registers)
-
-    def blocks(self) -> tuple[Block, ...]:
-        """Requests that read all of it."""
-        return merge((one for one, _ in self.registers), self.map.max_registers, self.map.max_gap)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One connection: a meter of its own, or a gateway with several behind it."""
-
-    name: str
-    host: str
-    port: int
-    timeout_s: float
-    pause_ms: int
-    meters: tuple[Meter, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +54,23 @@ class CollectorConfig:
     points: tuple[Point, ...]
     lines: tuple[Line, ...]
     buffer: BufferPlan
+    centres: tuple[CentrePlan, ...] = DEFAULT_CENTRES
+    clock: ClockPlan = ClockPlan()
+    remote: RemotePlan = RemotePlan()
+    file: Path | None = None
+    feeds: tuple[FeedPlan, ...] = ()
+
+    def catalogue(self) -> tuple[Point, ...]:
+        """Points that it introduces: its own, and those that the maps of its feeds describe."""
+        own = {point.point for point in self.points}
+        found = (point for feed in self.feeds for point in feed.catalogue() if point.point not in own)
+        return (*self.points, *found)
 
     def schemas(self) -> tuple[Schema, ...]:
-        """Column lists of its frames, one for each meter."""
+        """Column lists of its frames, one for each meter and feed."""
         meters = (meter for line in self.lines for meter in line.meters)
-        return tuple(Schema(self.code, meter.schema, meter.columns()) for meter in meters)
+        found = (Schema(self.code, meter.schema, meter.columns()) for meter in meters)
+        return (*found, *(feed.schema for feed in self.feeds))
 
     def wiring(self) -> WiringNotice:
         """Which point hangs on which meter and line."""
@@ -98,33 +78,7 @@ class CollectorConfig:
             WiredLine(line.name, tuple(WiredMeter(meter.name, meter.points) for meter in line.meters))
             for line in self.lines
         )
-        return WiringNotice(self.code, self.name, tuple(lines))
-
-
-class _Overlay(msgspec.Struct, forbid_unknown_fields=True):
-    point: str
-    scale: Decimal | None = None
-    offset: Decimal | None = None
-    unit: str | None = None
-    decimals: int | None = None
-
-
-class _MeterTable(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    unit: int
-    map: str
-    schema: int
-    points: dict[str, str | _Overlay]
-    interval_s: int = 900
-
-
-class _LineTable(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    host: str
-    meters: list[_MeterTable]
-    port: int = 502
-    timeout_s: float = 1.0
-    pause_ms: int = 0
+        return WiringNotice(self.code, self.name, (*lines, *(feed.wired() for feed in self.feeds)))
 
 
 class BufferPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,31 +94,40 @@ class BufferPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Readings that waited longer go out behind new ones, marked as sent later [s].
     backfill_per_s
         How many messages of those go out per second.
+    keep_frames
+        Whether the answers of the meters are kept as they came, as long as the readings.
     """
 
     keep_days: int = 15
     room_mb: int = 1024
     late_s: int = 60
     backfill_per_s: int = 200
+    keep_frames: bool = False
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     enterprise: dict[str, Any]
-    lines: list[_LineTable]
+    lines: list[LineTable] = []
+    feeds: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
     align_ms: int = 1000
     heartbeat_s: int = 60
     buffer: BufferPlan = BufferPlan()
+    centres: tuple[CentrePlan, ...] = DEFAULT_CENTRES
+    clock: ClockPlan = ClockPlan()
+    remote: RemotePlan = RemotePlan()
 
 
 _KNOWN = [
-    name for part in (_File, BufferPlan, _LineTable, _MeterTable, _Overlay) for name in part.__struct_fields__
+    name
+    for part in (_File, BufferPlan, *TABLES, LineTable, MeterTable, Overlay)
+    for name in part.__struct_fields__
 ]
 
 
-def load_config(file: Path) -> CollectorConfig:
-    """Read collector.toml and the maps it names.
+def load_config(file: Path, folder: Path | None = None) -> CollectorConfig:
+    """Read collector.toml and the maps it names, relative to `folder` or else beside it.
 
     Raises
     ------
@@ -187,10 +150,21 @@ def load_config(file: Path) -> CollectorConfig:
         heartbeat_s=told.heartbeat_s,
         enterprise=_plain(told.enterprise, Enterprise, f"{where} [enterprise]") if named else None,
         points=tuple(_point(one, code, where, n) for n, one in enumerate(told.points, 1)),
-        lines=tuple(_line(one, file) for one in told.lines),
+        lines=read_lines(told.lines, file, folder),
         buffer=told.buffer,
+        centres=told.centres,
+        clock=told.clock,
+        remote=told.remote,
+        file=file,
+        feeds=read_feeds(told.feeds, file, told.name, code, folder),
     )
     _check_overlaps(config, where)
+    names = {point.point for point in config.points}
+    names |= {point for line in config.lines for meter in line.meters for point in meter.points}
+    names |= {point for feed in config.feeds for point in feed.points}
+    check_centres(config.centres, names, where)
+    check_clock(config.clock, f"{where} [clock]")
+    check_remote(config.remote, f"{where} [remote]")
     return config
 
 
@@ -208,44 +182,6 @@ def _point(table: dict[str, Any], code: str, where: str, n: int) -> Point:
     return replace(found, meters=services)
 
 
-def _line(told: _LineTable, file: Path) -> Line:
-    where = f"{file} line {told.name}"
-    need(1 <= told.port <= 65535, where, "port", "1 to 65535", told.port)
-    need(0 < told.timeout_s <= 60, where, "timeout_s", "more than 0, at most 60", told.timeout_s)
-    need(0 <= told.pause_ms <= 60_000, where, "pause_ms", "0 to 60000", told.pause_ms)
-    meters = tuple(_meter(one, file, where) for one in told.meters)
-    need(meters, where, "meters", "at least one [[lines.meters]]", "none")
-    return Line(told.name, told.host, told.port, told.timeout_s, told.pause_ms, meters)
-
-
-def _meter(told: _MeterTable, file: Path, where: str) -> Meter:
-    where = f"{where} meter {told.name}"
-    need(0 <= told.unit <= 255, where, "unit", "a Modbus unit from 0 to 255", told.unit)
-    need(1 <= told.interval_s <= DAY_S, where, "interval_s", f"1 to {DAY_S}", told.interval_s)
-    need(1 <= told.schema < 2**32, where, "schema", "a number from 1 to 4294967295", told.schema)
-    try:
-        plan = load_map(told.map, file.parent)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-    registers = {register.name: register for register in plan.registers}
-    for name in told.points:
-        if name not in registers:
-            raise InputError(f"{where}: points: map {told.map} has no {name!r}; {nearest(name, registers)}")
-    wanted = [(registers[name], told.points[name]) for name in registers if name in told.points]
-    need(wanted, where, "points", "at least one register = point", "none")
-    found = tuple(_laid_over(register, wish, where) for register, wish in wanted)
-    return Meter(told.name, told.unit, plan, told.interval_s, told.schema, found)
-
-
-def _laid_over(register: Register, wish: str | _Overlay, where: str) -> tuple[Register, str]:
-    if isinstance(wish, str):
-        return register, wish
-    given = {name: getattr(wish, name) for name in ("scale", "offset", "unit", "decimals")}
-    found = replace(register, **{name: value for name, value in given.items() if value is not None})
-    check_register(found, f"{where} points {register.name}")
-    return found, wish.point
-
-
 def _check_buffer(plan: BufferPlan, where: str) -> None:
     at_least = f"{LEAST_DAYS} (TC 4.3.4) to 3660"
     need(LEAST_DAYS <= plan.keep_days <= 3660, where, "keep_days", at_least, plan.keep_days)
@@ -255,26 +191,27 @@ def _check_buffer(plan: BufferPlan, where: str) -> None:
 
 
 def _check_overlaps(config: CollectorConfig, where: str) -> None:
-    need(config.lines, where, "lines", "at least one [[lines]]", "none")
+    need(config.lines or config.feeds, where, "lines", "at least one [[lines]] or [[feeds]]", "none")
     meters = [meter for line in config.lines for meter in line.meters]
     once((line.name for line in config.lines), where, "line")
     for line in config.lines:
         once((meter.name for meter in line.meters), f"{where} line {line.name}", "meter")
     once((meter.schema for meter in meters), where, "schema")
-    once((point for meter in meters for point in meter.points), where, "point that is read")
+    read_points = [point for meter in meters for point in meter.points]
+    check_beside(config.feeds, [line.name for line in config.lines], read_points, where)
     once((point.point for point in config.points), where, "[[points]] point")
     introduced = {point.point: point for point in config.points}
     for line in config.lines:
         for meter in line.meters:
-            for register, name in meter.registers:
+            for item, name in meter.items:
                 if name in introduced:
-                    told = f"{where} line {line.name} meter {meter.name} points {register.name}"
-                    _check_fit(register, introduced[name], told)
+                    told = f"{where} line {line.name} meter {meter.name} points {item.name}"
+                    _check_fit(item, introduced[name], told)
 
 
-def _check_fit(register: Register, point: Point, where: str) -> None:
+def _check_fit(item: Item, point: Point, where: str) -> None:
     """Refuse what ingest would hold back reading by reading."""
-    check_unit(register.unit, point.unit, where)
+    check_unit(item.unit, point.unit, where)
     need(point.kind is not Kind.PERIOD, where, "kind", "a counter or a gauge", point.kind.value)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from acquisition.codecs.exchange import Answer, Block
 from acquisition.drivers.clock import Clock
 from acquisition.drivers.config import Line
 from acquisition.drivers.desk import Desk
-from acquisition.drivers.register_maps import Block
 from acquisition.drivers.states import LONGEST_CONNECT_S, LineLink, State, line_connected, line_refused
 from acquisition.drivers.transport import Transport
 from nengliu.domain.links import LinkKind
@@ -54,21 +54,21 @@ class Connection:
         if self.link.state is State.DOWN and (rare or self.link.may_connect(now_ms)):
             await self.open()
 
-    async def ask(self, unit: int, block: Block) -> list[int]:
-        """Read one block; a connection that the other end closed since the last round is opened anew."""
+    async def ask(self, address: str, block: Block) -> Answer:
+        """Ask for one block; a connection that the other end closed since the last round is opened anew."""
         if self.line.pause_ms:
             asked_ms = min(self._asked_ms, self._clock.now_ms())  # the clock may have been set back since
             await self._clock.sleep_until(asked_ms + self.line.pause_ms)
         try:
-            return await self._read(unit, block)
+            return await self._ask(address, block)
         except LinkError as error:
             if error.reason != "LINE_DOWN" or self._fresh or self._answered or not await self.ready():
                 raise
-            return await self._read(unit, block)
+            return await self._ask(address, block)
 
-    async def _read(self, unit: int, block: Block) -> list[int]:
+    async def _ask(self, address: str, block: Block) -> Answer:
         try:
-            words = await self._transport.read(unit, block.function, block.address, block.count)
+            answer = await self._transport.ask(address, block)
         except LinkError as error:
             mute = error.reason in MUTE
             if error.reason in ("LINE_DOWN", "DAMAGED") or (mute and not self._answered):
@@ -79,7 +79,7 @@ class Connection:
             self._asked_ms = self._clock.now_ms()
             self._desk.polled()
         self._answered = True
-        return words
+        return answer
 
     async def ready(self) -> bool:
         """Have a connection, if it is time to try; say whether there is one."""

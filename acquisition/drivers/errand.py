@@ -54,6 +54,12 @@ class Errand:
         answer.add_done_callback(self._settled)
         return answer
 
+    async def fetch(self, job: Callable[[], T]) -> T:
+        """Run `job` and give what it gave; who is cancelled meanwhile leaves it to end by itself."""
+        answer = self.run(job)
+        await asyncio.wait([answer])
+        return answer.result()
+
     def _settled(self, _: asyncio.Future[Any]) -> None:
         self.in_flight -= 1
         self._idle.set()

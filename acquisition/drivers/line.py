@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from acquisition.codecs.registers import ticks
+from acquisition.codecs.exchange import Answer, Block
 from acquisition.drivers.clock import EARLIEST_MS, SET_BACK_MS, Clock
 from acquisition.drivers.config import Line, Meter
 from acquisition.drivers.connection import MUTE, Connection
 from acquisition.drivers.desk import Desk
-from acquisition.drivers.register_maps import Block
 from acquisition.drivers.states import (
     LONGEST_CONNECT_S,
     MeterLink,
@@ -85,8 +84,8 @@ class Poll:
         self.blocks = []
 
     def fail(self, block: Block, error: LinkError) -> None:
-        """Note that the registers of a block are missing."""
-        self.lost |= {register.name: error for register in block.registers}
+        """Note that the items of a block are missing."""
+        self.lost |= {item.name: error for item in block.items}
 
 
 class LineTask:
@@ -244,31 +243,26 @@ class LineTask:
                 break
             block = poll.blocks[0]
             try:
-                words = await self.connection.ask(meter.unit, block)
+                answer = await self.connection.ask(meter.address, block)
             except LinkError as error:
                 named = _named(error, self.line, meter)
                 if error.reason in SILENT:
                     return named
                 self._refused(poll, block, named)
             else:
-                self._take(poll, block, words)
+                self._take(poll, answer)
         return None
 
-    def _take(self, poll: Poll, block: Block, words: list[int]) -> None:
+    def _take(self, poll: Poll, answer: Answer) -> None:
         poll.answered_ms = self.clock.now_ms()
         poll.blocks.pop(0)
-        for register in block.registers:
-            start = register.address - block.address
-            try:
-                poll.values[register.name] = ticks(register, words[start : start + register.length])
-            except LinkError as error:
-                poll.lost[register.name] = error
+        poll.values |= answer.values
+        poll.lost |= answer.lost
 
     def _refused(self, poll: Poll, block: Block, error: LinkError) -> None:
         """Take an answer that holds no value."""
         poll.answered_ms = self.clock.now_ms()
-        if error.parameters.get("code") in SPLITTING and len(block.registers) > 1:
-            singles = [Block(one.function, one.address, one.length, (one,)) for one in block.registers]
+        if error.parameters.get("code") in SPLITTING and len(singles := block.split()) > 1:
             at = poll.device.blocks.index(block)
             poll.device.blocks[at : at + 1] = singles
             poll.blocks[:1] = singles
@@ -285,7 +279,7 @@ class LineTask:
         elif device.link.state is State.SUSPECT:  # the line went away before its second try
             before = State.UP if device.link.since_ms else State.NEW
             device.link = msgspec.structs.replace(device.link, state=before)
-        points = {register.name: point for register, point in meter.registers}
+        points = {item.name: point for item, point in meter.items}
         if poll.values:
             aligned = poll.answered_ms - poll.slot_ms <= self.align_ms
             device.last_ms = poll.slot_ms if aligned else poll.answered_ms

@@ -18,6 +18,8 @@ from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
+from acquisition.codecs.exchange import Answer, Block
+from acquisition.codecs.modbus import RegisterBlock
 from nengliu.errors import LinkError
 
 HEADER = 7
@@ -70,8 +72,13 @@ class ModbusTcp:
             raise self._lost(f"expected a connection within {self._timeout_s} s, got none")
         self._client = client
 
+    async def ask(self, address: str, block: Block) -> Answer:
+        """Ask a unit for a block of registers; LinkError as `Transport.ask` says."""
+        assert isinstance(block, RegisterBlock), "a line of Modbus TCP has only meters with registers"
+        return block.decode(await self.read(int(address), block.function, block.address, block.count))
+
     async def read(self, unit: int, function: int, address: int, count: int) -> list[int]:
-        """Read `count` words from `address` on; LinkError as `Transport.read` says."""
+        """Read `count` words from `address` on; LinkError as `Transport.ask` says."""
         client = self._client
         if client is None or not client.connected:
             raise self._lost("expected a connection, got none")

@@ -1,28 +1,29 @@
-"""Register maps: how one model of meter is read; data in TOML, shipped or beside collector.toml.
+"""Register maps: how one model of Modbus meter is read, and in which requests.
 
 `examples/collector/README.md` is the page for people.
 """
 
 from __future__ import annotations
 
-import functools
-import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from acquisition.codecs.exchange import Item
+from acquisition.codecs.fields import TEXT_UNIT
+from acquisition.codecs.modbus import RegisterBlock
 from acquisition.codecs.registers import ORDERS, Register, RegisterType, exact
-from acquisition.drivers.tables import convert, need, once, read
+from acquisition.drivers.tables import convert, need, once
 from nengliu.domain.units import factor
 from nengliu.errors import ContractError, InputError, nearest
 
 MOST_REGISTERS = 125
 """Registers one request may ask for.  Source: Modbus application protocol, functions 3 and 4."""
+MOST_UNIT = 255
+"""247 on a serial line; gateways use the rest.  Source: Modbus messaging on TCP/IP 4.4.1.2."""
 FUNCTIONS = (3, 4)
 
 
@@ -36,6 +37,8 @@ class RegisterMap:
         Registers one request may ask for.
     max_gap
         Registers nobody wants that are read along rather than asked around.
+    verified
+        Whether somebody compared it with the display of a meter.
     """
 
     name: str
@@ -44,16 +47,35 @@ class RegisterMap:
     max_registers: int
     max_gap: int
     registers: tuple[Register, ...]
+    verified: bool = False
 
+    @property
+    def protocol(self) -> str:
+        """What it speaks."""
+        return "modbus"
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Registers that one request reads."""
+    @property
+    def frozen(self) -> None:
+        """Give nothing: registers hold what is now."""
 
-    function: int
-    address: int
-    count: int
-    registers: tuple[Register, ...]
+    @property
+    def upkeep(self) -> tuple[RegisterBlock, ...]:
+        """Give nothing: what registers say of a meter's clock and state is a maker's own."""
+        return ()
+
+    @property
+    def items(self) -> tuple[Register, ...]:
+        """What it can tell."""
+        return self.registers
+
+    def blocks(self, items: Sequence[Item]) -> tuple[RegisterBlock, ...]:
+        """Give the requests that read these registers, which may differ from its own in scale and unit."""
+        return merge((one for one in items if isinstance(one, Register)), self.max_registers, self.max_gap)
+
+    def check_address(self, address: str) -> None:
+        """Refuse what is no unit; InputError."""
+        if not (address.isdecimal() and int(address) <= MOST_UNIT):
+            raise InputError(f"unit: expected a Modbus unit from 0 to {MOST_UNIT}, got {address}")
 
 
 class _MapRegister(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,6 +89,10 @@ class _MapRegister(msgspec.Struct, forbid_unknown_fields=True):
     invalid: list[int] = []
     function: int = 0
     order: str = ""
+    first_bit: int = 0
+    bit_count: int = 0
+    size: int = 0
+    exponent: str = ""
 
 
 class _MapFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,41 +100,18 @@ class _MapFile(msgspec.Struct, forbid_unknown_fields=True):
     source: str
     base: int
     registers: list[_MapRegister]
+    verified: bool = False
     function: int = 3
     order: str = "ABCD"
     max_registers: int = MOST_REGISTERS
     max_gap: int = 8
+    protocol: str = "modbus"
 
 
 _KNOWN = (*_MapFile.__struct_fields__, *_MapRegister.__struct_fields__)
 
 
-def load_map(name: str, beside: Path | None = None) -> RegisterMap:
-    """Read a shipped map by its name, or a file (``*.toml``) relative to the folder `beside`; InputError."""
-    if not name.endswith(".toml"):
-        return _shipped_map(name)
-    file = (beside or Path()) / name
-    return _map(file.stem, read(file), str(file))
-
-
-@functools.cache
-def _shipped_map(name: str) -> RegisterMap:
-    shipped = shipped_maps()
-    if name not in shipped:
-        raise InputError(
-            f"map: expected a shipped map or a file *.toml, got {name!r}; {nearest(name, shipped)}"
-        )
-    text = resources.files("acquisition.drivers").joinpath(f"maps/{name}.toml").read_text("utf-8")
-    return _map(name, tomllib.loads(text, parse_float=Decimal), f"maps/{name}.toml")
-
-
-def shipped_maps() -> tuple[str, ...]:
-    """Name the maps that come along."""
-    folder = resources.files("acquisition.drivers").joinpath("maps")
-    return tuple(sorted(one.name[:-5] for one in folder.iterdir() if one.name.endswith(".toml")))
-
-
-def merge(registers: Iterable[Register], most: int, gap: int) -> tuple[Block, ...]:
+def merge(registers: Iterable[Register], most: int, gap: int) -> tuple[RegisterBlock, ...]:
     """Join registers of one function into requests of at most `most` words, reading over up to `gap` words.
 
     >>> from acquisition.codecs.registers import RegisterType
@@ -116,27 +119,53 @@ def merge(registers: Iterable[Register], most: int, gap: int) -> tuple[Block, ..
     >>> [(block.address, block.count) for block in merge(wanted, 125, 2)]
     [(0, 5)]
     """
-    blocks: list[Block] = []
-    for one in sorted(registers, key=lambda register: (register.function, register.address)):
+    blocks: list[RegisterBlock] = []
+    for one in sorted(registers, key=lambda register: (register.function, register.start)):
         last = blocks[-1] if blocks else None
-        if last and last.function == one.function and one.address <= last.address + last.count + gap:
-            count = max(last.count, one.address + one.length - last.address)
+        if last and last.function == one.function and one.start <= last.address + last.count + gap:
+            count = max(last.count, one.stop - last.address)
             if count <= most:
                 blocks[-1] = replace(last, count=count, registers=(*last.registers, one))
                 continue
-        blocks.append(Block(one.function, one.address, one.length, (one,)))
+        blocks.append(RegisterBlock(one.function, one.start, one.stop - one.start, (one,)))
     return tuple(blocks)
 
 
-def _map(name: str, table: dict[str, Any], where: str) -> RegisterMap:
+def read_map(name: str, table: dict[str, Any], where: str) -> RegisterMap:
+    """Check a map file of registers; InputError names what is wrong."""
     told = convert(table, _MapFile, where, _KNOWN)
     need(told.base in (0, 1), where, "base", "0 or 1 (the number of the first register)", told.base)
     need(1 <= told.max_registers <= MOST_REGISTERS, where, "max_registers", "1 to 125", told.max_registers)
     need(0 <= told.max_gap < told.max_registers, where, "max_gap", "below max_registers", told.max_gap)
-    registers = tuple(_register(one, told, where) for one in told.registers)
+    registers = _with_exponents(told, [_register(one, told, where) for one in told.registers], where)
     once((one.name for one in registers), where, "register")
     need(registers, where, "registers", "at least one", "none")
-    return RegisterMap(name, told.title, told.source, told.max_registers, told.max_gap, registers)
+    shape = told.max_registers, told.max_gap, registers
+    return RegisterMap(name, told.title, told.source, *shape, told.verified)
+
+
+def _with_exponents(told: _MapFile, found: list[Register], where: str) -> tuple[Register, ...]:
+    """Give each register that has one its exponent: another register, which the same request reads."""
+    known = {one.name: one for one in found}
+    made = []
+    for one, plan in zip(found, told.registers, strict=True):
+        if plan.exponent:
+            here = f"{where} register {one.name}"
+            if plan.exponent not in known:
+                raise InputError(f"{here}: exponent: no {plan.exponent!r}; {nearest(plan.exponent, known)}")
+            one = replace(one, exponent=known[plan.exponent])
+            fits = one.exponent is not None and one.exponent.function == one.function
+            need(fits, here, "exponent", "a register of the same function", plan.exponent)
+            span = one.stop - one.start
+            need(
+                span <= told.max_registers,
+                here,
+                "exponent",
+                "one that the same request can read",
+                plan.exponent,
+            )
+        made.append(one)
+    return tuple(made)
 
 
 def _register(told: _MapRegister, plan: _MapFile, where: str) -> Register:
@@ -154,6 +183,9 @@ def _register(told: _MapRegister, plan: _MapFile, where: str) -> Register:
         unit=told.unit,
         decimals=told.decimals,
         invalid=tuple(told.invalid),
+        first_bit=told.first_bit,
+        bit_count=told.bit_count,
+        size=told.size,
     )
     check_register(found, where)
     return found
@@ -164,10 +196,17 @@ def check_register(one: Register, where: str) -> None:
     reads = "3 or 4 (a collector only reads)"
     need(one.function in FUNCTIONS, where, "function", reads, one.function)
     need(one.order in ORDERS, where, "order", ", ".join(ORDERS), one.order)
+    need(1 <= one.length <= MOST_REGISTERS, where, "size", "1 to 125 words of a text", one.size)
     need(0 <= one.address <= 65536 - one.length, where, "address", "0 to 65535 on the wire", one.address)
     need(0 <= one.decimals <= 12, where, "decimals", "0 to 12", one.decimals)
     need(one.scale.is_finite() and one.scale != 0, where, "scale", "a number other than 0", one.scale)
     need(one.offset.is_finite(), where, "offset", "a number", one.offset)
+    width = 16 * one.length if one.type.is_bits else 0
+    need(0 <= one.first_bit <= max(width - 1, 0), where, "first_bit", f"below {width}", one.first_bit)
+    need(0 <= one.bit_count <= width - one.first_bit, where, "bit_count", f"0 to {width}", one.bit_count)
+    if one.type is RegisterType.STRING:
+        need(one.unit == TEXT_UNIT, where, "unit", TEXT_UNIT, one.unit)
+        return
     check_unit(one.unit, one.unit, where)
     kept = f"enough decimals for scale {one.scale} and offset {one.offset}"
     need(exact(one), where, "decimals", kept, one.decimals)

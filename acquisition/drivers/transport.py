@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from acquisition.codecs.exchange import Answer, Block
+
 
 class Transport(Protocol):
-    """One connection that answers one request at a time; it never asks twice by itself."""
+    """One connection that answers one request at a time; whether it is worth a second try is the scheduler's to say."""
 
     async def connect(self) -> None:
         """Open the connection anew; LinkError LINE_DOWN if it cannot be had in time."""
 
-    async def read(self, unit: int, function: int, address: int, count: int) -> list[int]:
-        """Read `count` words from `address` on, function 3 or 4.
+    async def ask(self, address: str, block: Block) -> Answer:
+        """Ask the meter at `address` for a block of its items.
 
         Raises
         ------

@@ -12,7 +12,7 @@ meanwhile.  Then what has grown old waits as backfill, at a limited rate, behind
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from acquisition.drivers.buffer import Buffer, Pending
+from acquisition.drivers.centre import BATCH_ROWS
 from acquisition.drivers.clock import Clock
 from acquisition.drivers.errand import Errand
 from nengliu.bus import Log
@@ -28,7 +29,6 @@ from nengliu.errors import LogError
 from schemas.messages import LinkEvent
 from schemas.topics import RAW
 
-BATCH_ROWS = 500
 BATCH_BYTES = 512 * 1024
 """A batch stays below what brokers take in one request by default (1 MB)."""
 LONGEST_PAUSE_S = 60
@@ -42,6 +42,14 @@ CALM = 0.7
 class _Batch:
     rows: list[Pending]
     live: bool
+
+
+Messages = list[tuple[str, bytes]]
+
+
+def everything(row: Pending) -> bytes:
+    """Give a message as it is, to a centre without a point list."""
+    return row.value
 
 
 @dataclass(eq=False)
@@ -59,8 +67,11 @@ class Uplink:
         flood a log that has just come back (15 days of 64 meters take 8 minutes).
     seed
         Of the jitter in the pauses; differs from collector to collector.
+    project
+        What the centre gets of a message, always the same bytes; None: it is not for this centre.
     on_event
-        Told of LOG_UP, LOG_DOWN, QUEUE_HIGH and BACKFILL_DONE, when they change; it puts them into the buffer.
+        Told of LOG_UP, LOG_DOWN, BAD_ACKNOWLEDGEMENT, QUEUE_HIGH and BACKFILL_DONE, when they change; it puts
+        them into the buffer.
     """
 
     buffer: Buffer
@@ -73,6 +84,7 @@ class Uplink:
     late_s: int = 60
     backfill_per_s: int = 200
     seed: int = 0
+    project: Callable[[Pending], bytes | None] = everything
     last_error: LogError | None = field(default=None, init=False)
     _errand: Errand = field(default_factory=Errand, init=False)
     _log: Log | None = field(default=None, init=False)
@@ -125,10 +137,11 @@ class Uplink:
                 if (batch := self._next()) is None:
                     await self._idle()
                     continue
-                answer = self._send(batch.rows)
-                await asyncio.wait([answer])
-                if answer.result() is not None:
-                    break
+                if messages := self._messages(batch.rows):
+                    answer = self._send(messages)
+                    await asyncio.wait([answer])
+                    if answer.result() is not None:
+                        break
                 self._acknowledge(batch)
         if self._log is not None:
             await asyncio.wait([self._errand.run(self._close)])
@@ -173,22 +186,33 @@ class Uplink:
     async def _deliver(self, batch: _Batch) -> None:
         """Send one batch until the log has it."""
         pause_s = 1
-        while (error := await self._attempt(batch.rows)) is not None:
+        messages = self._messages(batch.rows)
+        while messages and (error := await self._attempt(messages)) is not None:
             self.last_error = error
+            self._tell_bad(error)
             self._turn("DOWN")
             await self._sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             self._watch_room()
-        self.last_error = None
         self._acknowledge(batch)
-        self._turn("UP")
+        if messages:
+            self.last_error = None
+            self._tell_bad(None)
+            self._turn("UP")
+        else:  # nothing of it is for this centre; a backlog of such rows must not hold up the others
+            await asyncio.sleep(0)
         self._tell_backfill_done()
 
-    async def _attempt(self, rows: list[Pending]) -> LogError | None:
+    def _messages(self, rows: list[Pending]) -> Messages:
+        """Lay down to the centre's point list what goes out."""
+        laid = ((row.key, self.project(row)) for row in rows)
+        return [(key, value) for key, value in laid if value is not None]
+
+    async def _attempt(self, messages: Messages) -> LogError | None:
         """Send once; however long the log takes, the room is watched and a silent log is told."""
         if self._errand.in_flight:  # of a run that was cancelled
             await self._errand.done()
-        answer = self._send(rows)
+        answer = self._send(messages)
         if not await self._within(answer, 1000 * self.late_s):
             self._turn("DOWN")
         while not answer.done():
@@ -197,15 +221,15 @@ class Uplink:
             self._watch_room()
         return answer.result()
 
-    def _send(self, rows: list[Pending]) -> asyncio.Future[LogError | None]:
-        return self._errand.run(lambda: self._append(rows))
+    def _send(self, messages: Messages) -> asyncio.Future[LogError | None]:
+        return self._errand.run(lambda: self._append(messages))
 
-    def _append(self, rows: list[Pending]) -> LogError | None:
+    def _append(self, messages: Messages) -> LogError | None:
         """Append in the errand's thread; a log that failed is opened anew the next time."""
         try:
             if self._log is None:
                 self._log = self.open_log()
-            self._log.append(self.topic, [(row.key, row.value) for row in rows])
+            _check(self._log.append(self.topic, messages), len(messages))
         except LogError as error:
             self._close()
             return error
@@ -231,6 +255,15 @@ class Uplink:
             self.buffer.put_state(name, to, self.clock.now_ms())
             kind = LinkKind.LOG_UP if to == "UP" else LinkKind.LOG_DOWN
             self._tell(kind, since_ms, queued=str(sum(self.buffer.queued(self.centre))))
+
+    def _tell_bad(self, error: LogError | None) -> None:
+        """Tell once that the centre acknowledges what it was not sent, until it acknowledges well again."""
+        bad = error.got if isinstance(error, BadAcknowledgement) else ""
+        told, since_ms = self.buffer.state(f"ack/{self.centre}") or ("", 0)
+        if (error is None or bad) and bool(bad) != bool(told):
+            self.buffer.put_state(f"ack/{self.centre}", bad, self.clock.now_ms())
+            if bad:
+                self._tell(LinkKind.BAD_ACKNOWLEDGEMENT, since_ms, got=bad)
 
     def _tell_backfill_done(self) -> None:
         """Tell when the last row of a backlog has arrived."""
@@ -274,6 +307,24 @@ class Uplink:
         finally:
             if task is not what:
                 task.cancel()
+
+
+class BadAcknowledgement(LogError):
+    """The log says that it has something else than what it was sent; `got` says what."""
+
+    def __init__(self, sent: int, got: str) -> None:
+        super().__init__(
+            f"expected {sent} positions, one for each message sent, got {got}; nothing is taken for arrived, and "
+            "all is sent again: look at the log of the centre"
+        )
+        self.got = got
+
+
+def _check(positions: Sequence[int], sent: int) -> None:
+    """Refuse an acknowledgement that does not name a place of its own for each message."""
+    sound = len(positions) == sent and len(set(positions)) == sent and min(positions) >= 0
+    if not sound:
+        raise BadAcknowledgement(sent, " ".join(map(str, positions[:5])) or "none")
 
 
 async def _either(

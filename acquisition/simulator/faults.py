@@ -28,31 +28,83 @@ class FaultKind(StrEnum):
     JUMP = "jump"  # the register shows `value` steps more
     ROLLOVER = "rollover"  # the register is `value` steps before its modulus when the fault begins
     RESET = "reset"  # the register starts again at 0
+    CHANGE = "change"  # another meter stands there from now on; its register begins at `value` steps
+    RATIO = "ratio"  # a wrong current transformer: it counts and shows a `value`-th; what it lost stays lost
     OVER = "over"  # the power register shows `value` times as much
     CLOCK = "clock"  # the meter's own clock is `value` seconds ahead
+    DRIFT = "drift"  # the meter's own clock gains `value` ms an hour
+    PHASE = "phase"  # phase `value` (1) has no voltage, and the status words say so
+    STATUS = "status"  # status word `value` >> 16 reports the bits `value` & 0xFFFF
+    BLANK = "blank"  # whatever is no counter is answered as "not available"
+    DIGITS = "digits"  # the answer's values hold a digit that is none
     SILENT = "silent"  # no answer
     LATE = "late"  # the answer comes `value` ms later, in real time
     REFUSE = "refuse"  # the answer is exception `value` (4 without one)
     OTHER = "other"  # the answer carries the unit id of the meter `value` (1) further
-    STALE = "stale"  # the answer carries a transaction id `value` (1) too small
-    DAMAGED = "damaged"  # the answer's header announces `value` (3) bytes too many
-    CUT = "cut"  # the connection is closed in the middle of the answer
+    STALE = "stale"  # the answer carries a transaction id `value` (1) too small; on a bus the answer before comes again
+    DAMAGED = "damaged"  # the answer's header announces `value` (3) bytes too many; on a bus so many bits are turned
+    CUT = "cut"  # the connection is closed in the middle of the answer; on a bus its second half is missing
     DROP = "drop"  # every `value`-th (2nd) request gets no answer
+    ITEM = "item"  # the answer speaks of the identifier `value` (1) further
+    NOISE = "noise"  # `value` (5) bytes of noise before and behind the answer
+    SPLIT = "split"  # the answer comes in three pieces, `value` (40) ms apart
+    ECHO = "echo"  # the line repeats every request before the answer
     DEAD = "dead"  # the line's port is closed: nobody can connect
+    STOPPED = "stopped"  # the collector does not run; whoever plays the scenario obeys
+    UPLINK = "uplink"  # the collector cannot reach its centre; whoever plays the scenario obeys
 
 
 REGISTER = frozenset(
-    {FaultKind.STUCK, FaultKind.REVERSED, FaultKind.JUMP, FaultKind.ROLLOVER, FaultKind.RESET}
+    {
+        FaultKind.STUCK,
+        FaultKind.REVERSED,
+        FaultKind.JUMP,
+        FaultKind.ROLLOVER,
+        FaultKind.RESET,
+        FaultKind.CHANGE,
+        FaultKind.RATIO,
+    }
 )
 """Faults of what the counter shows."""
+SERIAL = frozenset(
+    {
+        FaultKind.DRIFT,
+        FaultKind.PHASE,
+        FaultKind.STATUS,
+        FaultKind.BLANK,
+        FaultKind.DIGITS,
+        FaultKind.ITEM,
+        FaultKind.NOISE,
+        FaultKind.SPLIT,
+        FaultKind.ECHO,
+        FaultKind.STOPPED,
+        FaultKind.UPLINK,
+    }
+)
+"""Faults that only a scene of buses plays, not the ports of a `Fleet`."""
 _DEFAULTS = {
     FaultKind.REFUSE: int(Refusal.DEVICE),
     FaultKind.OTHER: 1,
     FaultKind.STALE: 1,
     FaultKind.DAMAGED: 3,
     FaultKind.DROP: 2,
+    FaultKind.ITEM: 1,
+    FaultKind.NOISE: 5,
+    FaultKind.SPLIT: 40,
 }
-_NEED_VALUE = frozenset({FaultKind.JUMP, FaultKind.ROLLOVER, FaultKind.OVER, FaultKind.CLOCK, FaultKind.LATE})
+NEED_VALUE = frozenset(
+    {
+        FaultKind.JUMP,
+        FaultKind.ROLLOVER,
+        FaultKind.RATIO,
+        FaultKind.OVER,
+        FaultKind.CLOCK,
+        FaultKind.DRIFT,
+        FaultKind.STATUS,
+        FaultKind.LATE,
+    }
+)
+"""Faults that mean nothing without a `value`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +166,9 @@ def _spoilt(counted: Callable[[int], int], fault: Fault, modulus: int) -> Callab
         if fault.kind is FaultKind.REVERSED:
             lost = counted(min(at_ms, fault.to_ms)) - counted(fault.from_ms)
             return counted(at_ms) - 2 * lost
+        if fault.kind is FaultKind.RATIO:
+            seen = counted(min(at_ms, fault.to_ms)) - counted(fault.from_ms)
+            return counted(at_ms) - seen + seen // fault.value
         if at_ms >= fault.to_ms:
             return counted(at_ms)
         if fault.kind is FaultKind.STUCK:
@@ -122,15 +177,21 @@ def _spoilt(counted: Callable[[int], int], fault: Fault, modulus: int) -> Callab
             return counted(at_ms) + fault.value
         if fault.kind is FaultKind.RESET:
             return counted(at_ms) - counted(fault.from_ms)
-        return counted(at_ms) - counted(fault.from_ms) + modulus - fault.value
+        begins = fault.value if fault.kind is FaultKind.CHANGE else modulus - fault.value
+        return counted(at_ms) - counted(fault.from_ms) + begins
 
     return spoilt
+
+
+def default_value(kind: FaultKind) -> int:
+    """Give the value of a fault that was ordered without one."""
+    return _DEFAULTS.get(kind, 0)
 
 
 def spoil(answer: Answer, faults: Sequence[Fault], number: int) -> Answer:
     """Lay the faults in force over the answer to a meter's request `number` (counted from 1)."""
     for fault in faults:
-        value = fault.value or _DEFAULTS.get(fault.kind, 0)
+        value = fault.value or default_value(fault.kind)
         if fault.kind is FaultKind.SILENT or (fault.kind is FaultKind.DROP and number % value == 0):
             answer = replace(answer, silent=True)
         elif fault.kind is FaultKind.LATE:
@@ -200,7 +261,9 @@ def read_faults(file: Path, start_ms: int) -> tuple[Fault, ...]:
 
 
 def _fault(where: str, told: _Told, start_ms: int) -> Fault:
-    if told.kind in _NEED_VALUE and not told.value:
+    if told.kind in SERIAL:
+        raise InputError(f"{where}: {told.kind} needs a scenario; play it by `nengliu simulate fleet`")
+    if told.kind in NEED_VALUE and not told.value:
         raise InputError(f"{where}: {told.kind} needs a value other than 0; say how bad it is")
     if told.kind is FaultKind.REFUSE and told.value and told.value not in set(Refusal):
         codes = ", ".join(str(int(code)) for code in Refusal)

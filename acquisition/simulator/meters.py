@@ -93,6 +93,50 @@ class Curve:
         return quarter, into_ms
 
 
+class DailyCurve(Curve):
+    """Use of one channel whose days are all alike: any instant is known at once, and no day is drawn.
+
+    Parameters
+    ----------
+    steps, means : int64 (96,)
+        Register steps and mean power of each quarter-hour of the day.
+    start_ms
+        Instant of a day's first quarter [ms, UTC]; before it the register counts as well.
+    """
+
+    def __init__(self, steps: Int64s, means: Int64s, start_ms: int) -> None:
+        super().__init__(lambda days: (steps, means), start_ms)
+        self._steps, self._means = steps.tolist(), means.tolist()
+        self._edges = np.concatenate(([0], np.cumsum(steps))).tolist()
+
+    def counted(self, at_ms: int) -> int:
+        """Steps from the start to an instant, within a quarter in proportion to time."""
+        day, quarter, into_ms = self._at(at_ms)
+        return (
+            day * self._edges[QUARTERS] + self._edges[quarter] + self._steps[quarter] * into_ms // QUARTER_MS
+        )
+
+    def mean(self, at_ms: int) -> int:
+        """Mean power of the quarter that holds an instant [POWER_STEP]."""
+        return self._means[self._at(at_ms)[1]]
+
+    def used(self, from_ms: int, to_ms: int) -> int:
+        """Steps used in ``[from_ms, to_ms)``: a sum over the load's quarters, not a difference of registers."""
+        if from_ms > to_ms:
+            return -self.used(to_ms, from_ms)
+        first_day, first, missed_ms = self._at(from_ms)
+        last_day, last, into_ms = self._at(to_ms)
+        whole = sum(self._steps) * (last_day - first_day) + sum(self._steps[:last]) - sum(self._steps[:first])
+        tail = self._steps[last] * into_ms // QUARTER_MS
+        return whole + tail - self._steps[first] * missed_ms // QUARTER_MS
+
+    def _at(self, at_ms: int) -> tuple[int, int, int]:
+        """Day and quarter of an instant, and how far it is into the quarter [ms]."""
+        day, into_ms = divmod(at_ms - self.start_ms, DAY_MS)
+        quarter, into_ms = divmod(into_ms, QUARTER_MS)
+        return day, quarter, into_ms
+
+
 @dataclass(frozen=True, slots=True)
 class Meter:
     """One meter on a line.
@@ -202,16 +246,35 @@ def bench_meter(seed: int, number: int, unit: int, day: int) -> Meter:
     day
         China day on which it starts to be asked (days since 1970-01-01); the register does not depend on it.
     """
-    rng = np.random.default_rng([seed, number, 31])
-    shifts = ((0.0, 24.0),) if number % 3 == 0 else ((8.0, 12.0), (12.5, 20.0))
-    load = Load(float(rng.uniform(5, 60)), float(rng.uniform(80, 400)), shifts, noise=0.06)
     name = f"m{number + 1:04}"
-    used = amounts(load, name, seed, BENCH_DAY, 1)
-    steps, means = whole_steps(used, BENCH_STEP), np.rint(used * 4 / 0.1).astype(np.int64) * 10
+    steps, means, begins = _bench_day(seed, number, name, 1.0)
 
     def draw(days: int) -> tuple[Int64s, Int64s]:
         return np.tile(steps, days), np.tile(means, days)
 
-    first = int(rng.integers(0, 90_000_000)) + (day - BENCH_DAY) * int(steps.sum())
+    first = begins + (day - BENCH_DAY) * int(steps.sum())
     start_ms = day * DAY_MS - CHINA_OFFSET_MS
     return Meter(name, unit, Curve(draw, start_ms), first, seed=number)
+
+
+def daily_meter(seed: int, number: int, name: str, unit: int, share: float) -> Meter:
+    """Make meter `number` of a scene: a bench meter that is known at any instant, and of another size.
+
+    Parameters
+    ----------
+    share
+        Its use as a share of a bench meter's: a meter behind a current transformer sees little.
+    """
+    steps, means, first = _bench_day(seed, number, name, share)
+    curve = DailyCurve(steps, means, BENCH_DAY * DAY_MS - CHINA_OFFSET_MS)
+    return Meter(name, unit, curve, first, seed=number)
+
+
+def _bench_day(seed: int, number: int, name: str, share: float) -> tuple[Int64s, Int64s, int]:
+    """Steps and mean power of each quarter of a bench meter's day, and its register on BENCH_DAY."""
+    rng = np.random.default_rng([seed, number, 31])
+    shifts = ((0.0, 24.0),) if number % 3 == 0 else ((8.0, 12.0), (12.5, 20.0))
+    load = Load(share * float(rng.uniform(5, 60)), share * float(rng.uniform(80, 400)), shifts, noise=0.06)
+    used = amounts(load, name, seed, BENCH_DAY, 1)
+    means = np.rint(used * 4 / 0.1).astype(np.int64) * 10
+    return whole_steps(used, BENCH_STEP), means, int(rng.integers(0, 90_000_000))

@@ -124,7 +124,7 @@ def activities(plant: Plant) -> ActivityNotice:
             for measure, value, unit in _produced(plant, month)
         ]
         month = _after(month)
-    return ActivityNotice(plant.enterprise.enterprise, tuple(figures))
+    return ActivityNotice(plant.enterprise.enterprise, tuple(figures), "simulated")
 
 
 def targets(province: Province) -> Iterator[TargetNotice]:

@@ -1,4 +1,4 @@
-"""Ledger: the readings of one shard, sorted, one per (point, time, origin).
+"""Ledger: the readings of one shard, sorted, one per (point, time, origin), who speaks first going first.
 
 Merging a block settles duplicates and conflicts exactly as if its readings had come one
 by one: of two values for one key the larger source sequence wins (equal sequence: the
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.sorted import Columns, Keys, Sorted, compact, starts_of
+from nengliu.domain.quality import SPEAKS_FIRST
 from nengliu.domain.times import DAY_MS, day_of, day_start
 from schemas.block import Block, Verdict
 
@@ -41,6 +42,9 @@ TIME_BITS = 42
 MAX_SLOTS = 2 ** (64 - ORIGIN_BITS - TIME_BITS)
 ALL_KNOWN = -(2**62)
 UNKNOWN = 2**62
+_ORIGINS = np.array([*SPEAKS_FIRST, *(n for n in range(2**ORIGIN_BITS) if n not in SPEAKS_FIRST)], np.uint8)
+_RANKS = np.argsort(_ORIGINS).astype(np.uint8)
+"""Rank of each origin: of several at one instant the lowest rank counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,15 @@ class Merge:
 
 
 def key_of(slot: Array, at_ms: Array, origin: Array | int = 0) -> npt.NDArray[np.uint64]:
-    """Pack slot, time [ms] and origin into one sortable number."""
+    """Pack slot, time [ms] and rank of the origin into one sortable number."""
     high = slot.astype(np.uint64) << np.uint64(TIME_BITS + ORIGIN_BITS)
-    low = np.asarray(origin).astype(np.uint64)
+    low = rank_of(origin).astype(np.uint64)
     return high | at_ms.astype(np.uint64) << np.uint64(ORIGIN_BITS) | low
+
+
+def rank_of(origin: Array | int) -> npt.NDArray[np.uint8]:
+    """Place of each origin in the order in which they speak."""
+    return _RANKS[np.asarray(origin)]
 
 
 def slot_of(key: npt.NDArray[np.uint64]) -> Slots:
@@ -75,7 +84,7 @@ def at_of(key: npt.NDArray[np.uint64]) -> Ints:
 
 def origin_of(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
     """Origin packed in each key."""
-    return (key & np.uint64(2**ORIGIN_BITS - 1)).astype(np.uint8)
+    return _ORIGINS[(key & np.uint64(2**ORIGIN_BITS - 1)).astype(np.uint8)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 from nengliu.analysis.intake.rows import Named, labels
 from nengliu.bus import Record
 from schemas.block import Rows
+from schemas.foreign import exact
 from schemas.messages import (
     ActivityNotice,
     BookNotice,
     EnterpriseNotice,
+    EntryNotice,
     ImportNotice,
     Notice,
     PointNotice,
@@ -105,8 +108,21 @@ def _target(notice: TargetNotice) -> list[Kept]:
 
 
 def _activity(notice: ActivityNotice) -> list[Kept]:
-    whose = {"enterprise": notice.enterprise}
-    return [whose | msgspec.structs.asdict(activity) for activity in notice.activities]
+    whose = {"enterprise": notice.enterprise, "origin": notice.origin, "by": notice.by, "at": notice.at_s}
+    return [
+        whose | msgspec.structs.asdict(one) | {"value": math.nan if one.value is None else one.value}
+        for one in notice.activities
+    ]
+
+
+def _entry(notice: EntryNotice) -> list[Kept]:
+    rows = []
+    for item, row in enumerate(notice.rows):
+        sent, decimals = exact(row.value)
+        value = {"sent": sent, "sent_decimals": decimals, "sent_unit": row.unit}
+        place = {"enterprise": notice.enterprise, "point": row.point, "read_at": row.read_at_ms, "item": item}
+        rows.append(place | value | {"by": notice.by, "at": notice.at_s, "why": row.why})
+    return rows
 
 
 _KEEPERS: dict[type[Any], tuple[str, Callable[[Any], list[Kept]]]] = {
@@ -121,6 +137,7 @@ _KEEPERS: dict[type[Any], tuple[str, Callable[[Any], list[Kept]]]] = {
     RegionNotice: ("region", _region),
     TargetNotice: ("target", _target),
     ActivityNotice: ("activity", _activity),
+    EntryNotice: ("manual_entry", _entry),
 }
 
 

@@ -13,7 +13,16 @@ from nengliu.bus import Log, partition_of
 from nengliu.bus.sqlite import SqliteLog
 from nengliu.domain.books import shipped_factors
 from nengliu.settings import Settings
-from schemas.messages import ActionNotice, BookNotice, RetentionNotice, TariffNotice, TickNotice, encode
+from schemas.messages import (
+    ActionNotice,
+    ActivityNotice,
+    BookNotice,
+    EntryNotice,
+    RetentionNotice,
+    TariffNotice,
+    TickNotice,
+    encode,
+)
 from schemas.topics import RAW, TOPICS
 
 
@@ -61,6 +70,11 @@ def publish_tick(log: Log, at_s: int) -> None:
 def publish_action(log: Log, action: ActionNotice) -> None:
     """Append what a person does about an incident; the watch takes it in its place among the readings."""
     log.append(RAW, [(action.enterprise, encode(action))])
+
+
+def publish_entered(log: Log, told: ActivityNotice | EntryNotice) -> None:
+    """Append what a person entered about an enterprise; ingest takes it in its place among the readings."""
+    log.append(RAW, [(told.enterprise, encode(told))])
 
 
 def trim_logs(settings: Settings, below: Mapping[str, Mapping[int, int]]) -> int:

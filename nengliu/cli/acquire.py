@@ -11,7 +11,11 @@ import click
 
 from nengliu.cli.language import examples, say
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "template": "nengliu.cli.acquire_template:template",
+    "enter": "nengliu.cli.acquire_enter:enter",
+    "activity": "nengliu.cli.acquire_activity:activity",
+}
 """Where each sub-command lies, as ``module:name``; its sentence is the text ``acquire.<name>``."""
 
 

@@ -16,15 +16,19 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 
+from acquisition.codecs.exchange import Block
+from acquisition.codecs.modbus import RegisterBlock
 from acquisition.drivers.clock import SystemClock
-from acquisition.drivers.collector import Collector, modbus_of, run_collector
+from acquisition.drivers.collector import Collector, run_collector
 from acquisition.drivers.config import CollectorConfig, Meter, load_config
 from acquisition.drivers.line import LineTask
+from acquisition.drivers.transports import transport_of
 from nengliu import settings, telemetry
 from nengliu.cli.imports import reason_text
 from nengliu.cli.language import examples, say
 from nengliu.cli.parts import _follow_supervisor
 from nengliu.cli.supervise import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from nengliu.domain.quality import Origin, Quality
 from nengliu.settings import Settings
 from schemas.messages import LinkEvent, Missed, RejectedRow
 
@@ -113,13 +117,13 @@ def _show_plan(config: CollectorConfig) -> None:
     table = Table(*say("collect.plan_columns").split("|"))
     for line in config.lines:
         for meter in line.meters:
-            blocks = " ".join(f"{one.function}:{one.address}+{one.count}" for one in meter.blocks())
-            cells = (meter.unit, meter.map.name, meter.interval_s, meter.schema, len(meter.registers), blocks)
-            table.add_row(f"{line.name} {line.host}:{line.port}", meter.name, *map(str, cells))
+            blocks = " ".join(map(_said, meter.blocks()))
+            cells = (meter.address, meter.map.name, meter.interval_s, meter.schema, len(meter.items), blocks)
+            table.add_row(f"{line.name} {line.where}", meter.name, *map(str, cells))
     meters = [meter for line in config.lines for meter in line.meters]
     Console().print(table)
     requests = sum(len(meter.blocks()) for meter in meters)
-    readings = sum(len(meter.registers) for meter in meters)
+    readings = sum(len(meter.items) for meter in meters)
     counts = {"lines": len(config.lines), "meters": len(meters), "requests": requests, "readings": readings}
     click.echo(say("collect.plan", name=config.name, **counts))
 
@@ -132,9 +136,18 @@ class _Shown:
     missed: dict[str, Missed] = field(default_factory=dict)
     kept: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def row(self, meter: Meter, read_at_ms: int, values: Mapping[str, int]) -> None:
+    def row(
+        self,
+        meter: Meter,
+        read_at_ms: int,
+        values: Mapping[str, int],
+        *,
+        origin: Origin = Origin.TIMED,
+        quality: Mapping[str, Quality] | None = None,
+        raw: bytes = b"",
+    ) -> None:
         """Take the values of a meter."""
-        del meter, read_at_ms
+        del meter, read_at_ms, origin, quality, raw
         self.values |= values
 
     def miss(self, missed: Missed) -> None:
@@ -159,16 +172,23 @@ class _Shown:
 async def _show_once(config: CollectorConfig) -> None:
     """Read every meter once and print what came."""
     shown, clock = _Shown(), SystemClock()
-    lines = [LineTask(line, modbus_of(line), clock, shown, 0) for line in config.lines]
+    lines = [LineTask(line, transport_of(line, clock), clock, shown, 0) for line in config.lines]
     await asyncio.gather(*(line.once() for line in lines))
     rows = [tuple(say("collect.once_columns").split("|"))]
     for line in config.lines:
         for meter in line.meters:
-            for register, point in meter.registers:
-                place = (line.name, meter.name, register.name, point)
-                rows.append((*place, *_cells(shown, point, register.decimals, register.unit)))
+            for item, point in meter.items:
+                place = (line.name, meter.name, item.name, point)
+                rows.append((*place, *_cells(shown, point, item.decimals, item.unit)))
     _print_columns(rows)
     click.echo(say("collect.once", values=len(shown.values), missed=len(shown.missed)))
+
+
+def _said(block: Block) -> str:
+    """Say what a request asks for."""
+    if isinstance(block, RegisterBlock):
+        return f"{block.function}:{block.address}+{block.count}"
+    return "+".join(item.name for item in block.items)
 
 
 def _print_columns(rows: list[tuple[str, ...]]) -> None:

@@ -34,6 +34,21 @@ class Origin(IntEnum):
     SQL = 6
 
 
+SPEAKS_FIRST = (
+    Origin.TIMED,
+    Origin.COMMAND,
+    Origin.BACKFILL,
+    Origin.OPC,
+    Origin.SQL,
+    Origin.FILE,
+    Origin.MANUAL,
+)
+"""Of several origins at one instant the first of these counts: what a machine said goes before what people say.
+
+Source: TC 4.3.5-3 (entry by hand supplements collection); the order within is ours (docs/decisions/0035).
+"""
+
+
 class Reason(IntEnum):
     """Why a reading is not simply good, or why a record was held back."""
 

@@ -34,6 +34,7 @@ KEPT = {
     "region": Kept("region", history=True, describes=True),
     "target": Kept("region, enterprise, metric, period", history=True),
     "activity": Kept("enterprise, measure, period", history=True),
+    "manual_entry": Kept("enterprise, point, read_at, position, item"),
     "incident": Kept("enterprise, incident", "revision", "updated_at", history=True),
     "cost_day": Kept("enterprise, point, period_start", "revision", history=True),
 }

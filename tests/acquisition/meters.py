@@ -12,12 +12,14 @@ from typing import Any
 from factories import ENTERPRISE
 from virtual import VirtualClock
 
+from acquisition.codecs.exchange import Answer, Block
+from acquisition.codecs.modbus import RegisterBlock
 from acquisition.codecs.registers import Register, RegisterType
 from acquisition.drivers.config import BufferPlan, CollectorConfig, Line, Meter
 from acquisition.drivers.line import LineTask
 from acquisition.drivers.register_maps import RegisterMap
 from nengliu.domain.links import LinkKind
-from nengliu.domain.quality import Reason
+from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.errors import LinkError
 from schemas.messages import LinkEvent, Missed
 
@@ -57,11 +59,11 @@ def make_meter(unit: int = 1, interval_s: int = 60, registers: int = 2, gap: int
     points = tuple((one, f"m{unit}-{one.name}") for one in made)
     fixed: dict[str, Any] = {
         "name": f"m{unit}",
-        "unit": unit,
+        "address": str(unit),
         "map": plan,
         "interval_s": interval_s,
         "schema": unit,
-        "registers": points,
+        "items": points,
     }
     return Meter(**(fixed | given))
 
@@ -126,13 +128,14 @@ class Meters:
             raise LinkError("LINE_DOWN", "refused")
         self.connected = True
 
-    async def read(self, unit: int, function: int, address: int, count: int) -> list[int]:
+    async def ask(self, address: str, block: Block) -> Answer:
         assert self.connected, "asked without a connection"
-        self.asked.append((self.clock.now_ms(), unit, address, count))
+        assert isinstance(block, RegisterBlock)
+        self.asked.append((self.clock.now_ms(), int(address), block.address, block.count))
         if self.takes_ms:
             await self.clock.sleep_until(self.clock.now_ms() + self.takes_ms)
         try:
-            return self.manners.get(unit, answers)(address, count)
+            return block.decode(self.manners.get(int(address), answers)(block.address, block.count))
         except LinkError as error:
             self.connected = error.reason != "LINE_DOWN"
             raise
@@ -150,13 +153,24 @@ class Desk:
     """Remembers what a line hands in; a state survives the line."""
 
     rows: list[tuple[str, int, dict[str, int]]] = field(default_factory=list)
+    marks: list[tuple[Origin, dict[str, Quality], bytes]] = field(default_factory=list)
     missed: list[Missed] = field(default_factory=list)
     events: list[LinkEvent] = field(default_factory=list)
     states: dict[str, tuple[str, int]] = field(default_factory=dict)
     polls: int = 0
 
-    def row(self, meter: Meter, read_at_ms: int, values: Mapping[str, int]) -> None:
+    def row(
+        self,
+        meter: Meter,
+        read_at_ms: int,
+        values: Mapping[str, int],
+        *,
+        origin: Origin = Origin.TIMED,
+        quality: Mapping[str, Quality] | None = None,
+        raw: bytes = b"",
+    ) -> None:
         self.rows.append((meter.name, read_at_ms, dict(values)))
+        self.marks.append((origin, dict(quality or {}), raw))
 
     def miss(self, missed: Missed) -> None:
         self.missed.append(missed)

@@ -18,7 +18,11 @@ from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from acquisition.codecs.exchange import Answer, Block
+from acquisition.drivers.clock import Clock
 from acquisition.drivers.transport import Transport
+from acquisition.simulator.bus import Bus
+from nengliu.errors import LinkError
 
 T = TypeVar("T")
 HANG_S = 0.25
@@ -147,8 +151,49 @@ class _Watched:
     async def connect(self) -> None:
         await self._clock.working(self._transport.connect())
 
-    async def read(self, unit: int, function: int, address: int, count: int) -> list[int]:
-        return await self._clock.working(self._transport.read(unit, function, address, count))
+    async def ask(self, address: str, block: Block) -> Answer:
+        return await self._clock.working(self._transport.ask(address, block))
 
     async def close(self) -> None:
         await self._transport.close()
+
+
+class MemoryWire:
+    """A wire (`acquisition.drivers.wires.Wire`) to a simulated bus in the same process, in the clock's time."""
+
+    def __init__(self, bus: Bus, clock: Clock) -> None:
+        self.bus, self._clock = bus, clock
+        self._is_open = False
+
+    async def open(self) -> None:
+        """Open it anew; LinkError LINE_DOWN while the line is dead."""
+        self._is_open = True
+        self._look()
+        self.bus.hush()
+
+    async def send(self, data: bytes) -> None:
+        """Say bytes on the bus."""
+        self._look()
+        self.bus.hear(data, self._clock.steady_ms(), self)
+
+    async def receive(self, until_ms: int) -> bytes:
+        """Give what the bus says; b"" when the steady clock shows `until_ms`."""
+        while True:
+            self._look()
+            now_ms = self._clock.steady_ms()
+            if said := b"".join(data for data, _ in self.bus.speak(now_ms)):
+                return said
+            if now_ms >= until_ms:
+                return b""
+            next_ms = self.bus.next_ms
+            wake_ms = until_ms if next_ms is None else min(until_ms, next_ms)
+            await self._clock.sleep_until(self._clock.now_ms() + wake_ms - now_ms)
+
+    async def close(self) -> None:
+        """Let go of it."""
+        self._is_open = False
+
+    def _look(self) -> None:
+        if self.bus.is_dead or not self._is_open:
+            self._is_open = False
+            raise LinkError("LINE_DOWN", f"{self.bus.name}: expected a line, got none")

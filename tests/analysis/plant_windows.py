@@ -18,6 +18,8 @@ from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.domain.times import CHINA_OFFSET_MS, from_ms, to_ms
 
 QUARTER_MS, DAY_MS = 900_000, 86_400_000
+FIRST = dict(zip([0, 1, 2, 5, 6, 4, 3], range(7), strict=True))
+"""Of several origins at one instant: what collectors read, then OPC, SQL, files, and what people say last."""
 CLASSES = ("good", "late", "substituted", "manual", "suspect", "bad")
 ORDER = sorted(Reason, key=lambda r: (r not in (Reason.NONE, Reason.CLOCK_REPAIRED, Reason.ARRIVED_LATE,
                                                 Reason.BACKFILLED), r))  # fmt: skip
@@ -177,7 +179,9 @@ def windows(truth: Truth, key: tuple[str, str]) -> dict[str, dict[int, dict[str,
     """Rows of every level of one point: level -> period start [ms] -> row."""
     point = truth.points[key]
     speaking: dict[int, Reading] = {}
-    for (enterprise, name, at, _), reading in sorted(truth.standing.items(), key=lambda item: item[0][3]):
+    for (enterprise, name, at, _), reading in sorted(
+        truth.standing.items(), key=lambda item: FIRST[item[0][3]]
+    ):
         if (enterprise, name) == key:
             speaking.setdefault(at, reading)
     ordered = [speaking[at] for at in sorted(speaking)]

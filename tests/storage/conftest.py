@@ -254,6 +254,22 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "unit": "t",
         "source": "report",
         "position": 15,
+        "origin": "entered",
+        "by": "li.wei",
+        "at": 1_514_736_000,
+    },
+    "manual_entry": {
+        "enterprise": NORTH,
+        "point": "main",
+        "read_at": 1_514_736_000_000,
+        "position": 16,
+        "item": 0,
+        "sent": 100,
+        "sent_unit": "kWh",
+        "sent_decimals": 2,
+        "by": "li.wei",
+        "at": 1_514_736_000,
+        "why": "display broken",
     },
     "total_15min": _TOTAL,
     "total_hour": _TOTAL,
@@ -313,6 +329,7 @@ _WITH_POSITION = (
     "incident_event",
     "wiring",
     "activity",
+    "manual_entry",
 )
 _TOLD = (
     "enterprise",
@@ -325,6 +342,7 @@ _TOLD = (
     "region",
     "target",
     "activity",
+    "manual_entry",
 )
 """Tables that keep what the log told, and when it took it."""
 _LEVELS = ("15min", "hour", "day", "month", "15min_history", "day_history")

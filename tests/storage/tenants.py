@@ -146,6 +146,7 @@ def parameters(question: Question, tenant: Tenant | None) -> dict[str, Any]:
         "start": ms - 40 * day_ms,
         "end": ms + 2 * day_ms,
         "now": ms + 2 * 3_600_000,
+        "at": ms,
         "position": 2**62,
         "partition": 0,
         "level": "day",

@@ -42,6 +42,7 @@ _TABLES = (
     "region",
     "target",
     "activity",
+    "manual_entry",
 )
 
 

@@ -51,7 +51,7 @@ def ledger_chunks(ledger: Ledger, changes: Changes) -> Rows:
     key, place = np.unique(key_of(slot_of(changes.keys), hour, origin_of(changes.keys)), return_inverse=True)
     revision = np.zeros(len(key), np.uint64)
     np.maximum.at(revision, place, changes.position)
-    first = key - origin_of(key)
+    first = key & ~np.uint64(2**ORIGIN_BITS - 1)
     low, high = (
         np.searchsorted(ledger.rows.keys, bound)
         for bound in (first, first + np.uint64(HOUR_MS << ORIGIN_BITS))

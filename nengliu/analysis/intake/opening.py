@@ -16,14 +16,17 @@ import numpy.typing as npt
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.intake.candidates import Candidates, Path, path_of
 from nengliu.bus import Record
-from nengliu.domain.quality import Quality, Reason
+from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.errors import ContractError
 from schemas import foreign
 from schemas.block import Block, Sheaf
+from schemas.foreign import exact
 from schemas.foreign_columns import ForeignRows, read_columns
-from schemas.messages import MISSING, Frame, Notice, RowsFrame, decode
+from schemas.messages import MISSING, EntryNotice, Frame, Notice, RowsFrame, decode
 
 Ints = npt.NDArray[np.int64]
+BY_HAND = "manual"
+"""Source of what people enter, in the tally of messages."""
 MOST_PATHS = 100_000
 """Plain frames need the paths of their columns once; with half a kilobyte for each there is no keeping a million."""
 
@@ -109,6 +112,17 @@ class Opener:
         self.catalogue.know(key, before)
         declared = self.catalogue.schemas.get((key, frame.schema))
         return declared is not None and len(declared.columns) == frame.values.shape[1]
+
+    def entered(self, notice: EntryNotice, record: Record) -> Opened:
+        """Take values entered by hand as readings; their order is that of the log, as of a sender without one."""
+        order = record.appended_at_s << 32 | record.offset & 0xFFFFFFFF
+        rows = []
+        for item, row in enumerate(notice.rows):
+            sent, decimals = exact(row.value)
+            path = self._path(notice.enterprise, row.point, row.unit, decimals)
+            quality, origin = Quality.MANUAL, Origin.MANUAL
+            rows.append((path, row.read_at_ms, sent, quality, origin, notice.at_s, order, item))
+        return Opened(BY_HAND, notice.at_s, _from_foreign(rows))
 
     def spread(self, frames: list[Frame], messages: list[int]) -> Candidates:
         """Spell opened frames out reading by reading, row by row, without their empty cells."""

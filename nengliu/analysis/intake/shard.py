@@ -31,7 +31,7 @@ from nengliu.analysis.intake.evidence import (
     refused_block,
 )
 from nengliu.analysis.intake.links import check_links, link_rows
-from nengliu.analysis.intake.opening import Opener, wrong_enterprise
+from nengliu.analysis.intake.opening import Opened, Opener, wrong_enterprise
 from nengliu.analysis.intake.rack import Laid, Rack, Swath
 from nengliu.analysis.intake.racks import Racks
 from nengliu.analysis.intake.reaping import Clock, Parts, Piles, Reaper
@@ -58,6 +58,7 @@ from schemas.messages import (
     ActivityNotice,
     BookNotice,
     EnterpriseNotice,
+    EntryNotice,
     Frame,
     ImportNotice,
     LinkNotice,
@@ -109,6 +110,8 @@ class _Batch:
     """Messages that waited until now: rows that say so, beside the count."""
     beside: list[tuple[int, Notice]] = field(default_factory=list)
     """Notices that change nothing here; they go on between the readings around them."""
+    told: list[tuple[Notice, Record]] = field(default_factory=list)
+    """Acts of people whose values are among the readings."""
 
 
 class IngestShard:
@@ -154,7 +157,7 @@ class IngestShard:
         """Add a record's readings to the batch, where they stand at `position`; a notice is handed back."""
         tally = Tally(record, position, "", record.appended_at_s)
         try:
-            opened = self._opener.open(record, self.ledger.stored)
+            opened = self._opened(record, batch)
         except ContractError as error:
             batch.tallies.append(tally)
             _refuse_message(tally, error, batch)
@@ -177,6 +180,18 @@ class IngestShard:
         if part is not None:
             batch.parts.append((len(batch.tallies) - 1, part))
         return None
+
+    def _opened(self, record: Record, batch: _Batch) -> Opened:
+        """Open a record; of what a person entered the act is kept, and its values are readings like others."""
+        opened = self._opener.open(record, self.ledger.stored)
+        notice = opened.notice
+        if not isinstance(notice, EntryNotice):
+            return opened
+        _check_speaker(notice, record)
+        check_notice(notice, record, self.limits.future_s)
+        self.catalogue.know(record.key, self.ledger.stored)
+        batch.told.append((notice, record))
+        return self._opener.entered(notice, record)
 
     def _wait(self, tally: Tally, schema: int, batch: _Batch) -> None:
         """Hold a message until its column list is declared: until then it counts as one."""
@@ -282,6 +297,7 @@ class IngestShard:
         for rows in (quarantine_rows(batch.held + batch.released), intake_rows(batch.tallies)):
             if len(rows):
                 outcome.rows.append(rows)
+        outcome.told.extend(batch.told)
         outcome.tallies.extend(batch.tallies)
         sheaves = [rack.sheaf(swath.rows, swath.ticks, swath.sent) for rack, swath in swaths]
         outcome.onward.extend(in_order(blocks + held, sheaves, batch.beside, closing))

@@ -15,7 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nengliu.analysis.catalogue import Catalogue, Facts
-from nengliu.analysis.ledger import ORIGIN_BITS, Ledger, Loader, Merge, at_of, key_of, origin_of, slot_of
+from nengliu.analysis.ledger import (
+    ORIGIN_BITS,
+    Ledger,
+    Loader,
+    Merge,
+    at_of,
+    key_of,
+    origin_of,
+    rank_of,
+    slot_of,
+)
 from nengliu.analysis.rollups import windows
 from nengliu.analysis.rollups.days import DayLoader, Days
 from nengliu.analysis.rollups.level_rows import Maker
@@ -154,7 +164,9 @@ class Recompute:
         start = np.searchsorted(keys, key_of(dirty.slots, day_start(dirty.first) - dirty.reach_ms))
         end = np.searchsorted(keys, key_of(dirty.slots, day_start(dirty.end)))
         start = start - ((start > 0) & (slot_of(keys[start - 1]) == dirty.slots))
-        first = np.minimum(start, max(len(keys) - 1, 0))  # all origins of its instant: the lowest speaks
+        first = np.minimum(
+            start, max(len(keys) - 1, 0)
+        )  # all origins of its instant: the first of them speaks
         start = np.minimum(start, np.searchsorted(keys, keys[first] & ~np.uint64(2**ORIGIN_BITS - 1)))
         inside = np.minimum(end, len(keys) - 1)
         end = end + ((end < len(keys)) & (slot_of(keys[inside]) == dirty.slots))
@@ -227,11 +239,11 @@ def _prior(series: Series, dirty: Dirty, merged: Merge, floor: int, today: int) 
     columns = {
         name: np.concatenate([column[keep], displaced[name]]) for name, column in series.columns.items()
     }
-    order = np.lexsort((columns["origin"], at, owner))
+    order = np.lexsort((rank_of(columns["origin"]), at, owner))
     return Series(owner, at, columns, np.zeros(len(at), bool)).take(order)
 
 
 def _speaking(series: Series) -> Series:
-    """Of several origins at one instant the lowest speaks; the others may have, before it came."""
+    """Of several origins at one instant the first speaks (`SPEAKS_FIRST`); the others may have, before it came."""
     first = np.append(True, (series.owner[1:] != series.owner[:-1]) | (series.at_ms[1:] != series.at_ms[:-1]))
     return series.take(first[: len(series.at_ms)])

@@ -7,8 +7,8 @@
 -- written is found among the levels.
 WITH
     {part(audited_readings)},
-    spoken AS (  -- of several origins at an instant the lowest speaks
-        SELECT enterprise, point, toUnixTimestamp64Milli(read_at) AS at, argMin(t.ticks, t.origin) AS steps
+    spoken AS (  -- of several origins at an instant the first speaks
+        SELECT enterprise, point, toUnixTimestamp64Milli(read_at) AS at, argMin(t.ticks, {part(rank)}) AS steps
         FROM told AS t
         GROUP BY enterprise, point, at
     ),

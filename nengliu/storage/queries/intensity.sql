@@ -12,8 +12,7 @@ WITH
     units AS ({part(units)}),
     boundary AS ({part(boundary)}),
     valued AS (
-        SELECT enterprise, toDate(concat(period, '-01')) AS month, value
-        FROM {newest(activity: {scope})} WHERE measure = 'value_added' AND value > 0 AND length(period) = 7
+        SELECT enterprise, month, value FROM ({part(activity_months)}) WHERE measure = 'value_added' AND value > 0
     ),
     burnt AS (
         SELECT enterprise, any(b.node) AS node, toDate(a.period_start) AS month,

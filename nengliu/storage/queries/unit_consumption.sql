@@ -20,8 +20,7 @@ WITH
         GROUP BY enterprise, starts_at
     ),
     told AS (
-        SELECT enterprise, measure, toDateTime(concat(period, '-01 00:00:00'), 'Asia/Shanghai') AS starts_at, value
-        FROM {newest(activity: {scope})} WHERE length(period) = 7
+        SELECT enterprise, measure, toDateTime(month, 'Asia/Shanghai') AS starts_at, value FROM ({part(activity_months)})
     ),
     products AS (
         SELECT enterprise, starts_at, substring(measure, 8) AS product, value AS output,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from acquisition.codecs.registers import Register, RegisterType
 from acquisition.drivers.config import CollectorConfig, load_config
-from acquisition.drivers.register_maps import load_map, merge, shipped_maps
+from acquisition.drivers.meter_maps import load_map, shipped_maps
+from acquisition.drivers.register_maps import merge
 from nengliu.domain.points import Formula, Kind, Meter
 from nengliu.domain.units import dimension
 from nengliu.errors import InputError
@@ -104,13 +105,13 @@ def test_file_is_read_whole(tmp_path: Path) -> None:
     (line,) = config.lines
     assert (line.host, line.port, line.timeout_s, line.pause_ms) == ("10.0.0.5", 502, 0.5, 0)
     (meter,) = line.meters
-    assert (meter.unit, meter.interval_s, meter.schema) == (3, 60, 7)
+    assert (meter.address, meter.interval_s, meter.schema) == ("3", 60, 7)
     assert [(one.point, one.unit, one.decimals) for one in meter.columns()] == [
         ("e-main", "kWh", 2),
         ("water", "m3", 2),
         ("p-main", "kW", 2),
     ]
-    assert meter.registers[1][0].scale == Decimal("0.01")
+    assert meter.items[1][0].scale == Decimal("0.01")
     assert config.schemas()[0].columns == meter.columns()
 
 
@@ -200,7 +201,7 @@ def test_map_of_ones_own_lies_beside(tmp_path: Path) -> None:
 
     (meter,) = load(tmp_path, text + '[lines.meters.points]\na = "x"\n').lines[0].meters
 
-    register = meter.registers[0][0]
+    register = meter.items[0][0]
     assert (register.address, register.function, register.order) == (0, 4, "CDAB")
     assert meter.map.max_registers == 10
 

@@ -340,8 +340,8 @@ def test_register_without_a_value_is_missing_alone() -> None:
     """A register that says "nothing here" is missing with NO_DATA and touches no other."""
     desk = Desk()
     meter = make_meter(1)
-    (first, point), second = meter.registers
-    line = make_line(replace(meter, registers=((replace(first, invalid=(100,)), point), second)))
+    (first, point), second = meter.items
+    line = make_line(replace(meter, items=((replace(first, invalid=(100,)), point), second)))
 
     run_line(line, MINUTE - 1, desk)
 

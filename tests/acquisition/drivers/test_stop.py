@@ -114,7 +114,7 @@ def test_stop_while_connecting_is_prompt(tmp_path: Path) -> None:
 def test_stop_log_hangs_ends_with_its_patience(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log that never returns costs the drain's patience, and the buffer keeps what it did not take."""
     log = HangingLog(tmp_path / "other.sqlite")
-    monkeypatch.setattr(collector, "open_log", lambda settings: log)
+    monkeypatch.setattr(collector, "open_centre", lambda settings, plan, folder: log)
     monkeypatch.setattr(collector, "DRAIN_S", 1.0)
 
     async def work() -> float:

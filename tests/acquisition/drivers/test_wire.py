@@ -154,9 +154,9 @@ def test_map_that_does_not_fit_says_what_it_asked_for(
         async with peer({2: strict}) as other:
             line = three(other.port)
             first, second, third = line.meters
-            registers = tuple((replace(one, function=function), point) for one, point in second.registers)
+            registers = tuple((replace(one, function=function), point) for one, point in second.items)
             await read_line(
-                replace(line, meters=(first, replace(second, registers=registers), third)), desk, 3.5
+                replace(line, meters=(first, replace(second, items=registers), third)), desk, 3.5
             )
 
     asyncio.run(work())

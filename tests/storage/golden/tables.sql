@@ -7,7 +7,10 @@ CREATE TABLE activity
     `unit` LowCardinality(String) COMMENT '10k CNY at comparable prices, or t',
     `source` String COMMENT 'who reported it',
     `position` UInt64,
-    `known_at` DateTime('Asia/Shanghai') COMMENT 'when the log took it'
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'when the log took it',
+    `origin` LowCardinality(String) COMMENT 'entered, imported, uploaded or simulated; nothing: not told',
+    `by` String COMMENT 'login of who entered it; nothing: no person',
+    `at` DateTime('Asia/Shanghai') COMMENT 'when it was entered'
 )
 ENGINE = ReplacingMergeTree(position)
 ORDER BY (enterprise, measure, period)
@@ -22,7 +25,10 @@ CREATE TABLE activity_history
     `unit` LowCardinality(String) COMMENT '10k CNY at comparable prices, or t',
     `source` String COMMENT 'who reported it',
     `position` UInt64,
-    `known_at` DateTime('Asia/Shanghai') COMMENT 'when the log took it'
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'when the log took it',
+    `origin` LowCardinality(String) COMMENT 'entered, imported, uploaded or simulated; nothing: not told',
+    `by` String COMMENT 'login of who entered it; nothing: no person',
+    `at` DateTime('Asia/Shanghai') COMMENT 'when it was entered'
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (enterprise, measure, period, position)
@@ -37,7 +43,10 @@ CREATE MATERIALIZED VIEW activity_kept TO activity_history
     `unit` LowCardinality(String),
     `source` String,
     `position` UInt64,
-    `known_at` DateTime('Asia/Shanghai')
+    `known_at` DateTime('Asia/Shanghai'),
+    `origin` LowCardinality(String),
+    `by` String,
+    `at` DateTime('Asia/Shanghai')
 )
 AS SELECT *
 FROM activity;
@@ -328,6 +337,25 @@ CREATE TABLE link_event
 ENGINE = ReplacingMergeTree(position)
 ORDER BY (enterprise, source, kind, sequence, item)
 SETTINGS non_replicated_deduplication_window = 1000, min_age_to_force_merge_seconds = 86400, index_granularity = 8192;
+
+CREATE TABLE manual_entry
+(
+    `enterprise` LowCardinality(String),
+    `point` LowCardinality(String),
+    `read_at` DateTime64(3, 'Asia/Shanghai') CODEC(DoubleDelta, ZSTD(1)),
+    `position` UInt64,
+    `item` UInt32 COMMENT 'which value of the message',
+    `sent` Int64 COMMENT 'as entered: sent * 10^-sent_decimals in sent_unit',
+    `sent_unit` LowCardinality(String),
+    `sent_decimals` UInt8,
+    `by` String COMMENT 'login of who entered it',
+    `at` DateTime('Asia/Shanghai') COMMENT 'when it was entered',
+    `why` String COMMENT 'why it had to be entered by hand',
+    `known_at` DateTime('Asia/Shanghai') COMMENT 'when the log took it'
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (enterprise, point, read_at, position, item)
+SETTINGS index_granularity = 8192;
 
 CREATE TABLE migration
 (
