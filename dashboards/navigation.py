@@ -12,6 +12,7 @@ from dashboards.i18n import DEFAULT, Text
 PAGES = Path(__file__).with_name("pages")
 GOVERNMENT = ("operator", "analyst", "enforcement")
 EVERYONE = (*GOVERNMENT, "enterprise")
+WRITERS = ("operator", "enterprise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ PLACES = (
     Place("incident", EVERYONE, above="incidents"),
     Place("gov_quality", GOVERNMENT),
     Place("enterprise", EVERYONE),
+    Place("entry", WRITERS),
 )
 START = {"analyst": "gov_overview", "operator": "gov_overview", "enforcement": "incidents"}
 

@@ -76,6 +76,7 @@ def decode_order(value: bytes) -> Order:
     """
     _, _, body = unseal(value, {1: (KIND,)})
     try:
-        return _decoder.decode(body)
+        order: Order = _decoder.decode(body)
     except (msgspec.MsgspecError, ValueError) as error:
         raise ContractError("BAD_FIELD", f"body of an order: {error}", field="order", got=error) from error
+    return order

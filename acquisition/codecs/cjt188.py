@@ -21,6 +21,8 @@ FRAME = 13
 WILDCARD = "A" * 14
 REPLY, REFUSED, FUNCTION = 0x80, 0x40, 0x3F
 """Bits of the control byte."""
+ALLOWED = frozenset((0x01, 0x03))
+"""Control codes that can be laid: read data, read address."""
 _HEADER = 11
 _TYPES = range(0x10, 0x50)
 """Meter types: 10 to 19 water, 20 to 29 heat, 30 to 39 gas, 40 to 49 electricity and others."""
@@ -128,6 +130,8 @@ def whole_address(address: str) -> str:
 
 
 def _frame(meter_type: int, address: str, control: int, data: bytes) -> bytes:
+    if control not in ALLOWED:
+        raise ValueError(f"control code {control:02X}H: a collector lays none but those that read")
     body = bytes([START, meter_type]) + bytes.fromhex(whole_address(address))[::-1]
     body += bytes([control, len(data)]) + data
     return WAKE_UP + body + bytes([sum(body) & 0xFF, END])

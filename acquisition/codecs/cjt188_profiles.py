@@ -88,9 +88,9 @@ class Profile:
     clock_order: str = LOW_FIRST
     serial: str = ECHO
     first: str = "heat_settled"
-    units: Mapping[str, str] = field(default_factory=dict)
-    decimals: Mapping[str, int] = field(default_factory=dict)
-    digits: Mapping[str, int] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict, hash=False)
+    decimals: Mapping[str, int] = field(default_factory=dict, hash=False)
+    digits: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @functools.cached_property
     def values(self) -> tuple[Value, ...]:
@@ -152,15 +152,13 @@ def _check_items(found: Profile) -> None:
             if key != "units" and not (isinstance(told, int) and 0 <= told <= 12):
                 raise InputError(f"profile: {key}: {name}: expected 0 to 12, got {told!r}")
     for name, unit in found.units.items():
-        if not values[name].coded and unit != digits_unit(found, name):
+        sent = values[name].digits.unit
+        if not values[name].coded and unit != sent:
             raise InputError(f"profile: units: {name} is sent without a unit: it cannot be told in {unit!r}")
-        if values[name].coded and not any(values[name].worth(code) for code in units()):
-            raise InputError(f"profile: units: {name}: expected a unit that a meter can send, got {unit!r}")
-
-
-def digits_unit(found: Profile, name: str) -> str:
-    """Unit of a value that is sent without one."""
-    return next(one.digits.unit for one in found.values if one.name == name)
+        try:
+            factor(sent, unit)
+        except ContractError as error:
+            raise InputError(f"profile: units: {name}: {error}") from error
 
 
 @functools.cache

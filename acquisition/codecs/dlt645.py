@@ -24,6 +24,8 @@ FRAME = 12
 WILDCARD, BROADCAST = "A" * 12, "9" * 12
 REPLY, REFUSED, MORE, FUNCTION = 0x80, 0x40, 0x20, 0x1F
 """Bits of the control byte."""
+ALLOWED = frozenset((0x01, 0x02, 0x08, 0x11, 0x12, 0x13, 0x16))
+"""Control codes that can be laid: read (1997), set clocks by broadcast, read, read on, read address, freeze."""
 _HEADER = 10
 _LAID = bytes((value + 0x33) & 0xFF for value in range(256))
 _READ = bytes((value - 0x33) & 0xFF for value in range(256))
@@ -190,6 +192,8 @@ def whole_address(address: str) -> str:
 
 
 def _frame(address: str, control: int, data: bytes) -> bytes:
+    if control not in ALLOWED:
+        raise ValueError(f"control code {control:02X}H: a collector lays none but those that read")
     body = bytes([START]) + bytes.fromhex(whole_address(address))[::-1]
     body += bytes([START, control, len(data)]) + data.translate(_LAID)
     return WAKE_UP + body + bytes([sum(body) & 0xFF, END])

@@ -29,7 +29,7 @@ from acquisition.codecs.dlt645 import (
 )
 from acquisition.codecs.exchange import Answer
 from acquisition.codecs.fields import Field, Kind, field
-from acquisition.codecs.identifiers import Identifier, identifier
+from acquisition.codecs.identifiers import Identifier, find, identifier
 from acquisition.codecs.silences import silence
 from acquisition.codecs.stream import END, START
 from acquisition.codecs.words import refusal
@@ -92,19 +92,30 @@ class ReadBlock:
         """Read the data that follow the identifier."""
         values: dict[str, int] = {}
         lost: dict[str, LinkError] = {}
-        wanted = {one.name for one in self.items}
         at, data = 0, self._without_separators(data)
+        misfit = None if self._fits(len(data)) else self._misfit(len(data))
         for one in self.fields:
             size = one.size or len(data) - at
             piece = data[at : at + size]
             at += size
-            if one.name not in wanted:
+            if one not in self.items:
                 continue
             try:
-                values[one.name] = one.ticks(piece) if piece else _absent(one)
+                values[one.name] = _ticks(one, piece, misfit)
             except LinkError as error:
                 lost[one.name] = error
         return Answer(values, lost, raw)
+
+    def _fits(self, size: int) -> bool:
+        """Whether so many bytes can be these values: a block of like values may be shorter or longer by whole ones."""
+        sizes = {one.size for one in self.fields}
+        if len(sizes) > 1:
+            return size <= self.data_size
+        return 0 in sizes or size % self.fields[0].size == 0
+
+    def _misfit(self, size: int) -> LinkError:
+        told = f"identifier {self.found.identifier}: expected {self.data_size} bytes, got {size}"
+        return LinkError("DAMAGED", f"{told}; compare the meter's manual", got=f"{size} bytes")
 
     @cached_property
     def _openings(self) -> dict[str, Opening]:
@@ -121,29 +132,15 @@ class ReadBlock:
         """The identifier as it is meant on the wire, lowest byte first."""
         return bytes.fromhex(self.found.identifier)[::-1]
 
-    @cached_property
-    def plan(self) -> tuple[tuple[str, int, int], ...]:
-        """Where the digits of the wanted items stand in the hex of the reversed data; empty unless all are unsigned."""
-        if any(one.kind is not Kind.BCD or one.signed for one in self.items):
-            return ()
-        places, at = [], 2 * self.data_size
-        for one in self.fields:
-            at -= 2 * one.size
-            if one in self.items:
-                places.append((one.name, at, at + 2 * one.size))
-        return tuple(places)
-
     def _without_separators(self, data: bytes) -> bytes:
         """Take out the AA that some meters of 1997 put after each item of a block, or at its end."""
         if self.edition is not E1997 or len(self.fields) == 1:
             return data
-        if len(data) == self.data_size + 1 and data.endswith(_SEPARATOR):
-            return data[:-1]
         size = self.fields[0].size + 1
         pieces = [data[at : at + size] for at in range(0, len(data), size)]
         if all(piece[-1:] == _SEPARATOR and len(piece) == size for piece in pieces):
             return b"".join(piece[:-1] for piece in pieces)
-        return data
+        return data.removesuffix(_SEPARATOR)
 
 
 class Opening:
@@ -155,7 +152,18 @@ class Opening:
         The awaited frame up to its data; empty if a frame could begin inside of it.
     """
 
-    __slots__ = ("_head", "_plan", "_size", "_sum", "_width", "address", "request")
+    __slots__ = (
+        "_base",
+        "_field",
+        "_head",
+        "_names",
+        "_signed",
+        "_size",
+        "_sum",
+        "_width",
+        "address",
+        "request",
+    )
 
     def __init__(self, block: ReadBlock, address: str) -> None:
         self.address = address
@@ -165,30 +173,41 @@ class Opening:
         head[9] += block.data_size
         self._head, self._sum, self._width = bytes(head), sum(head), len(head)
         self._size = self._width + block.data_size + 2
-        self._plan = block.plan if head.find(START, 8) < 0 else ()
+        self._field = block.fields[0].size
+        self._signed = any(one.signed for one in block.fields)
+        alike = all(one.kind is Kind.BCD and one.size == self._field for one in block.fields)
+        plain = alike and block.items == block.fields and head.find(START, 8) < 0
+        self._names = [one.name for one in block.fields] if plain else []
+        self._base = 100**self._field
 
     def quick(self, data: bytes) -> Answer | None:
-        """Decide at once if exactly the awaited frame came, whole and alone; None if one must look closer."""
+        """Decide at once if exactly the awaited frame came, whole and alone; None if one must look closer.
+
+        Only frames of numbers of one width and without a minus sign are read here: those are nearly all.
+        """
         body = data.lstrip(b"\xfe")
         width = self._width
         if (
-            not self._plan
+            not self._names
             or len(body) != self._size
             or not body.startswith(self._head)
             or body[-1] != END
-            or body.find(START, width) >= 0  # another frame may lie inside
+            or (body.find(START, width) >= 0 and _may_nest(body))
         ):
             return None
         told = body[width:-2]
         if (self._sum + sum(told)) & 0xFF != body[-2]:
             return None
-        text = told.translate(_READ_OFF)[::-1].hex()
-        values = {}
+        digits = told.translate(_READ_OFF)[::-1]
+        if self._signed and max(digits[:: self._field]) > 0x7F:
+            return None
         try:
-            for name, start, stop in self._plan:
-                values[name] = int(text[start:stop])
+            number = int(digits.hex())
         except ValueError:  # a letter: FF, or no digits at all
             return None
+        values = {}
+        for name in self._names:  # the first value was sent first: it is the lowest
+            number, values[name] = divmod(number, self._base)
         return Answer(values, {}, body)
 
 
@@ -237,8 +256,7 @@ class ReadExchange:
         if not frame.is_reply:
             return None
         wanted = edition.follow if self._part else edition.read
-        ours = matches(self._address, frame.address) or self._address in edition.wildcards
-        if not ours or frame.function != wanted:
+        if not self._is_ours(frame.address) or frame.function != wanted:
             self._foreign = frame
             return None
         if frame.is_refusal:
@@ -249,6 +267,13 @@ class ReadExchange:
             self._foreign = frame
             return None
         return self._gather(frame, frame.data[width:])
+
+    def _is_ours(self, address: str) -> bool:
+        """Whether the awaited meter sent it; behind a wildcard, a meter whose address can be asked again."""
+        if address == self._address:
+            return True
+        fits = matches(self._address, address) or self._address in self.block.edition.wildcards
+        return fits and address.isdecimal()
 
     def _gather(self, frame: Frame, data: bytes) -> Answer | bytes | None:
         """Join the frames of one answer; ask for the next, or decode."""
@@ -343,6 +368,11 @@ def read_block(edition: Edition, wanted: str, items: tuple[str, ...] = ()) -> Re
     return ReadBlock(edition, found, found.fields, chosen)
 
 
+def _may_nest(body: bytes) -> bool:
+    """Whether another frame may begin inside of a frame: two bytes 68H seven apart."""
+    return any(one == other == START for one, other in zip(body[1:], body[8:], strict=False))
+
+
 def address_of(raw: bytes) -> str:
     """Name the meter that sent an answer, by its raw bytes: twelve digits; needed after a wildcard."""
     return raw[6:0:-1].hex().upper()
@@ -355,19 +385,20 @@ def edition_of(name: str) -> Edition:
     return EDITIONS[name]
 
 
-def _absent(one: Field) -> int:
-    """Tell that a block was sent shorter than its items."""
-    raise LinkError("NO_DATA", f"{one.name}: the meter's block ends before it", register=one.name)
+def _ticks(one: Field, piece: bytes, misfit: LinkError | None) -> int:
+    """Read one value of a block that may be shorter than its items, or no such block at all."""
+    if misfit is not None:
+        raise misfit
+    if not piece:
+        raise LinkError("NO_DATA", f"{one.name}: the meter's block ends before it", register=one.name)
+    return one.ticks(piece)
 
 
 def _single(block: ReadBlock, name: str) -> ReadBlock | None:
     """The block that asks for one item of a block of FF (F in 1997) by an identifier of its own."""
     for asked in _siblings(block.found.identifier, block.edition):
-        try:
-            found = identifier(block.edition.name, asked)
-        except InputError:
-            continue
-        if [one.name for one in found.fields] == [name]:
+        found = find(block.edition.name, asked)
+        if found is not None and [one.name for one in found.fields] == [name]:
             return read_block(block.edition, asked)
     return None
 

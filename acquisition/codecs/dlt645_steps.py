@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from acquisition.codecs.dlt645 import E1997
 from acquisition.codecs.dlt645_blocks import AddressBlock, ReadBlock, edition_of, read_block
 from acquisition.codecs.exchange import Answer, Block
 from acquisition.codecs.fields import Field
 from nengliu.domain.times import DAY_MS
-from nengliu.errors import LinkError
+from nengliu.errors import InputError, LinkError
 
 MOST_TRIES = 3
 """Times a frozen value is read anew because the meter froze again meanwhile."""
@@ -185,6 +186,8 @@ def block(protocol: str, identifier: str, items: tuple[str, ...] = ()) -> Block:
     """
     edition = edition_of(protocol)
     if identifier == "address":
+        if edition is E1997:
+            raise InputError("identifier: 1997 has no question for an address; read 9010 of 999999999999")
         return AddressBlock()
     values = read_block(edition, identifier, items)
     if values.found.stamp:

@@ -76,7 +76,7 @@ class Field:
         if (self.size and len(data) != self.size) or not data:
             told = f"{self.name}: expected {self.size} bytes, got {len(data)}"
             raise LinkError("DAMAGED", told, got=f"{len(data)} bytes")
-        if data.count(0xFF) == len(data) and self.kind is not Kind.BINARY:
+        if data.count(0xFF) == len(data):
             raise LinkError(
                 "NO_DATA", f"{self.name}: the meter says that it has no value", register=self.name
             )

@@ -54,7 +54,6 @@ class _Row:
     row: dict[str, str]
 
 
-@functools.lru_cache(maxsize=4096)
 def identifier(edition: str, wanted: str) -> Identifier:
     """Look up what an identifier holds.
 
@@ -67,13 +66,23 @@ def identifier(edition: str, wanted: str) -> Identifier:
     >>> [one.name for one in found.fields], found.fields[0].unit
     (['current_a', 'current_b', 'current_c'], 'A')
     """
+    found = find(edition, wanted)
+    if found is None:
+        near = nearest(wanted.upper(), identifiers(edition))
+        raise InputError(f"identifier: {edition} knows none of {wanted!r}; {near}")
+    return found
+
+
+@functools.lru_cache(maxsize=4096)
+def find(edition: str, wanted: str) -> Identifier | None:
+    """Look up what an identifier holds; None if the data file of this edition does not have it."""
     code = wanted.upper()
-    for one in _table(edition).get(code[:-2], ()):
-        if _is_hex(code) and one.low <= int(code[-2:], 16) <= one.high:
+    for one in _table(edition).get(code[:-2], ()) if _is_hex(code) else ():
+        if one.low <= int(code[-2:], 16) <= one.high:
             row = one.row
             stamp = row["stamp"] and row["stamp"] + code[-2:]
             return Identifier(code, fields(row), stamp, row["then"], row["zh"], row["en"], row["verified"])
-    raise InputError(f"identifier: {edition} knows none of {wanted!r}; {nearest(code, identifiers(edition))}")
+    return None
 
 
 def identifiers(edition: str) -> tuple[str, ...]:

@@ -42,11 +42,12 @@ class FrameScanner:
     def feed(self, data: bytes) -> list[bytes]:
         """Take what came, in pieces of any size; give the frames that ended in it, in the order of their ends."""
         held = self._held
+        judged = len(held)
         held += data
         found: list[bytes] = []
         start = 0
         while True:
-            begin, end = self._earliest(start)
+            begin, end = self._earliest(start, judged)
             if not end:
                 break
             found.append(bytes(held[begin:end]))
@@ -56,8 +57,11 @@ class FrameScanner:
         del held[:begin]
         return found
 
-    def _earliest(self, start: int) -> tuple[int, int]:
-        """Find the frame that ends first; without one, end 0 and the place from which bytes must be kept."""
+    def _earliest(self, start: int, judged: int) -> tuple[int, int]:
+        """Find the frame that ends first; without one, end 0 and the place from which bytes must be kept.
+
+        What ended within the first `judged` bytes was judged when it ended, and was no frame.
+        """
         held, size = self._held, len(self._held)
         begin, first_end, keep = 0, 0, size
         at = held.find(START, start)
@@ -65,7 +69,7 @@ class FrameScanner:
             end = self._bounds(held, at)
             if end > size:
                 keep = min(keep, at)
-            elif end and (not first_end or end < first_end) and _closes(held, at, end):
+            elif end > judged and (not first_end or end < first_end) and _closes(held, at, end):
                 begin, first_end = at, end
             at = held.find(START, at + 1)
         return (begin, first_end) if first_end else (keep, 0)

@@ -24,12 +24,12 @@ class Asking:
     """The meters of a line, asked through its connection."""
 
     def __init__(self, line: Line, connection: Connection, clock: Clock, desk: Desk) -> None:
-        self._line, self._connection, self._clock, self._desk = line, connection, clock, desk
+        self.line, self.connection, self.clock, self._desk = line, connection, clock, desk
 
     async def ask(self, device: Device, block: Block) -> Answer:
         """Ask a meter for a block; LinkError with what the text of its reason speaks of."""
         try:
-            return await self._connection.ask(device.meter.address, block)
+            return await self.connection.ask(device.meter.address, block)
         except LinkError as error:
             raise self._named(error, device) from error
 
@@ -47,27 +47,27 @@ class Asking:
 
     def silent(self, device: Device, error: LinkError) -> None:
         """Take note that a meter did not answer."""
-        now_ms = self._clock.now_ms()
+        now_ms = self.clock.now_ms()
         self._turn(device, *meter_silent(device.link, now_ms, error.reason, error.parameters))
 
     def tell(self, device: Device, kind: LinkKind, parameters: dict[str, str], since_ms: int = 0) -> None:
         """Tell a change of a meter."""
-        place = self._line.name, device.meter.name
-        now_ms = self._clock.now_ms()
+        place = self.line.name, device.meter.name
+        now_ms = self.clock.now_ms()
         self._desk.tell(LinkEvent(now_ms, kind, *place, Reason.NONE, since_ms, parameters))
 
     def _turn(self, device: Device, link: MeterLink, kind: LinkKind | None) -> None:
         """Set a meter's state, and tell and keep it if it changed."""
         before, device.link = device.link, link
         if link.state is not State.SUSPECT and link != before:
-            name = f"meter/{self._line.name}/{device.meter.name}"
+            name = f"meter/{self.line.name}/{device.meter.name}"
             self._desk.put_state(name, msgspec.json.encode(link).decode(), link.since_ms)
         if kind is not None:
             reason, since_ms = Reason[link.reason or "NONE"], before.since_ms
-            place = self._line.name, device.meter.name
+            place = self.line.name, device.meter.name
             self._desk.tell(LinkEvent(link.since_ms, kind, *place, reason, since_ms, link.parameters))
 
     def _named(self, error: LinkError, device: Device) -> LinkError:
         """Add what the text of its reason speaks of."""
-        names = {"TIMEOUT": {"meter": device.meter.name}, "LINE_DOWN": {"line": self._line.name}}
+        names = {"TIMEOUT": {"meter": device.meter.name}, "LINE_DOWN": {"line": self.line.name}}
         return LinkError(error.reason, str(error), **(error.parameters | names.get(error.reason, {})))

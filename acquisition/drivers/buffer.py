@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from acquisition.drivers.buffer_file import BufferFile, Pending, Synchronous
-from acquisition.drivers.centre import Centre
+from acquisition.drivers.centre import Centre, without
 from nengliu.errors import LogError
 
 NUMBER_BITS = 32
@@ -265,13 +265,13 @@ class Buffer:
         return gone
 
     def untried(self, after: int, limit: int) -> list[Pending]:
-        """Give the oldest rows above `after` with which no centre was ever tried, at most `limit`."""
-        tried = sorted(span for centre in self._centres.values() for span in centre.tried_spans())
+        """Give the oldest rows above `after` that a centre misses and no centre was ever tried with."""
+        missed = [span for centre in self._centres.values() for span in centre.missed_spans(self._head)]
+        tried = [span for centre in self._centres.values() for span in centre.tried_spans()]
         found: list[Pending] = []
-        for first, last in [*tried, (FOR_EVER_MS, FOR_EVER_MS)]:
-            if first > after and len(found) < limit:
-                found += self._file.rows(after, first, limit - len(found))
-            after = max(after, last)
+        for first, last in without(missed, tried):
+            if last > after and len(found) < limit:
+                found += self._file.rows(max(first, after), last, limit - len(found))
         return found
 
     def thin(self, changed: Sequence[Pending], name: str, value: str, since_ms: int) -> None:

@@ -11,21 +11,24 @@ from __future__ import annotations
 import csv
 import functools
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import resources
+from typing import Any
 
 from nengliu.domain.points import Kind
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Who made a map of what."""
+    """Who made a map of what; `profile` are the habits of a CJ/T 188 meter that it says."""
 
     title: str
     source: str
     protocol: str
     verified: bool
+    profile: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,13 @@ class MeterItem:
     taken: bool
 
 
+@functools.cache
 def about(name: str) -> About:
     """Tell about a shipped map."""
     text = resources.files("acquisition.drivers").joinpath(f"maps/{name}.toml").read_text("utf-8")
     told = tomllib.loads(text)
-    protocol = told.get("protocol", "modbus")
-    return About(told["title"], told["source"], protocol, told.get("verified", False))
+    protocol, verified = told.get("protocol", "modbus"), told.get("verified", False)
+    return About(told["title"], told["source"], protocol, verified, told.get("profile", {}))
 
 
 @functools.cache

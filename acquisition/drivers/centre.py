@@ -7,13 +7,19 @@ when it raised.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from acquisition.drivers.buffer_file import BufferFile, Pending
 from schemas.messages import mark_backfilled
 
 BATCH_ROWS = 500
 """Rows that are sent at once; of a backfill the oldest so many may have arrived without an acknowledgement."""
+
+
+Span = tuple[int, int]
+"""Sequences in (after, last]."""
 
 
 @dataclass(slots=True)
@@ -37,10 +43,7 @@ class Centre:
             self._live, self._tried = file.execute(
                 "SELECT live, tried FROM cursor WHERE centre = ?", name
             ).fetchone()
-            gaps = file.execute(
-                "SELECT after, last, plain FROM gap WHERE centre = ? ORDER BY last", name
-            ).fetchall()
-            self._gaps = [_Gap(after, last, plain, self._count(after, last)) for after, last, plain in gaps]
+            self._gaps = self._true_gaps()
             self.rows = self._count(self._live, head)
 
     def done(self) -> int:
@@ -55,7 +58,11 @@ class Centre:
         """Give the oldest live rows."""
         return self._file.rows(self._live, head, limit)
 
-    def tried_spans(self) -> list[tuple[int, int]]:
+    def missed_spans(self, head: int) -> list[Span]:
+        """Give the ranges (after, last] of what it misses."""
+        return [(gap.after, gap.last) for gap in self._gaps] + [(self._live, head)]
+
+    def tried_spans(self) -> list[Span]:
         """Give the ranges (after, last] of what it misses and may have been tried with: their bytes are fixed."""
         spans = [(gap.after, min(gap.plain, gap.last)) for gap in self._gaps] + [(self._live, self._tried)]
         if head := self.backfill(BATCH_ROWS):
@@ -64,10 +71,9 @@ class Centre:
 
     def recount(self, head: int) -> None:
         """Count anew what it misses, after rows went."""
-        with self._file.explained("count"):
-            for gap in self._gaps:
-                gap.rows = self._count(gap.after, gap.last)
-            self.rows = self._count(self._live, head)
+        with self._file.writing("count what is missing"):
+            gaps, rows = self._true_gaps(), self._count(self._live, head)
+        self._gaps, self.rows = gaps, rows
 
     def try_live(self, last_sequence: int) -> None:
         """Note that live rows up to here are tried."""
@@ -138,7 +144,50 @@ class Centre:
             gap.after, gap.rows = last_sequence, gap.rows - sent
         self._gaps = self._gaps[len(done) :]
 
+    def _true_gaps(self) -> list[_Gap]:
+        """Read the gaps; one whose last rows went ends before, or with its last row it would never end."""
+        found = self._file.execute(
+            "SELECT after, last, plain, (SELECT coalesce(max(sequence), 0) FROM reading "
+            "WHERE sequence > gap.after AND sequence <= gap.last) FROM gap WHERE centre = ? ORDER BY last",
+            self._name,
+        ).fetchall()
+        gaps = []
+        for after, last, plain, end in found:
+            place = self._name, last
+            if not end:
+                self._file.execute("DELETE FROM gap WHERE centre = ? AND last = ?", *place)
+                continue
+            if end < last:
+                self._file.execute("UPDATE gap SET last = ? WHERE centre = ? AND last = ?", end, *place)
+            gaps.append(_Gap(after, end, plain, self._count(after, end)))
+        return gaps
+
     def _count(self, after: int, last: int) -> int:
         statement = "SELECT count(*) FROM reading WHERE sequence > ? AND sequence <= ?"
         (found,) = self._file.execute(statement, after, last).fetchone()
         return int(found)
+
+
+def without(spans: Sequence[Span], taken: Sequence[Span]) -> list[Span]:
+    """Give what lies in one of `spans` and in none of `taken`, in order and each sequence once.
+
+    >>> without([(0, 5), (3, 9), (20, 20)], [(1, 2), (4, 6), (8, 30)])
+    [(0, 1), (2, 4), (6, 8)]
+    """
+    edges = sorted({edge for span in (*spans, *taken) for edge in span})
+    pieces = [
+        (after, last)
+        for after, last in pairwise(edges)
+        if _covers(spans, after, last) and not _covers(taken, after, last)
+    ]
+    joined: list[Span] = []
+    for after, last in pieces:
+        if joined and joined[-1][1] == after:
+            joined[-1] = joined[-1][0], last
+        else:
+            joined.append((after, last))
+    return joined
+
+
+def _covers(spans: Sequence[Span], after: int, last: int) -> bool:
+    return any(first <= after and last <= end for first, end in spans)

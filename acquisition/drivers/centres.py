@@ -157,8 +157,8 @@ def _doc(config: CollectorConfig, plan: CentrePlan) -> Doc | None:
         return None
     wanted = set(plan.points)
     meters = [
-        (line.name, meter.name)
-        for line in config.lines
+        (line.line, meter.meter)
+        for line in config.wiring().lines
         for meter in line.meters
         if not wanted.isdisjoint(meter.points)
     ]

@@ -43,7 +43,7 @@ _kept = msgspec.json.Decoder(Kept)
 
 def ask_ntp(server: str) -> int | None:
     """Ask an NTP server, ``host`` or ``host:port``; blocks for up to `PATIENCE_S`."""
-    import ntplib
+    import ntplib  # type: ignore[import-untyped]
 
     host, _, port = server.partition(":")
     try:

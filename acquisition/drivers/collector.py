@@ -30,13 +30,15 @@ from acquisition.drivers.centres import (
 from acquisition.drivers.clock import EARLIEST_MS, Clock, SystemClock
 from acquisition.drivers.clock_source import Ask, ClockSource, ask_ntp, kept_clock
 from acquisition.drivers.commands import Commands
-from acquisition.drivers.config import CollectorConfig, Line, Meter
+from acquisition.drivers.config import CollectorConfig, Line
+from acquisition.drivers.desk import Columns
 from acquisition.drivers.frames import FrameFile
 from acquisition.drivers.intake import Intake
 from acquisition.drivers.line import LineTask
 from acquisition.drivers.orders import Asked, OrderBook
 from acquisition.drivers.plans import CentrePlan
 from acquisition.drivers.remote import Remote, Versions
+from acquisition.drivers.sources.start import feeds_of
 from acquisition.drivers.status import count_meters, line_status, write_whole
 from acquisition.drivers.transport import Transport
 from acquisition.drivers.uplink import Uplink
@@ -64,18 +66,20 @@ class Site:
     transport_of, log_of
         Make the connection of a line, and open the log of a centre (in a thread of its own).
     status
-        File that shows the state now; None: no file.
+        File that shows the state now.
     versions
         Its configurations; None: none is taken from afar.
+    ask
+        Asks a time server.
     """
 
     buffer: Buffer
     clock: Clock
     transport_of: Callable[[Line], Transport]
     log_of: Callable[[CentrePlan], Log]
-    status: Path | None = None
-    versions: Versions | None = None
-    ask: Ask = ask_ntp
+    status: Path
+    versions: Versions | None
+    ask: Ask
 
 
 class Collector(Intake):
@@ -99,6 +103,7 @@ class Collector(Intake):
         check_schemas(self.buffer, config.schemas())
         self.uplinks = [self._uplink(plan) for plan in config.centres]
         self.lines: list[LineTask] = []
+        self.feeds = feeds_of(config.feeds, site.clock)
         self._remote: Remote | None = None
         self._next: CollectorConfig | None = None
         self._stopping = False
@@ -144,7 +149,7 @@ class Collector(Intake):
 
     def row(
         self,
-        meter: Meter,
+        meter: Columns,
         read_at_ms: int,
         values: Mapping[str, int],
         *,
@@ -187,7 +192,9 @@ class Collector(Intake):
                 self.tell(event)
             self.tell_dropped()
         for line in self.config.lines:
-            task = LineTask(line, self.site.transport_of(line), self.clock, self, self.config.align_ms)
+            transport, align_ms = self.site.transport_of(line), self.config.align_ms
+            set_clocks = self.config.clock.set_meters
+            task = LineTask(line, transport, self.clock, self, align_ms, set_clocks=set_clocks)
             self.lines.append(task)
         if self.site.versions is not None:
             self._remote = Remote(self, self.lines, self.site.versions, self.go_on_with)
@@ -204,6 +211,8 @@ class Collector(Intake):
         """Name what runs beside the uplinks."""
         for line in self.lines:
             yield line.line.name, line.run()
+        for feed in self.feeds:
+            yield feed.name, feed.run(self)
         yield "heartbeat", self._beat()
         if self.config.clock.servers:
             yield "clock", ClockSource(self.config.clock, self.clock, self, self.site.ask).run()
@@ -217,7 +226,7 @@ class Collector(Intake):
         """Introduce enterprise, points, column lists and wiring, if they are not as they were told last."""
         config = self.config
         notices: list[Notice] = [EnterpriseNotice(config.enterprise)] if config.enterprise else []
-        notices += [PointNotice(point) for point in config.points]
+        notices += [PointNotice(point) for point in config.catalogue()]
         notices += [SchemaNotice(schema) for schema in config.schemas()]
         notices.append(config.wiring())
         values = [encode(notice) for notice in notices]
@@ -306,8 +315,6 @@ class Collector(Intake):
 
     def _write_status(self, *, stopped: bool = False) -> None:
         self._changed = False
-        if self.site.status is None:
-            return
         try:
             write_whole(self.site.status, self._shown(0 if stopped else os.getpid()))
         except (OSError, LogError):  # a full disk: the buffer tells of it
@@ -387,15 +394,17 @@ async def run_collector(
         plan = config.buffer
         buffer = Buffer(path, keep_days=plan.keep_days, room_bytes=plan.room_mb * 2**20)
         try:
+            versions = None
+            if config.file is not None:
+                versions = Versions(path.with_suffix(".configs"), config, config.file)
             site = Site(
                 buffer,
                 clock,
                 transport_of or (lambda line: transports.transport_of(line, clock)),
                 log_of or (lambda centre: open_centre(settings, centre, folder)),
                 path.with_suffix(".json"),
-                Versions(path.with_suffix(".configs"), config, config.file)
-                if config.file is not None
-                else None,
+                versions,
+                ask_ntp,
             )
             await _run(site, config, on_ready)
         finally:

@@ -12,12 +12,13 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from acquisition.codecs.exchange import Answer
 from acquisition.drivers.clock_source import kept_clock
 from acquisition.drivers.config import Meter
 from acquisition.drivers.intake import Intake
-from acquisition.drivers.line import SILENT, LineTask
+from acquisition.drivers.line import LineTask
 from acquisition.drivers.plans import EVERYTHING, CentrePlan
 from nengliu.domain.links import LinkKind
 from nengliu.domain.quality import Origin, Reason
@@ -32,7 +33,7 @@ GRACE_MS = 2000
 LONGEST_TEXT = 1000
 """Characters of what an answer shows of its values; all of them are in the frame."""
 LONGEST_NAME = 200
-UNHEARD = frozenset((*SILENT, "COLLECTOR_DOWN"))
+UNHEARD = frozenset(("TIMEOUT", "LINE_DOWN", "GATEWAY", "COLLECTOR_DOWN"))
 """Reasons for which a request counts as not answered in time; any other one is a refusal."""
 
 
@@ -130,8 +131,9 @@ class Commands:
         items = tuple(item.name for item, point in meter.items if point in points)
         answer = line.command(meter.name, items, deadline_ms)
         watch = asyncio.ensure_future(self._clock.sleep_until(deadline_ms + GRACE_MS))
+        waiting: list[asyncio.Future[Any]] = [answer, watch]
         try:
-            await asyncio.wait([answer, watch], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
             watch.cancel()
         if answer.done():

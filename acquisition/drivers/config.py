@@ -40,6 +40,7 @@ __all__ = ["BufferPlan", "CollectorConfig", "Line", "Meter", "load_config"]
 LEAST_DAYS = 15
 """So long a collector must hold its readings.  Source: TC 4.3.4."""
 T = TypeVar("T")
+_CLOCK, _REMOTE = ClockPlan(), RemotePlan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ class CollectorConfig:
     lines: tuple[Line, ...]
     buffer: BufferPlan
     centres: tuple[CentrePlan, ...] = DEFAULT_CENTRES
-    clock: ClockPlan = ClockPlan()
-    remote: RemotePlan = RemotePlan()
+    clock: ClockPlan = _CLOCK
+    remote: RemotePlan = _REMOTE
     file: Path | None = None
     feeds: tuple[FeedPlan, ...] = ()
 

@@ -71,8 +71,8 @@ class Connection:
             answer = await self._transport.ask(address, block)
         except LinkError as error:
             mute = error.reason in MUTE
-            if error.reason in ("LINE_DOWN", "DAMAGED") or (mute and not self._answered):
-                await self.close()  # lost, out of step, or perhaps dead without a word
+            if self._is_spent(error.reason):
+                await self.close()
             self._answered |= not mute
             raise
         finally:
@@ -80,6 +80,16 @@ class Connection:
             self._desk.polled()
         self._answered = True
         return answer
+
+    def _is_spent(self, reason: str) -> bool:
+        """Say whether a connection is lost, out of step, or perhaps dead without a word.
+
+        A line finds its frames in whatever comes, and a serial port is never half open.
+        """
+        if reason == "DAMAGED":
+            return self.line.kind == "modbus-tcp"
+        half_open = reason == "TIMEOUT" and not self._answered and self.line.kind != "serial"
+        return reason == "LINE_DOWN" or half_open
 
     async def ready(self) -> bool:
         """Have a connection, if it is time to try; say whether there is one."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from acquisition.codecs.exchange import Answer, Block
+from acquisition.codecs.exchange import Answer, Block, Item
 from acquisition.drivers.config import Meter
+from acquisition.drivers.desk import Desk
 from acquisition.drivers.gaps import Gaps
 from acquisition.drivers.states import MeterLink
+from acquisition.drivers.thinning import ACCUMULATE
 from acquisition.drivers.upkeep import Health
-from nengliu.domain.quality import Quality
+from nengliu.domain.quality import Origin, Quality
 from nengliu.domain.times import HOUR_MS
+from nengliu.domain.units import dimension
 from nengliu.errors import LinkError
 
 
@@ -29,10 +32,12 @@ class Device:
         First slot and end of the newest range the clock or a break leapt over [ms, UTC].
     gaps
         Hours of which it has not told its frozen values; None if they are not read.
-    health, checks, check_ms
-        What it says of its clock and itself, how it is asked, and when next [ms, UTC].
+    health, checks, checked, check_ms
+        What it says of its clock and itself, how it is asked, how far that is, and when next [ms, UTC].
     idle_from_ms
         It is not asked beside its slots before that [ms, UTC].
+    blank
+        Items of which it said last that it has no value, and voltages that are none.
     """
 
     meter: Meter
@@ -42,15 +47,41 @@ class Device:
     gaps: Gaps | None
     health: Health
     checks: list[Block]
+    checked: int = 0
     check_ms: int = 0
     last_ms: int = 0
     skipped: tuple[int, int] = (0, 0)
     idle_from_ms: int = 0
+    blank: frozenset[str] = frozenset()
 
     @property
     def interval_ms(self) -> int:
         """Time between two slots [ms]."""
         return self.meter.interval_s * 1000
+
+    @property
+    def frozen_items(self) -> list[str]:
+        """Which of its items it freezes at every hour."""
+        frozen = self.meter.map.frozen
+        held = frozen.items() if frozen is not None and self.gaps is not None else ()
+        return [item.name for item, _ in self.meter.items if item.name in held]
+
+    def hand_in(
+        self,
+        desk: Desk,
+        read_at_ms: int,
+        values: Mapping[str, int],
+        *,
+        origin: Origin = Origin.TIMED,
+        quality: Mapping[str, Quality] | None = None,
+        raw: bytes = b"",
+    ) -> None:
+        """Hand in values by item [ticks], as its points take them."""
+        points = {item.name: point for item, point in self.meter.items}
+        marks = {points[name]: mark for name, mark in (quality or {}).items() if name in points}
+        desk.row(
+            self.meter, read_at_ms, self.meter.by_point(values), origin=origin, quality=marks or None, raw=raw
+        )
 
 
 @dataclass(eq=False)
@@ -87,6 +118,17 @@ class Poll:
         at_hour = self.slot_ms % HOUR_MS == 0
         return device.gaps is not None and at_hour and device.health.is_trusted and not self.asked_frozen
 
+    def thin(self, now_ms: int) -> None:
+        """Leave out what does not add up, if its turn comes only when the next slot is due: energies come first."""
+        if self.tries or now_ms < self.slot_ms + self.device.interval_ms:
+            return
+        kept = [block for block in self.blocks if any(map(_adds_up, block.items))]
+        if kept:
+            for block in self.blocks:
+                if block not in kept:
+                    self.fail(block, LinkError("NOT_ASKED", "the line has no time for it"))
+            self.blocks = kept
+
     def take(self, answer: Answer) -> None:
         """Take the answer to its first block."""
         self.blocks.pop(0)
@@ -111,6 +153,17 @@ class Poll:
         """Note that the items of a block are missing."""
         self.lost |= {item.name: error for item in block.items}
 
+    def dead_phases(self) -> frozenset[str]:
+        """Name the voltages that came as nothing at all."""
+        zero = {name for name, ticks in self.values.items() if not ticks}
+        known = ((item.name, item.unit) for item, _ in self.device.meter.items)
+        return frozenset(name for name, unit in known if name in zero and dimension(unit) == "voltage")
+
     def still_lost(self) -> dict[str, LinkError]:
-        """Give what is missing after all: an exact value makes up for one that was not told."""
-        return {name: error for name, error in self.lost.items() if name not in self.exact}
+        """Give what is missing of what is wanted after all: an exact value makes up for one that was not told."""
+        wanted = {item.name for item, _ in self.device.meter.items} - self.exact.keys()
+        return {name: error for name, error in self.lost.items() if name in wanted}
+
+
+def _adds_up(item: Item) -> bool:
+    return dimension(item.unit) in ACCUMULATE

@@ -8,7 +8,7 @@ Source: ranges of `items.csv` (ours).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from acquisition.codecs.exchange import Block, Item
@@ -23,6 +23,15 @@ FITS = Decimal("0.6")
 SILENT = ("TIMEOUT", "DAMAGED", "MISMATCH")
 
 
+@dataclass
+class Reading:
+    """What reading some items once brought: values [ticks], what is lost, the last answer as it came."""
+
+    values: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, LinkError] = field(default_factory=dict)
+    raw: bytes = b""
+
+
 @dataclass(frozen=True)
 class Fit:
     """How well a map reads a meter.
@@ -33,6 +42,8 @@ class Fit:
         What it read [ticks], and what it could not, by item.
     plausible, judged
         How many items were as a healthy meter shows them, of how many that can be judged.
+    raw
+        The last answer as it came; empty where it has no frame to show.
     """
 
     map: MeterMap
@@ -40,15 +51,25 @@ class Fit:
     lost: Mapping[str, LinkError]
     plausible: int
     judged: int
+    raw: bytes = b""
 
     @property
     def share(self) -> Decimal:
         """What part of it is plausible."""
         return Decimal(self.plausible) / self.judged
 
-    def rank(self) -> tuple[Decimal, int, int, int]:
-        """Order fits, the best first: plausible share, items judged, none lost, most read."""
-        return -self.share, -self.judged, len(self.lost), -len(self.values)
+    @property
+    def score(self) -> int:
+        """How many items more are plausible than are not: a larger map that is right beats its part."""
+        return 2 * self.plausible - self.judged
+
+    def rank(self) -> tuple[int, int, int]:
+        """Order fits, the best first: score, none lost, most read."""
+        return -self.score, len(self.lost), -len(self.values)
+
+    def is_as_good(self, other: Fit) -> bool:
+        """Whether nothing that was read tells two fits apart."""
+        return self.rank()[:2] == other.rank()[:2]
 
 
 async def fits(
@@ -68,32 +89,26 @@ async def fits(
         if fit.share >= FITS:
             found.append(fit)
     found.sort(key=Fit.rank)
-    best = [fit for fit in found if fit.share == found[0].share and fit.judged == found[0].judged]
-    whole = [await _whole(transport, address, fit) for fit in best]
+    best = [fit for fit in found if fit.score == found[0].score]
+    whole = [await read_whole(transport, address, fit.map) for fit in best]
     return sorted(whole, key=Fit.rank) + found[len(best) :]
+
+
+async def read_whole(transport: Transport, address: str, plan: MeterMap) -> Fit:
+    """Read all that a map has; LinkError LINE_DOWN if the line goes."""
+    judged = _judged(plan.items) or plan.items
+    return _fit(plan, await _read(transport, address, plan, plan.items), judged)
 
 
 async def _signature(transport: Transport, address: str, plan: MeterMap) -> Fit:
     """Read what can be judged, or all if nothing can."""
     judged = _judged(plan.items) or plan.items
-    values, lost = await read_items(transport, address, plan, judged)
-    return _fit(plan, values, lost, judged)
+    return _fit(plan, await _read(transport, address, plan, judged), judged)
 
 
-async def _whole(transport: Transport, address: str, fit: Fit) -> Fit:
-    """Read the rest of a map as well."""
-    judged = _judged(fit.map.items) or fit.map.items
-    rest = [one for one in fit.map.items if one.name not in fit.values | fit.lost.keys()]
-    values, lost = await read_items(transport, address, fit.map, rest)
-    return _fit(fit.map, {**fit.values, **values}, {**fit.lost, **lost}, judged)
-
-
-async def read_items(
-    transport: Transport, address: str, plan: MeterMap, items: Sequence[Item]
-) -> tuple[dict[str, int], dict[str, LinkError]]:
+async def _read(transport: Transport, address: str, plan: MeterMap, items: Sequence[Item]) -> Reading:
     """Read items once; a request that is refused is split, and silence ends it."""
-    values: dict[str, int] = {}
-    lost: dict[str, LinkError] = {}
+    found = Reading()
     waiting = list(plan.blocks(items))
     while waiting:
         block = waiting.pop(0)
@@ -102,18 +117,19 @@ async def read_items(
         except LinkError as error:
             if error.reason == "LINE_DOWN":
                 raise
-            parts = [] if error.reason in SILENT else block.split()
+            parts = () if error.reason in SILENT else block.split()
             if len(parts) > 1:
                 waiting = [*parts, *waiting]
                 continue
-            lost |= _names(block, error)
+            found.lost |= _names(block, error)
             if error.reason in SILENT:
-                lost |= {name: error for rest in waiting for name in _names(rest, error)}
+                found.lost |= {name: error for rest in waiting for name in _names(rest, error)}
                 break
         else:
-            values |= answer.values
-            lost |= answer.lost
-    return values, lost
+            found.values |= answer.values
+            found.lost |= answer.lost
+            found.raw = answer.raw or found.raw
+    return found
 
 
 def _names(block: Block, error: LinkError) -> dict[str, LinkError]:
@@ -125,12 +141,12 @@ def _judged(items: Iterable[Item]) -> list[Item]:
     return [one for one in items if one.name in known and known[one.name].low is not None]
 
 
-def _fit(
-    plan: MeterMap, values: Mapping[str, int], lost: Mapping[str, LinkError], judged: Sequence[Item]
-) -> Fit:
-    known = meter_items()
-    good = sum(one.name in values and _plausible(one, values[one.name], known.get(one.name)) for one in judged)
-    return Fit(plan, values, lost, good, len(judged))
+def _fit(plan: MeterMap, found: Reading, judged: Sequence[Item]) -> Fit:
+    known, values = meter_items(), found.values
+    good = sum(
+        one.name in values and _plausible(one, values[one.name], known.get(one.name)) for one in judged
+    )
+    return Fit(plan, values, found.lost, good, len(judged), found.raw)
 
 
 def _plausible(item: Item, ticks: int, told: MeterItem | None) -> bool:

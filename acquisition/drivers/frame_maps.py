@@ -50,9 +50,7 @@ class HourlyFrozen:
         stems: dict[str, list[str]] = {}
         for name in items:
             stems.setdefault(self.stems[name], []).append(name + FROZEN)
-        return tuple(
-            block(self.protocol, f"{stem}{back:02X}", tuple(names)) for stem, names in stems.items()
-        )
+        return tuple(block(self.protocol, f"{stem}{back:02X}", tuple(names)) for stem, names in stems.items())
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class FrameMap:
         for make, held in self.sources:
             wanted = tuple(name for name in held if name in left)
             if wanted:
-                found.append(_alone(make(()), wanted[0]) if len(wanted) == 1 else make(wanted))
+                found.append((len(wanted) == 1 and _alone(make(()), wanted[0])) or make(wanted))
                 left -= set(wanted)
         return tuple(found)
 
@@ -148,7 +146,8 @@ def _identified(name: str, told: _File, where: str) -> FrameMap:
     need(told.blocks, where, "blocks", "at least one [[blocks]]", "none")
     need(not told.profile, where, "profile", f"none for {told.protocol}", "some")
     once((one.identifier for one in told.blocks), where, "identifier")
-    sources, items = [], {}
+    sources: list[tuple[Callable[[tuple[str, ...]], Block], tuple[str, ...]]] = []
+    items: dict[str, Item] = {}
     for one in told.blocks:
         found = block(told.protocol, one.identifier, one.items)
         for item in found.items:
@@ -177,7 +176,7 @@ def _frozen(told: _File, where: str) -> HourlyFrozen | None:
     return HourlyFrozen(told.protocol, stems, told.frozen_depth) if stems else None
 
 
-def _alone(whole: Block, name: str) -> Block:
-    """Give the smallest request for one item of a block."""
-    singles = [one for one in whole.split() if [item.name for item in one.items] == [name]]
-    return singles[0] if singles else whole
+def _alone(whole: Block, name: str) -> Block | None:
+    """Give the request for one item of a block by itself; None: there is none."""
+    singles = (one for one in whole.split() if [item.name for item in one.items] == [name])
+    return next(singles, None)

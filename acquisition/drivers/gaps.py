@@ -33,7 +33,9 @@ class Gaps:
         for first_ms, last_ms in _ranges.decode(kept) if kept else ():
             self._hours |= set(range(first_ms, last_ms + 1, HOUR_MS))
         self._shift = 0
-        self._tried: set[int] = set()
+        self._seen_ms = 0
+        self._newer, self._older, self._end = 0, depth + 1, depth + 1
+        self._older_ms = 0
         self.filled = 0
 
     def __len__(self) -> int:
@@ -48,40 +50,45 @@ class Gaps:
         """Note the slots among these at which the meter froze its values."""
         hours = self._hours | {slot_ms for slot_ms in slots if slot_ms % HOUR_MS == 0}
         self._hours = set(sorted(hours)[-self._depth :])
-        self._tried.clear()
+        self._begin()
 
     def next_back(self, now_ms: int) -> int | None:
         """Give how far back the newest missed hour is to be asked for, 1 the newest that is frozen; None: none is."""
         newest_ms = now_ms // HOUR_MS * HOUR_MS
+        if newest_ms != self._seen_ms:  # what was number 1 is number 2 now
+            self._seen_ms, self._end = newest_ms, self._depth + 1
+            self._begin()
         oldest_ms = newest_ms - (self._depth - 1) * HOUR_MS
         self._hours = {hour_ms for hour_ms in self._hours if hour_ms >= oldest_ms}
         while self._hours:
-            back = (newest_ms - max(self._hours)) // HOUR_MS + 1 + self._shift
-            if 1 <= back <= self._depth and back not in self._tried:
-                return back
-            self.give_up(max(self._hours))
+            guess = (newest_ms - max(self._hours)) // HOUR_MS + 1 + self._shift
+            if self._newer + 1 < self._older:
+                return min(max(guess, self._newer + 1), self._older - 1)
+            self._hours.remove(max(self._hours))  # its neighbours have met: it was not frozen
+            self._go_on()
         return None
 
     def found(self, back: int, hour_ms: int) -> bool:
         """Take note that `back` is this hour; say whether it was missed."""
-        self._tried.add(back)
         wanted_ms = max(self._hours)
         self._shift += (hour_ms - wanted_ms) // HOUR_MS
+        if hour_ms > wanted_ms:
+            self._newer = max(self._newer, back)
+        elif hour_ms < wanted_ms:
+            self._older, self._older_ms = back, hour_ms
         if hour_ms not in self._hours:
             return False
-        self._hours.discard(hour_ms)
+        self._hours.remove(hour_ms)
         self.filled += 1
-        self._tried.clear()
+        if hour_ms == wanted_ms:
+            self._newer = back
+            self._go_on()
         return True
 
-    def give_up(self, hour_ms: int) -> None:
-        """Let go of an hour that the meter does not have."""
-        self._hours.discard(hour_ms)
-        self._tried.clear()
-
-    def give_up_older(self) -> None:
-        """Let go of all that is left: the meter keeps nothing so old."""
-        self._hours.clear()
+    def give_up_from(self, back: int) -> None:
+        """Take note that the meter keeps nothing so far back, nor further."""
+        self._end = min(self._end, back)
+        self._older, self._older_ms = min(self._older, back), 0
 
     def text(self) -> str:
         """Write the hours as ranges, first and last of each."""
@@ -92,3 +99,12 @@ class Gaps:
             else:
                 ranges.append((hour_ms, hour_ms))
         return msgspec.json.encode(ranges).decode()
+
+    def _begin(self) -> None:
+        """Forget between which numbers the wanted hour must lie."""
+        self._newer, self._older, self._older_ms = 0, self._end, 0
+
+    def _go_on(self) -> None:
+        """Go on to the next hour, which is older: what is newer than the one before is newer than it, too."""
+        if self._hours and self._older_ms >= max(self._hours):
+            self._older, self._older_ms = self._end, 0

@@ -27,7 +27,8 @@ NOISE_MS = 3000
 """A line that is not silent for so long is noisy, and is asked all the same."""
 MOST_PARTS = 256
 """So many parts may an answer have: the number of a part is one byte."""
-_DECIDED = ("CONFIG", "REFUSED", "GATEWAY")
+_OPEN = ("TIMEOUT", "DAMAGED", "MISMATCH", "LINE_DOWN")
+"""Reasons after which the answer may still come; any other is the meter's own word."""
 
 
 class FramedBlock(Block, Protocol):
@@ -83,10 +84,8 @@ class HalfDuplex:
         try:
             await self._ask(address, leader)
         except LinkError as error:
-            if error.reason not in _DECIDED:
+            if error.reason in _OPEN:
                 raise
-            told = f"unit {address}: expected an answer that cannot be mistaken, got: {error}"
-            raise LinkError("TIMEOUT", told) from error  # a refusal says not of what
         self._ledger.settle(address)
 
     async def _ask(self, address: str, block: FramedBlock) -> Answer:
@@ -96,12 +95,18 @@ class HalfDuplex:
             answer = await self._converse(exchange, block)
             is_decided = True
         except LinkError as error:
-            is_decided = error.reason in _DECIDED
-            raise
+            is_decided = error.reason not in _OPEN
+            if is_decided and isinstance(block, RegisterBlock):
+                is_decided = self._ledger.refused(address, block)
+            if is_decided or error.reason in _OPEN:
+                raise
+            raise LinkError("TIMEOUT", f"{error}; but it may be the answer to an earlier question") from error
         finally:
             self._is_clean = is_decided
             if not is_decided and isinstance(block, RegisterBlock):
                 self._ledger.owe(address, block, exchange, self._clock.steady_ms())
+        if isinstance(block, RegisterBlock):
+            self._ledger.answered(address, block)
         return answer
 
     async def _converse(self, exchange: Exchange, block: Block) -> Answer:
@@ -117,15 +122,18 @@ class HalfDuplex:
         raise LinkError("DAMAGED", f"expected an end after {MOST_PARTS} parts", got=f"{MOST_PARTS} parts")
 
     async def _hear(self, exchange: Exchange, frames_ms: int) -> Answer | bytes:
-        until_ms = self._clock.steady_ms() + self._timeout_ms + frames_ms
+        until_ms, is_late = self._clock.steady_ms() + self._timeout_ms + frames_ms, False
         while data := await self._wire.receive(until_ms):
             self._last_ms = self._clock.steady_ms()
-            self._ledger.heard(data)
+            is_late |= self._ledger.heard(data)
             found = exchange.feed(data)
             if found is not None:
                 return found
         self._last_ms = self._clock.steady_ms()
-        raise exchange.silence()
+        error = exchange.silence()
+        if is_late and error.reason in _OPEN:  # what came was owed: neither damage nor another meter
+            raise LinkError("TIMEOUT", f"{error}; it was owed", **error.parameters)
+        raise error
 
     async def _send(self, data: bytes) -> None:
         await self._wire.send(data)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from acquisition.codecs.exchange import Answer, Block
 from acquisition.drivers.asking import SILENT, Asking
-from acquisition.drivers.clock import Clock
 from acquisition.drivers.devices import Device
 from nengliu.errors import LinkError
 
@@ -28,8 +27,8 @@ class _Inquiry:
 class Inquiries:
     """The inquiries that wait at a line."""
 
-    def __init__(self, asking: Asking, clock: Clock) -> None:
-        self._asking, self._clock = asking, clock
+    def __init__(self, asking: Asking) -> None:
+        self._asking, self._clock = asking, asking.clock
         self._waiting: deque[_Inquiry] = deque()
 
     def __bool__(self) -> bool:

@@ -16,7 +16,8 @@ import numpy as np
 from acquisition.drivers.buffer import Buffer
 from acquisition.drivers.centres import columns_of
 from acquisition.drivers.clock import Clock
-from acquisition.drivers.config import CollectorConfig, Meter
+from acquisition.drivers.config import CollectorConfig
+from acquisition.drivers.desk import Columns
 from acquisition.drivers.frames import FrameFile
 from acquisition.drivers.thinning import Loss, missed_of, thin
 from nengliu import telemetry
@@ -75,7 +76,7 @@ class Intake:
 
     def row(
         self,
-        meter: Meter,
+        meter: Columns,
         read_at_ms: int,
         values: Mapping[str, int],
         *,
@@ -248,7 +249,7 @@ class Intake:
             return
         rows = self.buffer.untried(kept.after, THIN_ROWS)
         if rows:
-            thinned = thin(rows, lambda schema: columns_of(self.buffer, schema), self.config.points)
+            thinned = thin(rows, lambda schema: columns_of(self.buffer, schema), self.config.catalogue())
             after = _Dropped(rows[-1].sequence, len(thinned.changed), thinned.losses)
             text = msgspec.json.encode(after).decode()
             self.buffer.thin(thinned.changed, "dropped", text, self.clock.now_ms())

@@ -130,7 +130,7 @@ class Line:
     @property
     def where(self) -> str:
         """Where it is, for people."""
-        return self.url or self.device or f"{self.host}:{self.port}"
+        return {"serial": self.device, "opcua": self.url}.get(self.kind, f"{self.host}:{self.port}")
 
 
 class Overlay(msgspec.Struct, forbid_unknown_fields=True):
@@ -274,7 +274,7 @@ def _scaled(item: Item, wish: Overlay, ratio: Decimal, where: str) -> Item:
     shift = Fraction((wish.offset or Decimal(0)) * ratio) * 10**decimals
     kept = f"enough decimals for scale {scale * ratio} and offset {wish.offset or 0}"
     need(step.denominator == 1 == shift.denominator, where, "decimals", kept, decimals)
-    same = (unit, decimals, step, shift) == (item.unit, item.decimals, 1, 0)
+    same = (unit, decimals) == (item.unit, item.decimals) and step == 1 and not shift
     return item if same else Scaled(item.name, unit, decimals, int(step), int(shift))
 
 

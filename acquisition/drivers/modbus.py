@@ -164,12 +164,13 @@ class ModbusTcp:
             return self._damaged(unit, frame[:HEADER].hex(" "))
         if got != number or frame[6] != unit:
             told = f"{self.where}: expected transaction {number} of unit {unit}, got {got} of unit {frame[6]}"
-            return LinkError("MISMATCH", f"{told}; see that no two meters share an address")
+            shown = f"transaction {got} of unit {frame[6]}"
+            return LinkError("MISMATCH", f"{told}; see that no two meters share an address", got=shown)
         if len(frame) < size:
             return None
         if frame[7] & 0x7F != function:
             told = f"{self.where} unit {unit}: expected function {function}, got {frame[7] & 0x7F}"
-            return LinkError("MISMATCH", told)
+            return LinkError("MISMATCH", told, got=f"function {frame[7] & 0x7F}")
         fits = size == 9 if frame[7] & 0x80 else size == 9 + 2 * count and frame[8] == 2 * count
         return None if fits else self._damaged(unit, f"{size} bytes for {count} registers")
 

@@ -33,6 +33,4 @@ class Noise:
         before_ms, self._since_ms = self._since_ms, since_ms
         self._desk.put_state(f"noise/{self._line}", "", since_ms)
         reason = Reason.DAMAGED if kind is LinkKind.LINE_NOISY else Reason.NONE
-        self._desk.tell(
-            LinkEvent(self._clock.now_ms(), kind, self._line, "", reason, before_ms, parameters)
-        )
+        self._desk.tell(LinkEvent(self._clock.now_ms(), kind, self._line, "", reason, before_ms, parameters))

@@ -80,7 +80,7 @@ class OrderBook:
                     found = await self._errand.fetch(self._read)
                     if isinstance(found, LogError):  # the uplink tells of it
                         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-                    elif found is not None:
+                    else:
                         pause_s = self._every_s
                         self._take(found, answers)
                     await self._clock.sleep_until(self._clock.now_ms() + 1000 * pause_s)
@@ -89,17 +89,18 @@ class OrderBook:
             if not self._errand.in_flight:
                 self._close()
 
-    def _take(self, found: _Found, answers: asyncio.TaskGroup) -> None:
+    def _take(self, found: _Found | None, answers: asyncio.TaskGroup) -> None:
         """Begin to answer what was found, as far as it is for this collector."""
-        self._generation, self._next = found.generation, found.next
-        for record in found.records:
+        if found is not None:
+            self._generation, self._next = found.generation, found.next
+        for record in found.records if found is not None else ():
             self._next = record.offset + 1
             order = self._for_us(record)
             if order is not None:
                 self._waiting.add(record.offset)
                 asked = Asked(order, record.generation, record.offset, self._first)
                 answers.create_task(self._settle(asked))
-        if found.records or self._first:
+        if self._first or (found is not None and found.records):
             self._first = False
             self._keep()
 

@@ -92,8 +92,8 @@ class RemotePlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rounds: int = 2
 
 
-DEFAULT_CENTRES = (CentrePlan("centre", commands=True),)
-"""Without any table: the log of the installation gets everything, and may ask for readings."""
+DEFAULT_CENTRES = (CentrePlan("centre"),)
+"""Without any table: the log of the installation gets everything and orders nothing."""
 TABLES = (CentrePlan, ClockPlan, RemotePlan)
 
 

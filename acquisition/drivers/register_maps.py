@@ -148,22 +148,15 @@ def _with_exponents(told: _MapFile, found: list[Register], where: str) -> tuple[
     """Give each register that has one its exponent: another register, which the same request reads."""
     known = {one.name: one for one in found}
     made = []
-    for one, plan in zip(found, told.registers, strict=True):
-        if plan.exponent:
-            here = f"{where} register {one.name}"
-            if plan.exponent not in known:
-                raise InputError(f"{here}: exponent: no {plan.exponent!r}; {nearest(plan.exponent, known)}")
-            one = replace(one, exponent=known[plan.exponent])
-            fits = one.exponent is not None and one.exponent.function == one.function
-            need(fits, here, "exponent", "a register of the same function", plan.exponent)
-            span = one.stop - one.start
-            need(
-                span <= told.max_registers,
-                here,
-                "exponent",
-                "one that the same request can read",
-                plan.exponent,
-            )
+    for bare, plan in zip(found, told.registers, strict=True):
+        here = f"{where} register {bare.name}"
+        if plan.exponent and plan.exponent not in known:
+            raise InputError(f"{here}: exponent: no {plan.exponent!r}; {nearest(plan.exponent, known)}")
+        one = replace(bare, exponent=known.get(plan.exponent))
+        same = one.exponent is None or one.exponent.function == one.function
+        need(same, here, "exponent", "a register of the same function", plan.exponent)
+        near = one.stop - one.start <= told.max_registers
+        need(near, here, "exponent", "a register that the same request can read", plan.exponent)
         made.append(one)
     return tuple(made)
 

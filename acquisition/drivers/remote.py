@@ -215,8 +215,8 @@ class Remote:
     def _validated(self, notice: ConfigNotice) -> CollectorConfig:
         """Put the text away as a version and read it; what is refused leaves no file."""
         now = self._desk.config
-        fits = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", notice.version)
-        fits = fits and not notice.version.startswith(LOCAL)
+        named = re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", notice.version)
+        fits = named is not None and not notice.version.startswith(LOCAL)
         need(fits, "version", "version", f"letters, digits, . _ -, not {LOCAL} before them", notice.version)
         need(
             len(notice.text) <= LARGEST_TEXT,

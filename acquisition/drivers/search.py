@@ -106,8 +106,9 @@ def _laying(lay: Callable[[int, str, bytes, int], bytes], meter_type: int, ident
     return lambda pattern: lay(meter_type, pattern, identifier, 0)
 
 
-class Searcher:
-    """Asks and listens on one open wire, with pauses.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patiently a line is asked.
 
     Parameters
     ----------
@@ -119,11 +120,16 @@ class Searcher:
         Peace before each question [ms].
     """
 
-    def __init__(
-        self, wire: Wire, clock: Clock, *, timeout_s: float, baud: int, pause_ms: int, step: Step
-    ) -> None:
-        self._wire, self._clock, self._step = wire, clock, step
-        self._timeout_ms, self._baud, self._pause_ms = round(timeout_s * 1000), baud, pause_ms
+    timeout_s: float
+    baud: int
+    pause_ms: int
+
+
+class Searcher:
+    """Asks and listens on one open wire, with pauses."""
+
+    def __init__(self, wire: Wire, clock: Clock, pace: Pace, step: Step) -> None:
+        self._wire, self._clock, self._pace, self._step = wire, clock, pace, step
         self.unclear: list[str] = []
         """Patterns under which something was heard that could not be told apart: noise, or one address twice."""
 
@@ -149,7 +155,8 @@ class Searcher:
             narrower = narrowed(pattern, pair)
             met, is_crowded = await self._hear(tongue, ask, narrower)
             found |= met
-            crowded += [narrower] * is_crowded
+            if is_crowded:
+                crowded.append(narrower)
         if len(crowded) > MOST_CROWDS:
             self.unclear.append(pattern)
             return found
@@ -160,9 +167,14 @@ class Searcher:
                 self.unclear.append(narrower)
         return found
 
-    async def _hear(self, tongue: Tongue, ask: Ask, pattern: str) -> tuple[set[Met], bool]:
-        """Ask and listen to the end of the time: who answered cleanly, and whether that was not all."""
-        request = ask(pattern)
+    async def replies(self, tongue: Tongue, request: bytes) -> tuple[list[dlt645.Frame | cjt188.Frame], int]:
+        """Ask and listen to the end of the time: the answers, and how many bytes came that belong to none.
+
+        Raises
+        ------
+        LinkError
+            LINE_DOWN: the line went.
+        """
         await self._rest()
         await self._wire.send(request)
         decoder = tongue.decoder()
@@ -170,10 +182,16 @@ class Searcher:
             frame
             async for data in self._heard(len(request) + tongue.answer_bytes)
             for frame in decoder.feed(data)
+            if frame.is_reply
         ]
+        return frames, decoder.noise
+
+    async def _hear(self, tongue: Tongue, ask: Ask, pattern: str) -> tuple[set[Met], bool]:
+        """Ask for a pattern: who answered cleanly, and whether that was not all."""
+        frames, noise = await self.replies(tongue, ask(pattern))
         self._step(pattern)
-        met = {Met(tongue.protocol, one.address, _type_of(one)) for one in frames if one.is_reply}
-        return met, len(met) > 1 or decoder.noise > 0
+        met = {Met(tongue.protocol, one.address, _type_of(one)) for one in frames}
+        return met, len(met) > 1 or noise > 0
 
     async def _answers(self, unit: int) -> bool:
         """Whether a unit says anything to the point, be it that it cannot."""
@@ -193,16 +211,16 @@ class Searcher:
 
     async def _heard(self, characters: int) -> AsyncIterator[bytes]:
         """Give what comes until the time for a question and its answer is over."""
-        until_ms = self._clock.steady_ms() + self._timeout_ms
-        if self._baud:
-            until_ms += characters * CHARACTER_BITS * 1000 // self._baud
+        until_ms = self._clock.steady_ms() + round(self._pace.timeout_s * 1000)
+        if self._pace.baud:
+            until_ms += characters * CHARACTER_BITS * 1000 // self._pace.baud
         while self._clock.steady_ms() < until_ms:
             if data := await self._wire.receive(until_ms):
                 yield data
 
     async def _rest(self) -> None:
         """Leave the line in peace, and throw away what comes late."""
-        until_ms = self._clock.steady_ms() + self._pause_ms
+        until_ms = self._clock.steady_ms() + self._pace.pause_ms
         while self._clock.steady_ms() < until_ms:
             await self._wire.receive(until_ms)
 

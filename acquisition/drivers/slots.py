@@ -72,9 +72,7 @@ class Slots:
     def keep_gaps(self, device: Device) -> None:
         """Keep the missed hours over restarts."""
         if device.gaps is not None:
-            self._desk.put_state(
-                self._name("gaps", device.meter), device.gaps.text(), self._clock.now_ms()
-            )
+            self._desk.put_state(self._name("gaps", device.meter), device.gaps.text(), self._clock.now_ms())
 
     def keep_health(self, device: Device, health: Health) -> None:
         """Keep what a meter says of itself over restarts."""

@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from acquisition.codecs.exchange import Answer, Block
 from acquisition.drivers.asking import SILENT, Asking
-from acquisition.drivers.clock import Clock
-from acquisition.drivers.config import Line
 from acquisition.drivers.desk import Desk
 from acquisition.drivers.devices import Device
 from acquisition.drivers.frame_maps import FROZEN
@@ -32,14 +30,18 @@ Job = Callable[[Device], Awaitable[None]]
 class SpareTime:
     """What is done for the meters of a line when none is due."""
 
-    def __init__(self, line: Line, asking: Asking, slots: Slots, clock: Clock, desk: Desk) -> None:
-        self._line, self._asking, self._slots = line, asking, slots
-        self._clock, self._desk = clock, desk
+    def __init__(self, asking: Asking, slots: Slots, desk: Desk) -> None:
+        self._asking, self._slots, self._desk = asking, slots, desk
+        self._line, self._clock = asking.line, asking.clock
 
     def pick(self, devices: Sequence[Device], until_ms: int) -> tuple[Job, Device] | None:
         """Find what can be done before `until_ms`; None: nothing."""
         now_ms = self._clock.now_ms()
-        for wants, job in ((self._check, self._do_check), (self._gap, self._do_fill), (self._dead, self._do_probe)):
+        for wants, job in (
+            (self._check, self._do_check),
+            (self._gap, self._do_fill),
+            (self._dead, self._do_probe),
+        ):
             for device in devices:
                 block = wants(device, now_ms) if now_ms >= device.idle_from_ms else None
                 if block is not None and now_ms + exchange_ms(self._line, block) <= until_ms:
@@ -115,7 +117,7 @@ class SpareTime:
                 answer = await self._asking.ask(device, block)
             except LinkError as error:
                 if error.reason in ("CONFIG", "NO_DATA"):  # it keeps nothing so old
-                    gaps.give_up_older()
+                    gaps.give_up_from(back)
                     self._filled(device)
                 else:
                     self._failed(device, error)

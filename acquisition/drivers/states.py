@@ -82,7 +82,7 @@ def meter_answered(
     was_up = link.state in (State.UP, State.SUSPECT) and link.since_ms  # a new one may be suspect too
     if was_up and link.reason == reason:
         return msgspec.structs.replace(link, state=State.UP, failures=0), None
-    kind = {"": LinkKind.METER_UP, "DAMAGED": LinkKind.ANSWER_DAMAGED, "MISMATCH": LinkKind.ANSWER_DAMAGED}
+    kind = {"": LinkKind.METER_UP, "DAMAGED": LinkKind.ANSWER_DAMAGED, "MISMATCH": LinkKind.METER_FOREIGN}
     after = MeterLink(State.UP, at_ms, reason, parameters or {})
     return after, kind.get(reason, LinkKind.METER_REFUSES)
 

@@ -56,7 +56,7 @@ class TcpWire:
             async with asyncio.timeout(CONNECT_S):
                 self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
         except OSError as error:  # a TimeoutError is one
-            raise lost(self.where, f"no connection: {error or 'in time'}") from error
+            raise lost(self.where, f"no connection within {CONNECT_S} s: {error}") from error
 
     async def send(self, data: bytes) -> None:
         """Send bytes; LinkError LINE_DOWN if the connection is gone."""
@@ -103,16 +103,24 @@ class SerialWire:
         self, device: str, clock: Clock, baud: int = 2400, parity: str = "E", stop_bits: int = 1
     ) -> None:
         self.where, self._clock = device, clock
-        self._setting = {"baudrate": baud, "parity": parity, "stopbits": stop_bits, "bytesize": 8}
+        self._baud, self._parity, self._stop_bits = baud, parity, stop_bits
         self._port: serial.Serial | None = None
 
     async def open(self) -> None:
         """Open the port; LinkError LINE_DOWN if it is not there, is owned by another or refuses its setting."""
         await self.close()
         try:
-            self._port = serial.Serial(self.where, timeout=0, exclusive=True, **self._setting)
+            self._port = serial.Serial(
+                self.where,
+                self._baud,
+                parity=self._parity,
+                stopbits=self._stop_bits,
+                timeout=0,
+                exclusive=True,
+            )
         except (OSError, ValueError, termios.error) as error:  # a pseudo-terminal knows no parity
-            raise lost(self.where, f"{self._setting}: {error}") from error
+            setting = f"{self._baud} bit/s, parity {self._parity}, {self._stop_bits} stop bits"
+            raise lost(self.where, f"{setting}: {error}") from error
 
     async def send(self, data: bytes) -> None:
         """Send bytes; LinkError LINE_DOWN if the port is gone."""
@@ -168,11 +176,16 @@ class SerialWire:
             (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
         )
         number = port.fileno()
-        watch(number, lambda: ready.done() or ready.set_result(None))
+        watch(number, _settle, ready)
         try:
             await ready
         finally:
             forget(number)
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
 def lost(where: str, told: str) -> LinkError:

@@ -22,6 +22,8 @@ from acquisition.simulator.station import Ear, Heard, Manner, Reply, Station
 CHARACTER_BITS = 11
 FORGET_MS = 500
 """Silence after which the beginning of a request counts for nothing.  Source: protocols 1.1 (gap inside a frame)."""
+COLLISION = "collision"
+"""Said of an answer that ran into what somebody else said."""
 PIECE_MS = 40
 """An answer arrives in pieces of so long a time, as a serial driver hands them over (ours)."""
 
@@ -67,7 +69,7 @@ class Told:
     sent_ms
         When the answer was whole [ms, UTC]; 0 if none was sent.
     faults
-        Kinds of the faults that spoilt the answer or the line, joined by ``;``.
+        Kinds of the meter's faults in force, and COLLISION if somebody else spoke, joined by ``;``.
     """
 
     line: str
@@ -257,8 +259,19 @@ class Bus:
             sent += speech.data
         if self.terms.tell is not None:
             sent_ms = call.now_ms + round((at_ms - call.line_ms) * self.terms.rate) if parts else 0
-            kinds = ";".join(sorted({str(fault.kind) for fault in call.faults}))
-            told = Told(self.name, name, call.now_ms, sent_ms, call.heard.raw, bytes(sent), reply, kinds)
+            kinds = {str(fault.kind) for fault in call.faults}
+            if sent != b"".join(data for data, _ in parts):
+                kinds.add(COLLISION)
+            told = Told(
+                self.name,
+                name,
+                call.now_ms,
+                sent_ms,
+                call.heard.raw,
+                bytes(sent),
+                reply,
+                ";".join(sorted(kinds)),
+            )
             self.terms.tell(told)
 
     def _collide(self, speech: _Speech) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 import tty
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -37,10 +38,16 @@ class Carrier(Protocol):
 
 
 class Player:
-    """Says what a bus says, at its times [ms of the line, from the steady clock]."""
+    """Says what a bus says, at its times [ms of the line, from the steady clock].
 
-    def __init__(self, bus: Bus) -> None:
-        self.bus = bus
+    Parameters
+    ----------
+    say
+        Hands bytes to whoever listens, given who asked.
+    """
+
+    def __init__(self, bus: Bus, say: Callable[[bytes, object], None]) -> None:
+        self.bus, self._say = bus, say
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
 
@@ -48,10 +55,6 @@ class Player:
     def is_open(self) -> bool:
         """Whether masters find the port."""
         return self._task is not None
-
-    def say(self, data: bytes, asker: object) -> None:
-        """Hand bytes to whoever listens."""
-        raise NotImplementedError
 
     def heard(self, data: bytes, asker: object = None) -> None:
         """Take what a master sent."""
@@ -75,7 +78,7 @@ class Player:
         while True:
             self._news.clear()
             for data, asker in self.bus.speak(steady_ms()):
-                self.say(data, asker)
+                self._say(data, asker)
             next_ms = self.bus.next_ms
             with contextlib.suppress(TimeoutError):
                 wait_s = None if next_ms is None else max(next_ms - steady_ms(), 0) / 1000
@@ -92,7 +95,7 @@ class TcpCarrier(Player):
     """
 
     def __init__(self, bus: Bus, host: str = "127.0.0.1", port: int = 0) -> None:
-        super().__init__(bus)
+        super().__init__(bus, self._hand)
         self.host, self.port = host, port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -113,7 +116,7 @@ class TcpCarrier(Player):
         self._writers.clear()
         await self.hush()
 
-    def say(self, data: bytes, asker: object) -> None:
+    def _hand(self, data: bytes, asker: object) -> None:
         """Hand bytes to the one who asked, or to all."""
         for writer in self._writers:
             if not self.bus.terms.is_private or writer is asker:
@@ -142,7 +145,7 @@ class PtyCarrier(Player):
     """
 
     def __init__(self, bus: Bus, path: Path) -> None:
-        super().__init__(bus)
+        super().__init__(bus, lambda data, _: self._hand(data))
         self.path = path
         self._ends: tuple[int, int] | None = None
 
@@ -167,7 +170,7 @@ class PtyCarrier(Player):
             self._ends = None
         await self.hush()
 
-    def say(self, data: bytes, asker: object) -> None:
+    def _hand(self, data: bytes) -> None:
         """Hand bytes to the terminal; what nobody reads is lost as on a wire."""
         if self._ends is not None:
             with contextlib.suppress(BlockingIOError):

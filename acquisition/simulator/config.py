@@ -144,11 +144,11 @@ def _bench_point(meter: str, row: tuple[str, Kind, str, str, int], modulus: int,
 
 def _introduction(who: Enterprise, points: Iterable[Point]) -> list[str]:
     """Lay out the enterprise and its points."""
-    lines = ["[enterprise]", *_pairs(asdict(who))]
+    lines = ["[enterprise]", *pairs(asdict(who))]
     for point in points:
         table = asdict(point)
         del table["enterprise"]
-        lines += ["", "[[points]]", *_pairs(table)]
+        lines += ["", "[[points]]", *pairs(table)]
     return lines
 
 
@@ -161,16 +161,16 @@ def _text(name: str, introduction: Iterable[str], host: str, wired: Iterable[_Wi
     lines = [f"name = {_value(name)}", "", *introduction]
     schema = itertools.count(FIRST_SCHEMA)
     for line, port, meters in wired:
-        lines += ["", "[[lines]]", *_pairs({"name": line, "host": host, "port": port})]
+        lines += ["", "[[lines]]", *pairs({"name": line, "host": host, "port": port})]
         for meter, read in meters:
             if read:
                 told = {"name": meter.name, "unit": meter.unit, "map": "generic", "interval_s": interval_s}
-                lines += ["", "[[lines.meters]]", *_pairs(told | {"schema": next(schema)})]
-                lines += ["[lines.meters.points]", *_pairs(read)]
+                lines += ["", "[[lines.meters]]", *pairs(told | {"schema": next(schema)})]
+                lines += ["[lines.meters.points]", *pairs(read)]
     return "\n".join(lines) + "\n"
 
 
-def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
+def pairs(table: Mapping[str, Any]) -> Iterator[str]:
     """Write the keys of a table that have a value."""
     return (f"{key} = {_value(value)}" for key, value in table.items() if value not in (None, "", ()))
 
@@ -178,7 +178,7 @@ def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
 def _value(value: object) -> str:
     """Write one TOML value."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(_pairs(value)) + " }"
+        return "{ " + ", ".join(pairs(value)) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_value(one) for one in value) + "]"
     return json.dumps(value, ensure_ascii=False)

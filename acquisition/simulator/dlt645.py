@@ -282,7 +282,10 @@ class Dlt645Station(Known):
             return _stamp(now), ()
         values = tuple(_value(item, row, now) for item in row.items)
         body = b"".join(_field(value, row) for value in values)
-        return body + (_stamp(now) if row.format == "bcd+stamp" else b""), values
+        if row.format == "bcd+stamp":
+            minute_ms = now.clock_ms // 60_000 * 60_000
+            return body + _stamp(now), (*values, Value(f"{row.items[0]}_at", minute_ms, minute_ms, 3))
+        return body, values
 
 
 def _stamp(now: Moment) -> bytes:

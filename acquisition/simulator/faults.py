@@ -66,6 +66,8 @@ REGISTER = frozenset(
     }
 )
 """Faults of what the counter shows."""
+LASTING = frozenset({FaultKind.REVERSED, FaultKind.RATIO})
+"""Faults after whose end the register still lacks what it did not count."""
 SERIAL = frozenset(
     {
         FaultKind.DRIFT,
@@ -159,26 +161,28 @@ def shown(counted: Callable[[int], int], faults: Sequence[Fault], modulus: int, 
 
 def _spoilt(counted: Callable[[int], int], fault: Fault, modulus: int) -> Callable[[int], int]:
     """Lay one fault over a register."""
+    start_ms, end_ms = fault.from_ms, fault.to_ms
+
+    def lasting(at_ms: int) -> int:
+        seen = counted(min(at_ms, end_ms)) - counted(start_ms)
+        lost = 2 * seen if fault.kind is FaultKind.REVERSED else seen - seen // fault.value
+        return counted(at_ms) - lost
+
+    def passing(at_ms: int) -> int:
+        begins = {
+            FaultKind.JUMP: counted(start_ms) + fault.value,
+            FaultKind.ROLLOVER: modulus - fault.value,
+            FaultKind.CHANGE: fault.value,
+            FaultKind.STUCK: counted(start_ms),
+        }.get(fault.kind, 0)
+        return begins if fault.kind is FaultKind.STUCK else begins + counted(at_ms) - counted(start_ms)
 
     def spoilt(at_ms: int) -> int:
-        if at_ms < fault.from_ms:
+        if at_ms < start_ms:
             return counted(at_ms)
-        if fault.kind is FaultKind.REVERSED:
-            lost = counted(min(at_ms, fault.to_ms)) - counted(fault.from_ms)
-            return counted(at_ms) - 2 * lost
-        if fault.kind is FaultKind.RATIO:
-            seen = counted(min(at_ms, fault.to_ms)) - counted(fault.from_ms)
-            return counted(at_ms) - seen + seen // fault.value
-        if at_ms >= fault.to_ms:
-            return counted(at_ms)
-        if fault.kind is FaultKind.STUCK:
-            return counted(fault.from_ms)
-        if fault.kind is FaultKind.JUMP:
-            return counted(at_ms) + fault.value
-        if fault.kind is FaultKind.RESET:
-            return counted(at_ms) - counted(fault.from_ms)
-        begins = fault.value if fault.kind is FaultKind.CHANGE else modulus - fault.value
-        return counted(at_ms) - counted(fault.from_ms) + begins
+        if fault.kind in LASTING:
+            return lasting(at_ms)
+        return counted(at_ms) if at_ms >= end_ms else passing(at_ms)
 
     return spoilt
 
@@ -261,13 +265,7 @@ def read_faults(file: Path, start_ms: int) -> tuple[Fault, ...]:
 
 
 def _fault(where: str, told: _Told, start_ms: int) -> Fault:
-    if told.kind in SERIAL:
-        raise InputError(f"{where}: {told.kind} needs a scenario; play it by `nengliu simulate fleet`")
-    if told.kind in NEED_VALUE and not told.value:
-        raise InputError(f"{where}: {told.kind} needs a value other than 0; say how bad it is")
-    if told.kind is FaultKind.REFUSE and told.value and told.value not in set(Refusal):
-        codes = ", ".join(str(int(code)) for code in Refusal)
-        raise InputError(f"{where}: expected the code of an exception, one of {codes}; got {told.value}")
+    _check(where, told)
     from_ms = told.from_ms if told.from_ms is not None else 0
     if told.after_s is not None:
         from_ms = start_ms + round(told.after_s * 1000)
@@ -285,3 +283,14 @@ def _fault(where: str, told: _Told, start_ms: int) -> Fault:
     if to_ms <= from_ms:
         raise InputError(f"{where}: expected an end after the beginning, got {from_ms} to {to_ms} [ms]")
     return Fault(told.kind, told.line, told.meter, from_ms, to_ms, told.value)
+
+
+def _check(where: str, told: _Told) -> None:
+    """Refuse what no fleet can play."""
+    if told.kind in SERIAL:
+        raise InputError(f"{where}: {told.kind} needs a scenario; play it by `nengliu simulate fleet`")
+    if told.kind in NEED_VALUE and not told.value:
+        raise InputError(f"{where}: {told.kind} needs a value other than 0; say how bad it is")
+    if told.kind is FaultKind.REFUSE and told.value and told.value not in set(Refusal):
+        codes = ", ".join(str(int(code)) for code in Refusal)
+        raise InputError(f"{where}: expected the code of an exception, one of {codes}; got {told.value}")

@@ -105,7 +105,7 @@ class DailyCurve(Curve):
     """
 
     def __init__(self, steps: Int64s, means: Int64s, start_ms: int) -> None:
-        super().__init__(lambda days: (steps, means), start_ms)
+        super().__init__(lambda _: (steps, means), start_ms)
         self._steps, self._means = steps.tolist(), means.tolist()
         self._edges = np.concatenate(([0], np.cumsum(steps))).tolist()
 

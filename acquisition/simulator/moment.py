@@ -184,25 +184,27 @@ def _wave(moment: Moment, period_ms: int) -> float:
 
 _SHOWN: dict[str, Callable[[Moment], int]] = {
     "energy": lambda m: m.register,
-    "energy_combined": lambda m: m.register,
-    "energy_export": lambda m: 0,
-    "energy_reactive": lambda m: m.register,
-    "energy_reactive_export": lambda m: 0,
+    "energy_combined": lambda m: m.register // 2,
+    "energy_export": lambda _: 0,
+    "energy_reactive": lambda m: m.register // 2,
+    "energy_reactive_export": lambda _: 0,
     "amount": lambda m: m.register,
     "power": _total,
-    "power_reactive": lambda m: _total(m) * 33 // 100,
+    "reactive_power": lambda m: _total(m) * 33 // 100,
     "power_apparent": lambda m: abs(_total(m)) * 20 // 19,
+    "apparent_power": lambda m: abs(_total(m)) * 20 // 19,
     "power_factor": lambda m: -950 if m.has(FaultKind.REVERSED) else 950,
     "frequency": lambda m: 5000 + round(2 * _wave(m, 17_000)),
     "temperature": lambda m: 250 + round(20 * _wave(m, 17_000)),
+    "demand_max": lambda m: m.meter.curve.mean(m.at_ms) * 100,
     "demand": lambda m: m.meter.curve.mean(m.at_ms) * 100,
     "value": _total,
-    "ct_ratio": lambda m: 1,
+    "ct_ratio": lambda _: 1,
     "clock": lambda m: m.clock_ms // 1000,
     "volume": lambda m: _scaled("volume", m.register),
-    "volume_settled": lambda m: 0,
+    "volume_settled": lambda _: 0,
     "heat": lambda m: m.register,
-    "heat_settled": lambda m: 0,
+    "heat_settled": lambda _: 0,
     "power_thermal": lambda m: _total(m) // 100,
     "volume_flow": lambda m: _total(m) // 40,
     "temperature_supply": lambda m: 5500 + round(150 * _wave(m, 600_000)),
@@ -212,10 +214,15 @@ _SHOWN: dict[str, Callable[[Moment], int]] = {
 }
 for _number in range(4):
     _SHOWN[f"energy_t{_number + 1}"] = functools.partial(_tariff, number=_number)
+    _SHOWN[f"energy_export_t{_number + 1}"] = _SHOWN["energy_export"]
 for _word in range(1, 8):
     _SHOWN[f"status_{_word}"] = functools.partial(Moment.status, word=_word)
 for _phase in PHASES:
     _SHOWN[f"power_{_phase}"] = functools.partial(Moment.phase_power, phase=_phase)
+    _SHOWN[f"power_factor_{_phase}"] = _SHOWN["power_factor"]
+    _SHOWN[f"reactive_power_{_phase}"] = functools.partial(
+        lambda m, phase: m.phase_power(phase) * 33 // 100, phase=_phase
+    )
     _SHOWN[f"voltage_{_phase}"] = functools.partial(Moment.voltage, phase=_phase)
     _SHOWN[f"current_{_phase}"] = functools.partial(
         lambda m, phase: abs(m.phase_power(phase)) * 9 // 20, phase=_phase

@@ -6,15 +6,15 @@ ports and pseudo-terminals.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from acquisition.simulator.bus import Bus, Speed, Terms, Told
 from acquisition.simulator.carriers import Carrier, PtyCarrier, TcpCarrier
-from acquisition.simulator.faults import Fault, FaultKind, shown
+from acquisition.simulator.faults import LASTING, Fault, FaultKind, shown
 from acquisition.simulator.scene_file import (
-    UNKNOWABLE,
     LineTable,
     MeterTable,
     Ordered,
@@ -35,11 +35,6 @@ class Placed:
     line: LineTable
     table: MeterTable
     station: Station
-
-    @property
-    def address(self) -> str:
-        """As the collector's configuration writes it."""
-        return self.station.address
 
 
 class Scene:
@@ -97,7 +92,7 @@ class Scene:
 
     def is_knowable(self, placed: Placed) -> bool:
         """Whether what was used can be told from the register."""
-        return not any(fault.kind in UNKNOWABLE for fault in self.faults_of(placed))
+        return not any(fault.kind in LASTING for fault in self.faults_of(placed))
 
     def holds(self, kind: FaultKind) -> bool:
         """Whether a fault that the player must obey (STOPPED, UPLINK) is in force now."""
@@ -108,7 +103,7 @@ class Scene:
         """Tell what every meter used in an interval, cut at the quarters of the hour."""
         inner = range(from_ms // QUARTER_MS * QUARTER_MS + QUARTER_MS, to_ms, QUARTER_MS)
         edges = [from_ms, *inner, to_ms]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in itertools.pairwise(edges):
             for placed in self.meters:
                 yield self._span(placed, start, end)
 
@@ -139,13 +134,21 @@ class Scene:
         """
         try:
             for line in self.told.lines:
-                carrier = self._carrier(line, folder, host, port)
+                await self.open(line.name, folder, host=host, port=port)
                 port += 1 if port and line.kind != "serial" else 0
-                self.carriers[line.name] = carrier
-                await carrier.start()
         except (OSError, OverflowError):
             await self.stop()
             raise
+
+    async def open(self, name: str, folder: Path, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Open the port of one line; OSError or OverflowError if it cannot be had."""
+        line = next(one for one in self.told.lines if one.name == name)
+        bus = self.buses[name]
+        is_serial = line.kind == "serial"
+        self.carriers[name] = (
+            PtyCarrier(bus, folder / f"tty-{name}") if is_serial else TcpCarrier(bus, host, port)
+        )
+        await self.carriers[name].start()
 
     async def stop(self) -> None:
         """Close all ports."""
@@ -167,12 +170,6 @@ class Scene:
         faults = [one.fault for one in self.ordered]
         terms = Terms(speed, self.seed, rate, faults, tell, is_private)
         return Bus(line.name, stations, self.clock, terms)
-
-    def _carrier(self, line: LineTable, folder: Path, host: str, port: int) -> Carrier:
-        bus = self.buses[line.name]
-        if line.kind == "serial":
-            return PtyCarrier(bus, folder / f"tty-{line.name}")
-        return TcpCarrier(bus, host, port)
 
 
 def _placed(told: SceneFile, seed: int) -> Iterator[Placed]:

@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from acquisition.simulator.faults import NEED_VALUE, REGISTER, Fault, FaultKind
 from acquisition.simulator.moment import panel
 from nengliu.domain.links import LinkKind
+from nengliu.domain.points import FOREVER_MS
 from nengliu.domain.quality import Reason
 from nengliu.errors import InputError, nearest
 
 CLASSES = ("link", "meter", "configuration", "power", "collector", "uplink")
 KINDS = ("serial", "serial-tcp", "modbus-tcp")
-UNKNOWABLE = frozenset({FaultKind.REVERSED, FaultKind.RATIO})
-"""Faults after which the register no more tells what was used."""
+SHORTEST_S = 15
+"""Least time between two readings of a meter when a scenario is played faster (ours): a line at 2400 baud holds it."""
 _FRAMED = frozenset({FaultKind.BLANK, FaultKind.DIGITS})
 _EVIDENCE = frozenset(LinkKind.__members__) | frozenset(Reason.__members__)
 
@@ -114,24 +116,43 @@ def load_scene(told: str | Path) -> SceneFile:
     return scene
 
 
+def shrunk(scene: SceneFile, factor: int) -> SceneFile:
+    """Play a scenario so many times as fast: its times shorter, what goes with time accordingly.
+
+    The lines keep their speed and answer as slowly as before; meters are asked at most every
+    `SHORTEST_S` seconds.
+    """
+
+    def faster(told: FaultTable) -> FaultTable:
+        value = told.value
+        if told.kind is FaultKind.DRIFT:
+            value *= factor
+        elif told.kind is FaultKind.ROLLOVER:
+            value = max(value // factor, 1)
+        return replace(told, after_s=told.after_s // factor, for_s=told.for_s // factor, value=value)
+
+    interval_s = max(scene.interval_s // factor, SHORTEST_S)
+    faults = [faster(told) for told in scene.faults]
+    return replace(scene, duration_s=scene.duration_s // factor, interval_s=interval_s, faults=faults)
+
+
+def on_ptys(scene: SceneFile) -> SceneFile:
+    """Put the lines behind converters on serial ports of this machine."""
+    lines = [replace(one, kind="serial") if one.kind == "serial-tcp" else one for one in scene.lines]
+    return replace(scene, lines=lines)
+
+
 def ordered(scene: SceneFile, start_ms: int) -> tuple[Ordered, ...]:
     """Lay the faults out from an instant on [ms, UTC]."""
     return tuple(
-        Ordered(
-            told.id,
-            Fault(
-                told.kind,
-                told.line,
-                told.meter,
-                start_ms + told.after_s * 1000,
-                *([start_ms + (told.after_s + told.for_s) * 1000] if told.for_s else []),
-                value=told.value,
-            ),
-            told.cls,
-            tuple(told.evidence),
-        )
-        for told in scene.faults
+        Ordered(told.id, _fault(told, start_ms), told.cls, tuple(told.evidence)) for told in scene.faults
     )
+
+
+def _fault(told: FaultTable, start_ms: int) -> Fault:
+    from_ms = start_ms + told.after_s * 1000
+    to_ms = from_ms + told.for_s * 1000 if told.for_s else FOREVER_MS
+    return Fault(told.kind, told.line, told.meter, from_ms, to_ms, told.value)
 
 
 def _text(told: str | Path) -> tuple[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from acquisition.simulator.cjt188 import TYPES, Cjt188Station, Habit
-from acquisition.simulator.dlt645 import EDITION_1997, EDITION_2007, Dlt645Station
+from acquisition.simulator.dlt645 import EDITION_1997, EDITION_2007, LONGEST, Dlt645Station
 from acquisition.simulator.meters import Meter, daily_meter
 from acquisition.simulator.modbus import ModbusStation
 from acquisition.simulator.station import Station
@@ -16,6 +16,30 @@ from nengliu.errors import InputError, nearest
 PROTOCOLS = ("modbus-rtu", "modbus-tcp", "dlt645-2007", "dlt645-1997", "cjt188")
 SHARE = {"modbus-rtu": 1.0, "modbus-tcp": 1.0, "dlt645-2007": 0.08, "dlt645-1997": 0.08, "cjt188": 0.05}
 """Use of a meter as a share of a bench meter's, so that its power fits the protocol's digits (ours)."""
+
+
+class _NoOptions(msgspec.Struct, forbid_unknown_fields=True):
+    """A Modbus meter has none."""
+
+
+class _Dlt645Options(msgspec.Struct, forbid_unknown_fields=True):
+    """As the fields of `Dlt645Station`."""
+
+    wake: int = 4
+    longest: int = LONGEST
+    lacks: tuple[str, ...] = ()
+
+
+class _Cjt188Options(msgspec.Struct, forbid_unknown_fields=True):
+    """As the fields of `Habit`, and `wake` of `Cjt188Station`."""
+
+    wake: int = 2
+    high_first: bool = False
+    unit_first: bool = False
+    clock_high_first: bool = False
+    serial: Literal["echo", "zero", "free"] = "echo"
+    flow_decimals: int = 4
+    answers_as: int = 0
 
 
 def make_station(
@@ -57,22 +81,22 @@ def make_station(
     meter = daily_meter(seed, number, name, int(address) if digits == 3 else 0, SHARE[protocol])
     try:
         return _made(
-            protocol, name, address.zfill(digits) if digits > 3 else address, meter, carrier, options
+            protocol, (name, address.zfill(digits) if digits > 3 else address, meter), carrier, options
         )
-    except (TypeError, msgspec.ValidationError) as error:
-        raise InputError(f"meter {name}: {error}") from error
+    except msgspec.ValidationError as error:
+        raise InputError(f"meter {name}: options: {error}") from error
 
 
-def _made(
-    protocol: str, name: str, address: str, meter: Meter, carrier: str, options: dict[str, Any]
-) -> Station:
-    if protocol.startswith("modbus"):
-        return ModbusStation(name, address, meter, is_tcp=protocol == "modbus-tcp", **options)
+def _made(protocol: str, known: tuple[str, str, Meter], carrier: str, options: dict[str, Any]) -> Station:
     if protocol == "cjt188":
         if (carrier or "water") not in TYPES:
-            raise InputError(f"meter {name}: no carrier {carrier!r}; {nearest(carrier, TYPES)}")
-        wake = options.pop("wake", 2)
-        habit = msgspec.convert(options, Habit)
-        return Cjt188Station(name, address, meter, carrier=carrier or "water", habit=habit, wake=wake)
-    edition = EDITION_2007 if protocol == "dlt645-2007" else EDITION_1997
-    return Dlt645Station(name, address, meter, edition=edition, **options)
+            raise InputError(f"meter {known[0]}: no carrier {carrier!r}; {nearest(carrier, TYPES)}")
+        habit = msgspec.structs.asdict(msgspec.convert(options, _Cjt188Options))
+        wake = habit.pop("wake")
+        return Cjt188Station(*known, carrier=carrier or "water", habit=Habit(**habit), wake=wake)
+    if protocol.startswith("dlt645"):
+        edition = EDITION_2007 if protocol == "dlt645-2007" else EDITION_1997
+        given = msgspec.structs.asdict(msgspec.convert(options, _Dlt645Options))
+        return Dlt645Station(*known, edition=edition, **given)
+    msgspec.convert(options, _NoOptions)
+    return ModbusStation(*known, is_tcp=protocol == "modbus-tcp")

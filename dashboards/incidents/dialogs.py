@@ -10,6 +10,7 @@ import streamlit as st
 from dashboards.incidents import actions
 from dashboards.incidents.actions import ACKNOWLEDGE, CLOSE, HOURS, LONGEST_REASON, SHELVE
 from dashboards.incidents.words import Row, cause_name, place, unit_name
+from dashboards.ui import parts
 from dashboards.ui.frame import Frame
 from nengliu.errors import InputError, LogError
 
@@ -66,8 +67,10 @@ def _dialog(frame: Frame, row: Row, action: str) -> None:
     text = frame.text
 
     def body() -> None:
-        st.markdown(f"**{_plain(cause_name(text, row['cause']))}** · {_plain(unit_name(text, row))}")
-        st.caption(_plain(place(text, row)))
+        st.markdown(
+            f"**{parts.plain(cause_name(text, row['cause']))}** · {parts.plain(unit_name(text, row))}"
+        )
+        st.caption(parts.plain(place(text, row)))
         hours = _until(frame) if action == SHELVE else 0
         label = text("incidents.reason" if action == SHELVE else "incidents.comment")
         reason = st.text_area(label, max_chars=LONGEST_REASON, key="incident_reason", height=90)
@@ -96,8 +99,3 @@ def _until(frame: Frame) -> int:
 def length(frame: Frame, hours: int) -> str:
     """Write a length of hours or days."""
     return frame.text("old.hours", n=hours) if hours < 48 else frame.text("old.days", n=hours // 24)
-
-
-def _plain(words: str) -> str:
-    """Keep a name from being read as markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~<>$:" else c for c in words)

@@ -231,9 +231,15 @@ def _thousands(figure: str) -> str:
 
 def reason_words(text: Text, reason: str) -> str:
     """Name a reason, given by its code or number: in the short words of the pages, else in those of the code list."""
-    code, *names = _reasons().get(reason, (reason, "", ""))
-    sentence = text.either(*names).format_map(_Lenient()) if names[0] else code
+    code = _reasons().get(reason, (reason,))[0]
+    sentence = reason_sentence(text, reason).format_map(_Lenient())
     return text.get(f"reason.{code}", text.get(f"held.{code}", sentence))
+
+
+def reason_sentence(text: Text, reason: str) -> str:
+    """Give the sentence of the code list for a reason, its parameters open; its code where the list lacks it."""
+    code, *names = _reasons().get(reason, (reason, "", ""))
+    return text.either(*names) or code
 
 
 @cache

@@ -88,6 +88,15 @@ def state(
     )
 
 
+def plain(words: str) -> str:
+    r"""Keep a name from being read as markdown, in labels and notes of Streamlit's own.
+
+    >>> plain("*a*")
+    '\\*a\\*'
+    """
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~<>$:" else c for c in words)
+
+
 def logo() -> str:
     """Give the mark of the product as an image element."""
     data = base64.b64encode((_STATIC / "favicon.svg").read_bytes()).decode()

@@ -69,7 +69,8 @@ def key_of(slot: Array, at_ms: Array, origin: Array | int = 0) -> npt.NDArray[np
 
 def rank_of(origin: Array | int) -> npt.NDArray[np.uint8]:
     """Place of each origin in the order in which they speak."""
-    return _RANKS[np.asarray(origin)]
+    found: npt.NDArray[np.uint8] = _RANKS[np.asarray(origin)]
+    return found
 
 
 def slot_of(key: npt.NDArray[np.uint64]) -> Slots:

@@ -12,9 +12,17 @@ import click
 from nengliu.cli.language import examples, say
 
 COMMANDS: dict[str, str] = {
+    "plan": "nengliu.cli.acquire_plan:plan",
+    "scan": "nengliu.cli.acquire_scan:scan_command",
+    "detect": "nengliu.cli.acquire_detect:detect_command",
     "template": "nengliu.cli.acquire_template:template",
+    "feeds": "nengliu.cli.acquire_feeds:feeds",
     "enter": "nengliu.cli.acquire_enter:enter",
     "activity": "nengliu.cli.acquire_activity:activity",
+    "read": "nengliu.cli.acquire_read:read",
+    "configure": "nengliu.cli.acquire_configure:configure",
+    "frames": "nengliu.cli.acquire_buffer:frames",
+    "forget-centre": "nengliu.cli.acquire_buffer:forget_centre",
 }
 """Where each sub-command lies, as ``module:name``; its sentence is the text ``acquire.<name>``."""
 

@@ -101,9 +101,7 @@ def make_template(enterprise: str, file: Path, *, at: str, by: str) -> None:
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", help=say("option.format"))
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help=say("option.output"))
 @by_option
-def list_entries(
-    enterprise: str, *, point: str, days: int, form: str, output: Path | None, by: str
-) -> None:
+def list_entries(enterprise: str, *, point: str, days: int, form: str, output: Path | None, by: str) -> None:
     """Show what was entered, and what became of it."""
     if form == "xlsx" and output is None:
         raise InputError(say("error.xlsx_needs_file"))
@@ -116,7 +114,7 @@ def list_entries(
 
 def _enter(writer: Writer, enterprise: str, lines: Sequence[Line], *, insist: bool) -> None:
     """Check rows as ingest will, ask where something looks odd, and send them as one."""
-    points = [point for point in _points(writer, enterprise) if point.enterprise == enterprise]
+    points = _points(writer, enterprise)
     rows, rejected = entries_of(lines, points)
     at_s = now_s()
     if not rejected:
@@ -150,8 +148,8 @@ def _odd(writer: Writer, points: Sequence[Point], row: Entered) -> list[str]:
 
 def _points(writer: Writer, enterprise: str) -> list[Point]:
     """Points of an enterprise that take entries."""
-    found = writer.ask("definitions", writer.scope, enterprise=enterprise)
-    return [point for point in points_of(found.column("definition").to_pylist()) if can_take(point)]
+    found = rows_of(writer.ask("definitions", writer.scope, enterprise=enterprise))
+    return [point for point in points_of(row["definition"] for row in found) if can_take(point)]
 
 
 def _time(text: str) -> int:

@@ -60,7 +60,7 @@ def writing(login: str, enterprise: str) -> Iterator[Writer]:
     client = storage.connect(settings)
     try:
         ask = partial(storage.ask, client)
-        codes = ask("enterprises", scope).column("enterprise").to_pylist()
+        codes = [str(row["enterprise"]) for row in rows_of(ask("enterprises", scope))]
         if enterprise not in codes:
             raise InputError(say("entry.not_yours", enterprise=enterprise, near=nearest(enterprise, codes)))
         yield Writer(name, scope, settings, ask)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from acquisition.drivers.catalogue import about
 from acquisition.drivers.equipment import (
@@ -20,6 +18,7 @@ from acquisition.drivers.equipment import (
 from acquisition.drivers.meter_maps import load_map, shipped_maps
 from acquisition.drivers.writing import point_lines, text_of
 from nengliu.cli.language import examples, language, say
+from nengliu.cli.listing import print_columns
 from nengliu.errors import InputError, nearest
 
 
@@ -86,44 +85,42 @@ def _hand_out(text: str, output: Path | None) -> None:
 
 
 def _show_all() -> None:
-    table = Table(*say("scan.equipment_columns").split("|"))
+    rows = [tuple(say("scan.equipment_columns").split("|"))]
     for name in shipped_equipment():
         found = load_equipment(name)
         options = " ".join(option.name for choice in found.choices for option in choice.options)
         required = sum(one.required for one in found.chosen())
         spare = len(found.chosen(optional=True)) - required
-        table.add_row(name, _title(found), str(required), str(spare), options)
-    maps = Table(*say("scan.map_columns").split("|"))
+        rows.append((name, _title(found), str(required), str(spare), options))
+    print_columns(rows)
+    rows = [tuple(say("scan.map_columns").split("|"))]
     for name in shipped_maps():
         told = about(name)
-        maps.add_row(name, told.title, told.protocol, str(len(load_map(name).items)), _yes(told.verified))
-    console = Console()
-    console.print(table)
-    console.print(maps)
+        rows.append((name, told.title, told.protocol, str(len(load_map(name).items)), _yes(told.verified)))
+    click.echo()
+    print_columns(rows)
 
 
 def _show_equipment(found: Equipment, chosen: tuple[EquipmentPoint, ...]) -> None:
-    table = Table(*say("scan.point_columns").split("|"), title=f"{_title(found)} ({found.clause})")
+    click.echo(f"{_title(found)} ({found.clause})")
+    rows = [tuple(say("scan.point_columns").split("|"))]
     for one in chosen:
         name = one.zh if language() == "zh" else one.en
         kind = say(f"scan.kind_{one.kind}")
         cells = (one.name, name, kind, one.unit, str(one.decimals), str(one.interval_s or ""))
-        table.add_row(*cells, _yes(one.required), one.row, one.reads)
-    console = Console()
-    console.print(table)
-    console.print(say("scan.source", source=found.source))
+        rows.append((*cells, _yes(one.required), one.row, one.reads))
+    print_columns(rows)
+    click.echo(say("scan.source", source=found.source))
 
 
 def _show_map(name: str) -> None:
     told = about(name)
-    table = Table(*say("scan.item_columns").split("|"), title=told.title)
-    for one in load_map(name).items:
-        table.add_row(one.name, one.unit, str(one.decimals))
-    console = Console()
-    console.print(table)
-    console.print(say("scan.source", source=told.source))
+    click.echo(told.title)
+    items = [(one.name, one.unit, str(one.decimals)) for one in load_map(name).items]
+    print_columns([tuple(say("scan.item_columns").split("|")), *items])
+    click.echo(say("scan.source", source=told.source))
     if not told.verified:
-        console.print(say("scan.unverified"))
+        click.echo(say("scan.unverified"))
 
 
 def _title(found: Equipment) -> str:

@@ -20,7 +20,8 @@ from acquisition.codecs.exchange import Block
 from acquisition.codecs.modbus import RegisterBlock
 from acquisition.drivers.clock import SystemClock
 from acquisition.drivers.collector import Collector, run_collector
-from acquisition.drivers.config import CollectorConfig, Meter, load_config
+from acquisition.drivers.config import CollectorConfig, load_config
+from acquisition.drivers.desk import Columns
 from acquisition.drivers.line import LineTask
 from acquisition.drivers.transports import transport_of
 from nengliu import settings, telemetry
@@ -138,7 +139,7 @@ class _Shown:
 
     def row(
         self,
-        meter: Meter,
+        meter: Columns,
         read_at_ms: int,
         values: Mapping[str, int],
         *,

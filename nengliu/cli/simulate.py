@@ -48,7 +48,30 @@ class Wishes:
     seed: int
 
 
-@click.command(help=say("command.simulate"), epilog=examples("simulate"))
+class SimulateGroup(click.Group):
+    """The command, and its sub-command, which is loaded when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the sub-commands."""
+        del ctx
+        return ["fleet"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one; None if there is none of that name."""
+        del ctx
+        if cmd_name != "fleet":
+            return None
+        from nengliu.cli.simulate_fleet import fleet
+
+        return fleet
+
+
+@click.group(
+    cls=SimulateGroup,
+    invoke_without_command=True,
+    help=say("command.simulate"),
+    epilog=examples("simulate"),
+)
 @click.option(
     "--port", type=click.IntRange(1, 65_535), default=15_020, show_default=True, help=say("option.sim_port")
 )
@@ -74,8 +97,11 @@ class Wishes:
     help=say("option.sim_speed"),
 )
 @click.option("--seed", type=int, default=SEED, show_default=True, help=say("option.sim_seed"))
-def simulate(**told: Any) -> None:
-    """Serve simulated meters until Ctrl-C."""
+@click.pass_context
+def simulate(ctx: click.Context, /, **told: Any) -> None:
+    """Serve simulated meters until Ctrl-C, unless a sub-command does."""
+    if ctx.invoked_subcommand is not None:
+        return
     _follow_supervisor()
     wishes = Wishes(**told)
     if wishes.meters is None and (wishes.lines or wishes.registers):

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from acquisition.simulator.bus import Bus, Speed, Terms, Told
 from acquisition.simulator.carriers import PtyCarrier, TcpCarrier
+from acquisition.simulator.dlt645 import framed
 from acquisition.simulator.faults import Fault
+from acquisition.simulator.modbus import checksum
 from acquisition.simulator.station import Station
 from acquisition.simulator.stations import make_station
 
 NOW_MS = 1_780_000_000_000 // 3_600_000 * 3_600_000 + 754_000
 E1, E2, E3 = "000000000161", "201000000012", "000000052086"
 W1, H1 = "78330011223344", "00740012064713"
+
+ENERGY = bytes.fromhex("00000100")
+READ = 0x11
+
+
+def dlt(address: str, control: int = READ, data: bytes = ENERGY) -> bytes:
+    """Lay out a request of DL/T 645."""
+    return b"\xfe" * 4 + framed(bytes.fromhex(address)[::-1], control, data)
+
+
+def rtu(unit: int, address: int = 0, count: int = 4, function: int = 3) -> bytes:
+    """Lay out a request of Modbus RTU."""
+    told = struct.pack(">BBHH", unit, function, address, count)
+    return told + checksum(told)
+
+
+def cjt(address: str, kind: int = 0x10, identifier: bytes = b"\x1f\x90") -> bytes:
+    """Lay out a request of CJ/T 188."""
+    told = bytes((0x68, kind)) + bytes.fromhex(address)[::-1] + bytes((1, 3)) + identifier + b"\x07"
+    return told + bytes((sum(told) & 0xFF, 0x16))
+
+
+def heard(bus: Bus, request: bytes, at_ms: int = 0, until_ms: int = 10**9) -> bytes:
+    """Ask a bus and give all it says until then."""
+    bus.hear(request, at_ms)
+    return b"".join(data for data, _ in bus.speak(until_ms))
 
 
 def stations(*wanted: tuple[str, str, str], seed: int = 7) -> list[Station]:

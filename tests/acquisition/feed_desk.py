@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from acquisition.drivers.desk import Columns
@@ -20,6 +20,23 @@ class Taken(NamedTuple):
     origin: Origin
 
 
+class HandClock:
+    """A clock that somebody moves by hand."""
+
+    def __init__(self, at_ms: int) -> None:
+        self.at_ms = at_ms
+
+    def now_ms(self) -> int:
+        return self.at_ms
+
+    def steady_ms(self) -> int:
+        return self.at_ms
+
+    async def sleep_until(self, at_ms: int) -> None:
+        self.at_ms = max(self.at_ms, at_ms)
+        await asyncio.sleep(0)
+
+
 class PowerCut(Exception):
     """The machine stops in the middle of a turn: nothing of it is on the disk."""
 
@@ -31,9 +48,11 @@ class MemoryDesk:
     ----------
     cut_after
         The row after so many is the last thing this machine does.
+    lasts
+        False: nothing gets as far as the disk, and no loop is wanted.
     """
 
-    def __init__(self, disk: MemoryDesk | None = None, cut_after: int = 10**9) -> None:
+    def __init__(self, disk: MemoryDesk | None = None, cut_after: int = 10**9, *, lasts: bool = True) -> None:
         self.taken: list[Taken] = list(disk.taken) if disk else []
         self.rejected: list[RejectedRow] = list(disk.rejected) if disk else []
         self.events: list[LinkEvent] = list(disk.events) if disk else []
@@ -41,7 +60,7 @@ class MemoryDesk:
         self._turn: list[Taken] = []
         self._turn_rejected: list[RejectedRow] = []
         self._turn_states: dict[str, tuple[str, int]] = {}
-        self._planned = False
+        self._planned = not lasts
         self._left = cut_after
         self.full = asyncio.Event()
         self.full.set()
@@ -62,13 +81,15 @@ class MemoryDesk:
             raise PowerCut
         assert set(values) <= set(meter.points)
         for point, ticks in values.items():
-            self._turn.append(Taken(read_at_ms, point, ticks, (quality or {}).get(point, Quality.GOOD), origin))
+            self._turn.append(
+                Taken(read_at_ms, point, ticks, (quality or {}).get(point, Quality.GOOD), origin)
+            )
         self._plan()
 
     def miss(self, missed: Missed) -> None:
         raise AssertionError("a feed has no slots to miss")
 
-    def reject(self, feed: str, rows: tuple[RejectedRow, ...]) -> None:
+    def reject(self, source: str, rows: Sequence[RejectedRow]) -> None:
         self._turn_rejected += rows
         self._plan()
 

@@ -10,16 +10,22 @@ from acquisition.drivers.sources.plans import FeedPlan, read_feeds
 CODE = "91320000MA1EXAMPL3"
 HEAD = f'[enterprise]\ncode = "{CODE}"\nname = "示例厂"\n'
 TIME = '[time]\ncolumn = "at"\nformat = "%Y-%m-%d %H:%M:%S"\n'
-ENERGY = '[[point]]\ncolumn = "kwh"\nid = "e-main"\nkind = "counter"\nitem = "electricity"\nunit = "kWh"\ndecimals = 2\n'
-POWER = '[[point]]\ncolumn = "kw"\nid = "p-main"\nkind = "gauge"\nitem = "measurement"\nunit = "kW"\ndecimals = 1\n'
+ENERGY = (
+    '[[point]]\ncolumn = "kwh"\nid = "e-main"\nkind = "counter"\nitem = "electricity"\n'
+    'unit = "kWh"\ndecimals = 2\n'
+)
+POWER = (
+    '[[point]]\ncolumn = "kw"\nid = "p-main"\nkind = "gauge"\nitem = "measurement"\n'
+    'unit = "kW"\ndecimals = 1\n'
+)
 QUERY = "SELECT at, kwh, kw, changed FROM reading"
 
 
-def make_plan(folder: Path, kind: str, map_text: str = HEAD + TIME + ENERGY + POWER, **told: Any) -> FeedPlan:
+def make_plan(beside: Path, kind: str, map_text: str = HEAD + TIME + ENERGY + POWER, **told: Any) -> FeedPlan:
     """Write a map and read a feed that uses it."""
-    (folder / "map.toml").write_text(map_text, encoding="utf-8")
+    (beside / "map.toml").write_text(map_text, encoding="utf-8")
     table = {"name": "mes", "kind": kind, "map": "map.toml"} | told
-    return read_feeds([table], folder / "collector.toml", "c1", CODE)[0]
+    return read_feeds([table], beside / "collector.toml", "c1", CODE)[0]
 
 
 def sql_plan(folder: Path, **told: Any) -> FeedPlan:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,10 @@ from nengliu.analysis.ledger import (
     at_of,
     key_of,
     origin_of,
+    rank_of,
     slot_of,
 )
+from nengliu.domain.quality import SPEAKS_FIRST, Origin
 from nengliu.domain.times import CHINA_OFFSET_MS, DAY_MS
 from schemas.block import Block
 
@@ -214,6 +218,24 @@ def test_key_packs_and_unpacks_every_slot_time_and_origin(slot: int, at: int, or
     assert (int(slot_of(key)[0]), int(at_of(key)[0]), int(origin_of(key)[0])) == (slot, at, origin)
     later = key_of(np.array([slot], np.int32), np.array([min(at + 1, 2**42 - 1)]))
     assert int(later[0]) > int(key[0]) or at == 2**42 - 1
+
+
+def test_keys_of_one_instant_stand_in_the_order_in_which_origins_speak() -> None:
+    """What collectors read goes first, then OPC and SQL, then files, and what people say last, whatever its number."""
+    keys = {
+        origin: int(key_of(np.array([1], np.int32), np.array([AT_MS]), int(origin))[0]) for origin in Origin
+    }
+    assert [origin.name for origin in sorted(keys, key=keys.__getitem__)] == [
+        *("TIMED", "COMMAND", "BACKFILL", "OPC", "SQL", "FILE", "MANUAL"),
+    ]
+    assert [int(place) for place in rank_of(np.array(SPEAKS_FIRST))] == list(range(len(Origin)))
+
+
+def test_store_ranks_origins_as_the_ledger_does() -> None:
+    """The questions that choose among origins name the same order."""
+    part = files("nengliu.storage") / "queries" / "parts" / "rank.sql"
+    said = [int(word) for word in re.findall(r"\d+", part.read_text(encoding="utf-8"))]
+    assert said == [int(origin) for origin in SPEAKS_FIRST]
 
 
 class Stored:

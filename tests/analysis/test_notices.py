@@ -1,25 +1,42 @@
-"""Notices of wiring, people, clocks, regions, targets and output: kept, passed on, or refused whole."""
+"""Notices of wiring, people, clocks, regions, targets, output and entries: kept, passed on, or refused whole."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
-from factories import AT_S, ENTERPRISE, GENERATION, OTHER, make_log, make_record
+from factories import (
+    AT_S,
+    ENTERPRISE,
+    GENERATION,
+    OTHER,
+    POINT_ID,
+    make_catalogue,
+    make_frame,
+    make_log,
+    make_notices,
+    make_point,
+    make_record,
+    make_schema,
+)
 from ingest_store import IngestStore
 from intake_mix import shard, table
 
 from nengliu.analysis.checks import ENTRY_LIMIT
+from nengliu.analysis.intake.shard import IngestShard
 from nengliu.bus import Record
 from nengliu.domain.points import Enterprise
-from nengliu.domain.quality import Reason
+from nengliu.domain.quality import Origin, Quality, Reason
 from schemas.block import Block, Verdict
 from schemas.messages import (
     ActionNotice,
     Activity,
     ActivityNotice,
+    Entered,
     EnterpriseNotice,
+    EntryNotice,
     Notice,
     RegionNotice,
     Target,
@@ -46,6 +63,10 @@ TARGETS = TargetNotice(
     ENTERPRISE, "990100", (PLAN, Target("energy_intensity", "2026-03", 0.6, "tce/10k CNY", ""))
 )
 OUTPUT = Activity("output", "2026-03", 12.5, "t", "直报")
+SAID = ActivityNotice(ENTERPRISE, (OUTPUT,), "entered", "li.wei", AT_S)
+VALUE = Entered(POINT_ID, AT_S * 1000 - 900_000, "123.45", "kWh", "表计显示屏损坏")
+BEFORE = Entered(POINT_ID, AT_S * 1000 - 1_800_000, "1.2e2", "kWh", "表计显示屏损坏")
+ENTRY = EntryNotice(ENTERPRISE, "li.wei", AT_S, (VALUE, BEFORE))
 ACTIVITIES = ActivityNotice(ENTERPRISE, (OUTPUT, Activity("value_added", "2026-03", -3.0, "10k CNY", "")))
 
 
@@ -111,6 +132,76 @@ def test_region_target_and_activity_are_rows_and_stay_here() -> None:
         ("output", 12.5, 3),
         ("value_added", -3.0, 3),
     ]
+
+
+def test_figure_says_who_told_it_and_one_taken_back_is_no_number() -> None:
+    """Origin, person and time are columns; a figure without a value keeps its place without one."""
+    told = but(SAID, activities=(OUTPUT, but(OUTPUT, period="2026-03-15", value=None)))
+    rows = table(shard().add([make_record(told)]), "activity")
+
+    assert [(r["origin"], r["by"], r["at"], r["period"]) for r in rows] == [
+        ("entered", "li.wei", AT_S, "2026-03"),
+        ("entered", "li.wei", AT_S, "2026-03-15"),
+    ]
+    assert rows[0]["value"] == 12.5
+    assert np.isnan(rows[1]["value"])
+
+
+def test_figure_of_a_sender_without_origin_was_uploaded() -> None:
+    """A notice of before says what it said, and that no person of ours entered it."""
+    (row,) = table(shard().add([make_record(but(ACTIVITIES, activities=(OUTPUT,)))]), "activity")
+
+    assert (row["origin"], row["by"], row["at"]) == ("uploaded", "", 0)
+
+
+def test_entry_is_kept_as_an_act_and_goes_on_as_readings() -> None:
+    """Each value is a row with who, when and why, and a reading of origin and quality manual, in log order."""
+    record = make_record(ENTRY)
+    outcome = IngestShard(make_catalogue(make_point())).add([record])
+
+    assert [
+        (
+            r["point"],
+            r["sent"],
+            r["sent_decimals"],
+            r["sent_unit"],
+            r["by"],
+            r["at"],
+            r["why"],
+            r["item"],
+            r["position"],
+        )
+        for r in table(outcome, "manual_entry")
+    ] == [
+        (POINT_ID, 12345, 2, "kWh", "li.wei", AT_S, "表计显示屏损坏", 0, GENERATION),
+        (POINT_ID, 120, 0, "kWh", "li.wei", AT_S, "表计显示屏损坏", 1, GENERATION),
+    ]
+    ((position, block),) = outcome.onward
+    assert isinstance(block, Block)
+    assert position == GENERATION
+    assert (block.ticks.tolist(), set(block.quality.tolist()), set(block.origin.tolist())) == (
+        [12345, 12000],
+        {Quality.MANUAL},
+        {Origin.MANUAL},
+    )
+    assert set(block.sequence.tolist()) == {record.appended_at_s << 32 | record.offset}
+    assert block.received_at_s.tolist() == [AT_S, AT_S]
+    (tally,) = outcome.tallies
+    assert (tally.source, tally.received, tally.valid, tally.quarantined) == ("manual", 2, 2, 0)
+
+
+def test_entry_beside_plain_frames_leaves_them_as_they_are() -> None:
+    """A collector's frames of the same hour keep their readings; the manual one stands beside."""
+    point, schema = make_point(), make_schema()
+    at = np.array([VALUE.read_at_ms], np.int64)
+    frame = make_frame(((500,),), read_at_ms=at, received_at_s=AT_S)
+    store = IngestStore()
+    store.write(shard(store).add(make_log([*make_notices(point, schema=schema), frame, ENTRY])).rows)
+    store.flush()
+
+    found = {(r["origin"], r["read_at"]): r["ticks"] for r in store.standing()}
+    assert found[Origin.TIMED, VALUE.read_at_ms] == 500
+    assert found[Origin.MANUAL, VALUE.read_at_ms] == 12345
 
 
 def test_notice_that_says_nothing_leaves_nothing() -> None:
@@ -187,6 +278,41 @@ REFUSED: list[tuple[Record, str, str | None]] = [
     (make_record(but(ACTIVITIES, activities=(but(OUTPUT, period="2026"),))), "BAD_FIELD", "period"),
     (make_record(but(ACTIVITIES, activities=(but(OUTPUT, measure="rain"),))), "BAD_FIELD", "measure"),
     (make_record(but(ACTIVITIES, activities=(but(OUTPUT, unit="kg"),))), "BAD_FIELD", "unit"),
+    (make_record(but(ACTIVITIES, activities=(but(OUTPUT, period="2026-02-30"),))), "BAD_FIELD", "period"),
+    (
+        make_record(but(ACTIVITIES, activities=(but(OUTPUT, measure="staff:x", unit="persons"),))),
+        "BAD_FIELD",
+        "measure",
+    ),
+    (
+        make_record(but(ACTIVITIES, activities=(but(OUTPUT, measure="staff", unit="persons", value=-1.0),))),
+        "BAD_FIELD",
+        "value",
+    ),
+    (
+        make_record(but(ACTIVITIES, activities=(but(OUTPUT, measure="plan:水泥", value=-1.0),))),
+        "BAD_FIELD",
+        "value",
+    ),
+    (make_record(but(SAID, origin="guessed")), "BAD_FIELD", "origin"),
+    (make_record(but(SAID, by="")), "BAD_FIELD", "by"),
+    (make_record(but(SAID, by="a\u200bb")), "BAD_FIELD", "by"),
+    (make_record(but(SAID, at_s=AHEAD_S)), "STAMP_IN_FUTURE", None),
+    (make_record(but(ENTRY, enterprise=OTHER)), "WRONG_ENTERPRISE", None),
+    (make_record(but(ENTRY, enterprise="")), "BAD_FIELD", "enterprise"),
+    (make_record(but(ENTRY, by="")), "BAD_FIELD", "by"),
+    (make_record(but(ENTRY, at_s=AHEAD_S)), "STAMP_IN_FUTURE", None),
+    (make_record(but(ENTRY, at_s=-1)), "NOT_A_TIME", None),
+    (make_record(but(ENTRY, rows=())), "BAD_FIELD", "rows"),
+    (make_record(but(ENTRY, rows=(VALUE, but(VALUE, value="9")))), "BAD_FIELD", "read_at_ms"),
+    (make_record(but(ENTRY, rows=(but(VALUE, value="many"),))), "NOT_A_NUMBER", None),
+    (make_record(but(ENTRY, rows=(but(VALUE, value="inf"),))), "NOT_FINITE", None),
+    (make_record(but(ENTRY, rows=(but(VALUE, value=""),))), "EMPTY_VALUE", None),
+    (make_record(but(ENTRY, rows=(but(VALUE, value="1" * 41),))), "BAD_FIELD", "value"),
+    (make_record(but(ENTRY, rows=(but(VALUE, why=" "),))), "BAD_FIELD", "why"),
+    (make_record(but(ENTRY, rows=(but(VALUE, why="x" * 1001),))), "BAD_FIELD", "why"),
+    (make_record(but(ENTRY, rows=(but(VALUE, point=""),))), "BAD_FIELD", "point"),
+    (make_record(but(ENTRY, rows=(but(VALUE, unit="k\nWh"),))), "BAD_FIELD", "unit"),
 ]
 
 

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from factories import collector_toml
+from buses import make_bus, on_tcp, stations
+from factories import ENTERPRISE, collector_toml
 
+from acquisition.drivers.clock import SystemClock
+from acquisition.drivers.config import load_config
 from nengliu import telemetry
 from nengliu.cli import collect
 from nengliu.errors import LogError
@@ -101,3 +104,79 @@ def test_log_lines_name_the_collector_that_speaks(
         telemetry.logger.handlers = before
 
     assert "ERROR [broken] CollectorFailed count=1 error=its\\sdisk\\sis\\sfull" in capsys.readouterr().err
+
+
+SERIAL = f"""
+name = "c1"
+[enterprise]
+enterprise = "{ENTERPRISE}"
+[[lines]]
+name = "bus"
+kind = "serial-tcp"
+host = "127.0.0.1"
+port = PORT
+baud = 9600
+timeout_s = 0.3
+[[lines.meters]]
+name = "main"
+address = "161"
+map = "dlt645_2007"
+schema = 1
+[lines.meters.points]
+energy = "e"
+[[lines.meters]]
+name = "absent"
+address = "999"
+map = "dlt645_2007"
+schema = 2
+[lines.meters.points]
+energy = "gone"
+"""
+
+
+def test_meters_of_a_serial_line_are_read_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Over a converter, with what it shows and why one says nothing; nothing is written."""
+    (meter,) = stations(("dlt645-2007", "main", "161"))
+    bus = make_bus([meter], SystemClock().now_ms)
+
+    async def work() -> None:
+        async with on_tcp(bus) as port:
+            file = tmp_path / "collector.toml"
+            file.write_text(SERIAL.replace("PORT", str(port)), encoding="utf-8")
+            await collect._show_once(load_config(file))
+
+    asyncio.run(work())
+
+    _, main, absent, total = capsys.readouterr().out.splitlines()
+    ticks = bus.moment(meter, SystemClock().now_ms()).ticks("energy")
+    assert main.split()[:4] == ["bus", "main", "energy", "e"]
+    assert float(main.split()[4]) == pytest.approx(ticks / 100, abs=1)
+    assert "gone" in absent
+    assert total.startswith("1 ")
+
+
+def test_plan_of_a_check_names_what_is_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Registers by function and address, identifiers by their items."""
+    file = tmp_path / "collector.toml"
+    file.write_text(
+        SERIAL.replace("PORT", "4001")
+        + """
+[[lines]]
+name = "tcp"
+host = "h"
+[[lines.meters]]
+name = "m"
+unit = 1
+map = "generic"
+schema = 3
+[lines.meters.points]
+power = "p"
+""",
+        encoding="utf-8",
+    )
+
+    collect._show_plan(load_config(file))
+
+    shown = capsys.readouterr().out
+    assert "3:16+2" in shown
+    assert "energy" in shown

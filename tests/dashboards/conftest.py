@@ -18,7 +18,7 @@ from dashboards.identity import LoggedOut, Reader
 from dashboards.store import StoreQuestions
 from nengliu.domain.scope import Scope
 from nengliu.settings import Settings
-from tests.dashboards import hostile, watched
+from tests.dashboards import entering, hostile, watched
 from tests.dashboards.browser import Browser
 from tests.dashboards.plant import UNTIL, Tables, tables
 from tests.dashboards.province import settle
@@ -76,6 +76,16 @@ def address(screen_settings: Settings) -> Iterator[str]:
     enrol(screen_settings, *PEOPLE, *watched.PEOPLE)
     with served(screen_settings) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def works_settings(plant_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of an installation of its own on the same store, whose flows have taken in a works."""
+    home = tmp_path_factory.mktemp("works")
+    (home / "store").symlink_to(plant_settings.store_home)
+    settings = Settings(home=home, database="works", epoch_s=1)
+    entering.settle(settings)
+    return settings
 
 
 @pytest.fixture(scope="session")

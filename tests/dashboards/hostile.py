@@ -36,9 +36,27 @@ def settle(settings: Settings) -> None:
             "incident": _spoilt(incidents, *TOLD).assign(
                 revision=90, evidence=[_evidence(word) for word in NASTY]
             ),
+            "manual_entry": _spoilt(_entries(), "by", "why"),
             "incident_event": pd.DataFrame([_event(n, word) for n, word in enumerate(NASTY)]),
         },
     )
+
+
+def _entries() -> pd.DataFrame:
+    """Give an entry of each enterprise for each of the words."""
+    at = str(watched.now())
+    rows = [(code, n) for code in tables()["enterprise"]["enterprise"] for n in range(len(NASTY))]
+    given = {
+        "point": "P01",
+        "read_at": at,
+        "sent": 1,
+        "sent_unit": "kWh",
+        "by": "",
+        "at": at,
+        "why": "",
+        "known_at": at,
+    }
+    return pd.DataFrame([{"enterprise": code, "position": 950 + n, "item": 0, **given} for code, n in rows])
 
 
 def _spoilt(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:

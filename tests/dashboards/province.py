@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pandas as pd
 
+from nengliu.domain.points import Kind, Meter, Point
 from nengliu.settings import Settings
 from nengliu.storage import connect, migrate
 
@@ -112,7 +114,7 @@ def _points() -> pd.DataFrame:
     first = daily().drop_duplicates(["enterprise", "point"])
     frame = first[["enterprise", "point", "item", "unit", "decimals"]]
     names = {"electricity": "总进线", "natural_gas": "天然气总表", "raw_coal": "入炉煤", "water": "新水总表"}
-    return frame.assign(
+    found = frame.assign(
         position=3,
         name=frame["item"].map(names).fillna(frame["item"]),
         name_en=frame["item"],
@@ -121,8 +123,17 @@ def _points() -> pd.DataFrame:
         metering_level=first["level"],
         place="plant",
         valid_from="2017-01-01 00:00:00",
-        definition="{}",
     )
+    return found.assign(definition=[_definition(row) for _, row in found.iterrows()])
+
+
+def _definition(row: pd.Series) -> str:
+    """Give the whole point as its notice said it."""
+    names = ("enterprise", "point", "name", "name_en", "item", "unit")
+    numbers = {name: int(row[name]) for name in ("decimals", "interval_s", "metering_level")}
+    meter = Meter(0, str(row["unit"]), numbers["decimals"])
+    point = Point(**{name: str(row[name]) for name in names}, kind=Kind.COUNTER, meters=(meter,), **numbers)
+    return msgspec.json.encode(point).decode()
 
 
 def _newest(now: datetime) -> pd.DataFrame:

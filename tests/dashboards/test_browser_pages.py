@@ -28,6 +28,7 @@ QUERIES = {
     "incident": (f"id={STOOD_STILL}", f"id={LINE_LOST}"),
     "gov_quality": ("",),
     "enterprise": (f"enterprise={PLANT}&date=2026-03-17",),
+    "entry": (f"enterprise={GLASS}", f"enterprise={GLASS}&part=figures"),
 }
 """What is opened of each page of the navigation."""
 PAGES = [f"{place.path}?{query}" for place in PLACES for query in QUERIES[place.key]]

@@ -27,6 +27,17 @@ FAMILIES = (
     *("period", "quality", "source", "numbers", "language", "link", "reason", "nav", "role", "held"),
     *("choice", "reach", "against", "versus", "grade", "ranking.by", "ranking.measure", "overview.column"),
     "overview.table",
+    *(
+        "entry.column",
+        "entry.foot",
+        "entry.hint",
+        "entry.list",
+        "entry.part",
+        "entry.side",
+        "entry.template",
+        "entry.way",
+    ),
+    "entry_",
     *("incident_", "incident.arrived", "incident.means", "incident.view", "incidents.by", "incidents.common"),
     *(
         "incidents.order",

@@ -15,7 +15,7 @@ import pytest
 
 from nengliu.domain import points
 from nengliu.domain.quality import Quality, Reason
-from schemas import block, messages, notices
+from schemas import block, messages, notices, orders
 from schemas.foreign import VERSION, read_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,7 +147,9 @@ def test_table_columns_parser_reads_the_reading_table() -> None:
     assert {"enterprise", "read_at", "ticks", "sent_decimals", "payload", "conflicts"} <= columns
 
 
-@pytest.mark.parametrize("module", [messages, notices, block, points], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [messages, notices, orders, block, points], ids=lambda module: module.__name__
+)
 def test_message_fields_of_a_module_are_in_the_glossary(module: ModuleType) -> None:
     """Every field that crosses a wire is a word of the glossary."""
     fields = _message_fields(module)
@@ -263,7 +265,10 @@ def test_message_example_in_json_parses(example: str) -> None:
     found = json.loads(example)
 
     assert found
-    if isinstance(found, dict) and "notice" in found:
+    if isinstance(found, dict) and found.get("notice") in ("command", "config"):
+        order = msgspec.json.decode(example, type=orders.Order)
+        assert orders.decode_order(orders.encode_order(order)) == order
+    elif isinstance(found, dict) and "notice" in found:
         message = msgspec.json.decode(example, type=messages.Notice)
         assert messages.decode(messages.encode(message)) == message
 

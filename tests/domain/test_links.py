@@ -11,7 +11,10 @@ from nengliu.domain.links import LinkKind
 ROWS = list(
     csv.DictReader(resources.files("schemas").joinpath("codes/links.csv").read_text("utf-8").splitlines())
 )
-PARAMETERS = {"line", "meter", "queued", "meters", "down", "percent", "rows"}
+_FIELDS = {"line", "meter"}
+_COUNTS = {"queued", "meters", "down", "percent", "rows", "damaged", "count", "seconds", "offset_ms"}
+_NAMES = {"bits", "got", "centre", "server", "version", "before", "error", "request", "outcome"}
+PARAMETERS = _FIELDS | _COUNTS | _NAMES
 """`line` and `meter` are fields of the event, the others stand in its parameters."""
 
 
@@ -31,17 +34,27 @@ def test_kinds_say_the_same_in_both_languages() -> None:
 
 
 def test_kinds_say_whether_something_does_not_work() -> None:
-    """What is down, refuses or fills up is marked; a start, a heartbeat and an end are not."""
+    """What is down, refuses, drifts or fills up is marked; a start, a heartbeat, a success and an end are not."""
     down = {row["code"] for row in ROWS if row["down"] == "1"}
     assert {row["down"] for row in ROWS} == {"0", "1"}
     assert down == {
         "COLLECTOR_STOPPED",
         "LINE_DOWN",
+        "LINE_NOISY",
         "METER_DOWN",
         "METER_REFUSES",
         "ANSWER_DAMAGED",
+        "METER_CLOCK_OFF",
+        "METER_STATUS",
+        "METER_FOREIGN",
         "LOG_DOWN",
         "QUEUE_HIGH",
+        "BAD_ACKNOWLEDGEMENT",
+        "DATA_DROPPED",
+        "CLOCK_OFFSET",
+        "CLOCK_UNSURE",
+        "CONFIG_REFUSED",
+        "CONFIG_ROLLED_BACK",
     }
 
 

@@ -12,10 +12,11 @@ import signal
 import struct
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "acquisition"))
 
-from virtual import VirtualClock
+from virtual import QUIET_TURNS, VirtualClock
 
 from acquisition.drivers.collector import Collector, run_collector
 from acquisition.drivers.config import Line, load_config
@@ -77,9 +78,16 @@ class SharedClock(VirtualClock):
         if not at_limit:
             super()._look()
             return
-        self._looking = False
-        if not self._busy:
-            self._shared.set(max(self._shared(), self._shared.limit_ms))
+        if self._busy:
+            self._looking = False
+            return
+        loop: Any = asyncio.get_running_loop()
+        self._quiet = 0 if loop._ready else self._quiet + 1
+        if self._quiet < QUIET_TURNS:
+            loop.call_soon(self._look)
+            return
+        self._looking, self._quiet = False, 0
+        self._shared.set(max(self._shared(), self._shared.limit_ms))
 
     async def patrol(self) -> None:
         """Look again every now and then: a limit that was moved wakes nobody."""

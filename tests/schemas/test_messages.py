@@ -41,7 +41,9 @@ from schemas.messages import (
     Activity,
     ActivityNotice,
     BookNotice,
+    Entered,
     EnterpriseNotice,
+    EntryNotice,
     Frame,
     ImportNotice,
     LinkEvent,
@@ -130,6 +132,10 @@ MESSAGES: dict[str, Message] = {
     "region": RegionNotice("990100", "示例市", "Example city", "990000", 2, 3),
     "target": TargetNotice("", "990100", (Target("energy_total", "2026", 1.5e6, "tce", "plan"),)),
     "activity": ActivityNotice(ENTERPRISE, (Activity("output", "2026-03", -0.25, "t", "report"),)),
+    "activity told": ActivityNotice(
+        ENTERPRISE, (Activity("plan:水泥", "2026-03-15", None, "t", ""),), "entered", "李", AT_S
+    ),
+    "entry": EntryNotice(ENTERPRISE, "李", AT_S, (Entered("e", AT_S * 1000, "12.50", "kWh", "表坏"),)),
     "passed": make_block(
         [
             {"at_ms": 5, "ticks": -7, "verdict": 5, "reason": 301},

@@ -25,6 +25,11 @@ KEEPALIVE_S = 20
 MOST_WAITING = 10_000
 """Messages that may wait while the disk is full; then the broker has to keep them."""
 
+MOST_AT_ONCE = 1000
+"""Messages that are stored in one piece."""
+QUIET_TURNS = 3
+"""Turns of the loop without a message that end such a piece."""
+
 _log = logging.getLogger("nengliu.mqtt")
 _log.setLevel(logging.CRITICAL + 1)  # what it would say is in our reasons
 
@@ -54,13 +59,18 @@ class Message:
 class Session(aiomqtt.Client):
     """One connection; made anew for the next.
 
+    Parameters
+    ----------
+    is_trial
+        The broker is to keep nothing for it, and the real session goes on beside it.
+
     Raises
     ------
     InputError
         Password or certificates cannot be read.
     """
 
-    def __init__(self, plan: FeedPlan) -> None:
+    def __init__(self, plan: FeedPlan, *, is_trial: bool = False) -> None:
         assert isinstance(plan.told, MqttTable)
         told = plan.told
         super().__init__(
@@ -68,8 +78,8 @@ class Session(aiomqtt.Client):
             told.port,
             username=told.user or None,
             password=plan.password(),
-            identifier=told.client_id or f"nengliu-{plan.collector}-{plan.name}",
-            clean_session=False,
+            identifier=(told.client_id or f"nengliu-{plan.collector}-{plan.name}") + "-trial" * is_trial,
+            clean_session=is_trial,
             keepalive=KEEPALIVE_S,
             timeout=told.timeout_s,
             tls_context=_tls(plan) if told.tls or told.ca_file else None,
@@ -101,7 +111,7 @@ class Session(aiomqtt.Client):
             await self.end()
             raise self._lost(f"may not subscribe to {', '.join(refused)}")
 
-    async def messages(self, within_s: float) -> Sequence[Message]:
+    async def next(self, within_s: float) -> Sequence[Message]:
         """Give what has come, or comes within a time; LinkError LINE_DOWN if the connection is lost."""
         coming = asyncio.ensure_future(self._came.wait())
         try:
@@ -109,6 +119,7 @@ class Session(aiomqtt.Client):
             await asyncio.wait(watched, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             coming.cancel()
+        await self._gather()
         if len(self._waiting) > MOST_WAITING:
             raise self._lost(f"{len(self._waiting)} messages wait and cannot be stored")
         if self._disconnected.done() and not self._waiting:
@@ -116,6 +127,14 @@ class Session(aiomqtt.Client):
         found, self._waiting = self._waiting, []
         self._came.clear()
         return found
+
+    async def _gather(self) -> None:
+        """Take along what has arrived already: paho reads one message in a turn of the loop."""
+        quiet = 0
+        while self._waiting and quiet < QUIET_TURNS and len(self._waiting) < MOST_AT_ONCE:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._waiting) == before else 0
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Tell the broker that it need not keep them."""
@@ -143,9 +162,9 @@ class Session(aiomqtt.Client):
         return LinkError("LINE_DOWN", told, got=got)
 
 
-def _refuses(code: object) -> bool:
-    """Whether a broker's word on a subscription is no."""
-    return int(getattr(code, "value", code)) >= 128  # type: ignore[call-overload]  # an int, or holds one
+def _refuses(code: Any) -> bool:
+    """Whether a broker's word on a subscription, a number or what holds one, is no."""
+    return bool(getattr(code, "value", code) >= 128)
 
 
 def _tls(plan: FeedPlan) -> ssl.SSLContext:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
@@ -46,7 +47,7 @@ class Database:
 
         A thread runs this: see `acquisition.drivers.errand`.
         """
-        mark = sa.column(self._told.watermark)
+        mark: sa.ColumnClause[object] = sa.column(self._told.watermark)
         asked = sa.select(sa.text("*")).select_from(self._source).where(mark.is_not(None))
         if since is not None:
             asked = asked.where(mark >= sa.bindparam("since", since))
@@ -68,7 +69,8 @@ class Database:
             url = sa.make_url(self._told.url)
             url.get_dialect().import_dbapi()
             if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
-                url = url.set(database=str(plan.path(str(url.database))))
+                file = quote(str(plan.path(str(url.database)).absolute()))
+                url = url.set(database=f"file:{file}").update_query_dict({"mode": "ro", "uri": "true"})
             if self._told.password_file:
                 url = url.set(password=plan.password())
             return sa.create_engine(url, poolclass=sa.NullPool)

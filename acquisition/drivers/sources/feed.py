@@ -33,7 +33,7 @@ _meter_link = msgspec.json.Decoder(MeterLink)
 class FeedDesk(Desk, Protocol):
     """What a feed hands in; all of one turn of the loop becomes durable together."""
 
-    def reject(self, feed: str, rows: tuple[RejectedRow, ...]) -> None:
+    def reject(self, source: str, rows: Sequence[RejectedRow]) -> None:
         """Take what could not become a reading: it goes into the quarantine with its reason."""
 
     async def durable(self) -> None:
@@ -49,6 +49,15 @@ class Feed(Protocol):
 
     async def run(self, desk: FeedDesk) -> None:
         """Hand in what comes, for ever: until cancelled."""
+
+    async def sample(self, desk: FeedDesk, within_s: float) -> None:
+        """Hand in a first piece of what there is, for the eye, and leave the source as it is.
+
+        Raises
+        ------
+        LinkError, InputError
+            The source cannot be had, or is not as its map says.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import msgspec
 
 from acquisition.drivers.clock import Clock
 from acquisition.drivers.errand import Errand
-from acquisition.drivers.sources.feed import FeedDesk, FeedLink, Source, look_for_ever, rows_of
+from acquisition.drivers.sources.feed import FeedDesk, FeedLink, Source, hand_in, look_for_ever, rows_of
 from acquisition.drivers.sources.plans import FeedPlan, FolderTable
 from acquisition.files.rows import Interpreter, Understood, interpret, join
 from acquisition.files.tables import digest_of, open_table
@@ -77,6 +77,16 @@ class FolderFeed:
         link = FeedLink(self.name, self._clock, desk, self._told.silent_s)
         await look_for_ever(lambda: self.look(desk), link, self._clock, self._told.every_s)
 
+    async def sample(self, desk: FeedDesk, within_s: float) -> None:
+        """Hand in what the oldest file gives, for the eye; it stays where it is."""
+        del within_s  # a file is there or is not
+        try:
+            ready = sorted(self._files(), key=lambda file: (file.stat().st_mtime_ns, file.name))
+        except OSError as error:
+            raise self._lost(error) from error
+        if ready:
+            hand_in(desk, self._plan, self._source, [self._read(ready[0], -(-self._clock.now_ms() // 1000))])
+
     async def look(self, desk: FeedDesk) -> bool:
         """Take the files that are ready, the oldest first; say whether there was one.
 
@@ -97,6 +107,8 @@ class FolderFeed:
 
     def _ready(self) -> list[Path]:
         """Name the files that nobody writes to, the oldest first."""
+        for aside in (DONE, FAILED):
+            (self._folder / aside).mkdir(exist_ok=True)
         now_ms, seen = self._clock.steady_ms(), {}
         for file in self._files():
             try:
@@ -115,8 +127,6 @@ class FolderFeed:
         return sorted(ready, key=lambda file: (seen[file].changed_ns, file.name))
 
     def _files(self) -> Iterator[Path]:
-        for aside in (DONE, FAILED):
-            (self._folder / aside).mkdir(exist_ok=True)
         for file in self._folder.iterdir():
             wanted = fnmatch.fnmatch(file.name, self._told.pattern)
             unfinished = file.name.startswith((".", "~$")) or file.name.endswith(UNFINISHED)

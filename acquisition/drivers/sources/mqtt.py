@@ -85,10 +85,19 @@ class MqttFeed:
             link.watch()
             await self._clock.sleep_until(self._clock.now_ms() + max(link.retry_ms, 1000))
 
+    async def sample(self, desk: FeedDesk, within_s: float) -> None:
+        """Hand in the first messages, for the eye; they are not acknowledged, and the session is another one."""
+        session = self._new_session(self._plan, is_trial=True)
+        try:
+            await session.begin()
+            self.take(await session.next(within_s), desk)
+        finally:
+            await session.end()
+
     async def _listen(self, session: Session, desk: FeedDesk, link: FeedLink) -> None:
         """Take messages until the connection is lost (LinkError)."""
         while True:
-            messages = await session.messages(LOOK_S)
+            messages = await session.next(LOOK_S)
             if messages:
                 self.take(messages, desk)
                 link.heard()

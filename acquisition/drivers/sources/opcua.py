@@ -68,6 +68,7 @@ class OpcUa:
     def __init__(self, line: Line, clock: Clock, beside: Path = Path()) -> None:
         try:
             import asyncua
+            from asyncua.client.client import Client
         except ImportError as error:
             told = (
                 f"line {line.name}: kind opcua: expected the extra nengliu[opcua], got: {error}; install it"
@@ -75,7 +76,7 @@ class OpcUa:
             raise InputError(told) from error
         for name in ("asyncua", "asyncua.client.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what it would say is in our reasons
-        self._asyncua = asyncua
+        self._asyncua, self._new_client = asyncua, Client
         self._line, self._clock, self._beside = line, clock, beside
         self._client: Any = None
         self._most = 0
@@ -84,7 +85,7 @@ class OpcUa:
         """Open a session anew; LinkError LINE_DOWN if it cannot be had in time."""
         await self.close()
         line, ua = self._line, self._asyncua.ua
-        client = self._asyncua.Client(line.url, timeout=line.timeout_s, watchdog_intervall=WATCHDOG_S)
+        client = self._new_client(line.url, timeout=line.timeout_s, watchdog_intervall=WATCHDOG_S)
         try:
             if line.user:
                 client.set_user(line.user)
@@ -254,10 +255,9 @@ def _meanings() -> Mapping[str, Meaning]:
 def _lost(reason: str, node: str, status: str) -> LinkError:
     """Say why a node has no value, with the parameters that the text of its reason speaks of."""
     told = f"node {node}: expected a value, got {status}"
-    parameters: dict[str, object] = {"NO_DATA": {"register": node, "got": status}}.get(
-        reason, {"code": status, "function": "Read", "address": node}
-    )
-    return LinkError(reason, told, **parameters)
+    if reason == "NO_DATA":
+        return LinkError(reason, told, register=node, got=status)
+    return LinkError(reason, told, code=status, function="Read", address=node)
 
 
 def _status(code: int) -> str:

@@ -109,6 +109,11 @@ class NodeMap:
     def frozen(self) -> None:
         """It freezes nothing."""
 
+    @property
+    def upkeep(self) -> tuple[NodeBlock, ...]:
+        """It has neither clock nor status words: each value bears its own."""
+        return ()
+
     def blocks(self, items: Sequence[Item]) -> tuple[NodeBlock, ...]:
         """Give the requests that read these, which may differ from its own in scale and unit."""
         names = {item.name for item in items}

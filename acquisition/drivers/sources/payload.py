@@ -21,8 +21,8 @@ LARGEST = 2**20
 """Bytes of a message."""
 DEEPEST = 16
 """Steps of a path."""
-MOST_LEAVES = 100_000
-"""Leaves of a message."""
+LONGEST = 1000
+"""Characters of a path: a name that is as long as the message must not be copied for each of its leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +94,13 @@ def _step_to(where: object, path: str) -> object:
     return where
 
 
-def _leaves(record: object, topic: str) -> Iterator[tuple[str, object]]:
+def _leaves(value: object, topic: str, path: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
     """Give what stands under each path: ``topic`` for a bare value, ``topic#a.b`` within a record."""
-    waiting: list[tuple[str, object, int]] = [("", record, 0)]
-    given = 0
-    while waiting and given < MOST_LEAVES:
-        path, value, depth = waiting.pop()
-        inner = (
-            value.items()
-            if isinstance(value, dict)
-            else enumerate(value)
-            if isinstance(value, list)
-            else None
-        )
-        if inner is None:
-            given += 1
-            yield (f"{topic}#{path}" if path else topic), value
-        elif depth < DEEPEST:
-            waiting += [(f"{path}.{name}" if path else str(name), one, depth + 1) for name, one in inner]
+    if not isinstance(value, dict | list):
+        yield (f"{topic}#{path}" if path else topic), value
+    elif depth < DEEPEST and len(path) <= LONGEST:
+        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _leaves(one, topic, f"{path}.{name}" if path else str(name), depth + 1)
 
 
 def _no_number(text: str) -> NoReturn:

@@ -23,7 +23,7 @@ from acquisition.drivers.sources.database import Database, Page
 from acquisition.drivers.sources.feed import FeedDesk, FeedLink, Source, hand_in, look_for_ever
 from acquisition.drivers.sources.plans import FeedPlan, SqlTable
 from acquisition.drivers.sources.watermark import Watermark, before, read, spelled, taken
-from acquisition.files.reader import Chunk
+from acquisition.files.reader import Cells, Chunk
 from acquisition.files.rows import Interpreter
 from nengliu.errors import LinkError, nearest
 
@@ -69,6 +69,12 @@ class SqlFeed:
         self.remember(desk)
         link = FeedLink(self.name, self._clock, desk, self._told.silent_s)
         await look_for_ever(lambda: self.look(desk), link, self._clock, self._told.every_s)
+
+    async def sample(self, desk: FeedDesk, within_s: float) -> None:
+        """Hand in the first page, for the eye."""
+        page = await asyncio.wait_for(self._page(self._mark, self._told.page), within_s)
+        if page.rows:
+            self._hand_in(desk, page.names, page.rows)
 
     async def look(self, desk: FeedDesk) -> bool:
         """Read from an overlap before the watermark to the end; say whether there was anything new.
@@ -150,7 +156,7 @@ class SqlFeed:
         received_at_s = -(-self._clock.now_ms() // 1000)
         interpreter = Interpreter(self._plan.map, received_at_s)
         place = {name: names.index(name) for name in self._plan.map.columns()}
-        cells = {name: [row[n] for row in rows] for name, n in place.items()}
+        cells: dict[str, Cells] = {name: [row[n] for row in rows] for name, n in place.items()}
         parts = [interpreter.add(Chunk(np.arange(1, len(rows) + 1), cells)), interpreter.finish()]
         hand_in(desk, self._plan, self._source, parts)
 

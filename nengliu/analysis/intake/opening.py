@@ -116,7 +116,7 @@ class Opener:
     def entered(self, notice: EntryNotice, record: Record) -> Opened:
         """Take values entered by hand as readings; their order is that of the log, as of a sender without one."""
         order = record.appended_at_s << 32 | record.offset & 0xFFFFFFFF
-        rows = []
+        rows: list[tuple[int, ...]] = []
         for item, row in enumerate(notice.rows):
             sent, decimals = exact(row.value)
             path = self._path(notice.enterprise, row.point, row.unit, decimals)

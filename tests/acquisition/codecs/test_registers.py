@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acquisition.codecs.fields import TEXT_UNIT, text_of
 from acquisition.codecs.registers import ORDERS, Register, RegisterType, exact, ticks, words
 from nengliu.errors import LinkError
 
-WHOLE = [kind for kind in RegisterType if not kind.is_float]
+WHOLE = [kind for kind in RegisterType if not kind.is_float and kind is not RegisterType.STRING]
 SCALES = [Decimal(text) for text in ("1", "0.1", "0.01", "0.001", "10", "-1", "3")]
 
 
@@ -156,3 +157,46 @@ def test_value_too_wide_cannot_be_shown(kind: str, value: int) -> None:
     """A number that does not fit is an error of the simulator, not another number."""
     with pytest.raises(ValueError, match="fits"):
         words(make(RegisterType(kind)), value)
+
+
+def test_bits_are_cut_out_of_their_word() -> None:
+    """A part of a status word is a number of its own; so is a whole one."""
+    part = make(RegisterType.BITS16, first_bit=4, bit_count=3)
+
+    assert ticks(part, [0b1101_0000]) == 0b101
+    assert words(part, 0b101) == [0b0101_0000]
+    assert ticks(make(RegisterType.BITS32, order="CDAB"), [0x0001, 0x8000]) == 0x8000_0001
+    assert ticks(make(RegisterType.BITS16, first_bit=15), [0x8000]) == 1
+
+
+@pytest.mark.parametrize(("count", "value"), [(3, 8), (0, 4096), (3, -1)])
+def test_bits_beyond_their_part_cannot_be_shown(count: int, value: int) -> None:
+    """What does not fit is an error of the simulator."""
+    with pytest.raises(ValueError, match="fits"):
+        words(make(RegisterType.BITS16, first_bit=4, bit_count=count), value)
+
+
+def test_text_is_told_as_the_number_of_its_bytes() -> None:
+    """A serial number of letters has no value, but a scan wants to read it."""
+    register = make(RegisterType.STRING, size=3, unit=TEXT_UNIT)
+    sent = [0x5345, 0x3135, 0x3000]
+
+    assert register.length == 3
+    assert text_of(ticks(register, sent)) == "SE150"
+    assert words(register, ticks(register, sent)) == sent
+
+
+def test_text_may_be_longer_than_any_number() -> None:
+    """Sixteen letters are no damage."""
+    register = make(RegisterType.STRING, size=8)
+
+    assert text_of(ticks(register, [0x4142] * 8)) == "AB" * 8
+
+
+def test_exponent_of_zero_changes_nothing() -> None:
+    """10 ** 0 is one; a negative exponent is rounded to the register's decimals."""
+    register = make(RegisterType.U16, decimals=1)
+
+    assert ticks(register, [125], 0) == 1250
+    assert ticks(register, [125], -2) == 12  # 1.25 with one decimal: half to even
+    assert ticks(make(RegisterType.F32, decimals=0), [0x4120, 0], 3) == 10_000

@@ -10,10 +10,12 @@ from factories import ENTERPRISE
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acquisition.codecs.fields import TEXT_UNIT
+from acquisition.codecs.modbus import RegisterBlock
 from acquisition.codecs.registers import Register, RegisterType
 from acquisition.drivers.config import CollectorConfig, load_config
 from acquisition.drivers.meter_maps import load_map, shipped_maps
-from acquisition.drivers.register_maps import merge
+from acquisition.drivers.register_maps import RegisterMap, merge
 from nengliu.domain.points import Formula, Kind, Meter
 from nengliu.domain.units import dimension
 from nengliu.errors import InputError
@@ -229,6 +231,89 @@ def test_fault_of_a_map_is_named(tmp_path: Path, old: str, new: str, told: str) 
         load_map("own.toml", tmp_path)
 
 
+SPECIAL = """
+title = "t"
+source = "s"
+base = 0
+max_gap = 0
+[[registers]]
+name = "energy"
+address = 10
+type = "u32"
+unit = "kWh"
+exponent = "scale"
+[[registers]]
+name = "scale"
+address = 14
+type = "i16"
+[[registers]]
+name = "alarm"
+address = 20
+type = "bits16"
+first_bit = 2
+bit_count = 3
+[[registers]]
+name = "serial"
+address = 30
+type = "string"
+size = 4
+unit = "text"
+"""
+
+
+def test_map_of_bits_texts_and_exponents_is_read(tmp_path: Path) -> None:
+    """A register and its exponent are one request; a part of a word and a text are what they are."""
+    (tmp_path / "own.toml").write_text(SPECIAL, encoding="utf-8")
+
+    plan = load_map("own.toml", tmp_path)
+
+    energy, _, alarm, serial = plan.items
+    assert isinstance(energy, Register)
+    assert isinstance(alarm, Register)
+    assert isinstance(serial, Register)
+    assert energy.exponent is not None
+    assert energy.exponent.address == 14
+    (block,) = plan.blocks([energy])
+    assert isinstance(block, RegisterBlock)
+    assert (block.address, block.count) == (10, 5)
+    assert block.decode([0, 1234, 0, 0, 2]).values == {"energy": 123_400}
+    assert (alarm.first_bit, alarm.bit_count, serial.length) == (2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('exponent = "scale"', 'exponent = "scael"', "register energy: exponent: no 'scael'; nearest: scale"),
+        ("address = 14", "address = 14\nfunction = 4", "exponent: expected a register of the same function"),
+        (
+            "max_gap = 0",
+            "max_gap = 0\nmax_registers = 4",
+            "exponent: expected a register that the same request",
+        ),
+        ("bit_count = 3", "bit_count = 15", "register alarm: bit_count: expected 0 to 16, got 15"),
+        ("first_bit = 2", "first_bit = 16", "first_bit: expected below 16, got 16"),
+        ("size = 4", "size = 126", "register serial: size: expected 1 to 125 words of a text, got 126"),
+        ('unit = "text"', 'unit = "kWh"', "register serial: unit: expected text, got 'kWh'"),
+    ],
+)
+def test_fault_of_bits_texts_and_exponents_is_named(tmp_path: Path, old: str, new: str, told: str) -> None:
+    """What no request can read, or no word holds, is refused."""
+    assert old in SPECIAL
+    (tmp_path / "own.toml").write_text(SPECIAL.replace(old, new, 1), encoding="utf-8")
+
+    with pytest.raises(InputError, match=told):
+        load_map("own.toml", tmp_path)
+
+
+def test_text_is_no_point(tmp_path: Path) -> None:
+    """A serial number can be looked at, not collected."""
+    (tmp_path / "own.toml").write_text(SPECIAL, encoding="utf-8")
+    text = GOOD[: GOOD.index("[lines.meters.points]")].replace('"generic"', '"own.toml"')
+
+    with pytest.raises(InputError, match="points serial: unit: unknown unit 'text'"):
+        load(tmp_path, text + '[lines.meters.points]\nserial = "x"\n')
+
+
 @pytest.mark.parametrize("name", shipped_maps())
 def test_shipped_map_is_in_order(name: str) -> None:
     """Each shipped map is valid, says where it comes from, and uses units that the catalogue knows."""
@@ -236,14 +321,21 @@ def test_shipped_map_is_in_order(name: str) -> None:
 
     assert plan.source
     assert plan.title
-    for register in plan.registers:
-        assert dimension(register.unit)
-    assert all(block.count <= plan.max_registers for block in merge(plan.registers, plan.max_registers, 0))
+    for item in plan.items:
+        assert item.unit == TEXT_UNIT or dimension(item.unit)
+    if isinstance(plan, RegisterMap):
+        assert all(
+            block.count <= plan.max_registers for block in merge(plan.registers, plan.max_registers, 0)
+        )
 
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from([3, 4]), st.integers(0, 400), st.sampled_from(list(RegisterType))),
+        st.tuples(
+            st.sampled_from([3, 4]),
+            st.integers(0, 400),
+            st.sampled_from([kind for kind in RegisterType if kind.length]),
+        ),
         min_size=1,
         max_size=40,
     ),

@@ -211,8 +211,8 @@ def test_half_an_answer_is_kept() -> None:
     assert desk.said() == [("LINE_UP", "", "NONE"), ("METER_UP", "m1", "NONE")]
 
 
-@pytest.mark.parametrize("reason", ["DAMAGED", "MISMATCH"])
-def test_unusable_answer_is_told_once(reason: str) -> None:
+@pytest.mark.parametrize(("reason", "kind"), [("DAMAGED", "ANSWER_DAMAGED"), ("MISMATCH", "METER_FOREIGN")])
+def test_unusable_answer_is_told_once(reason: str, kind: str) -> None:
     """Damage and mix-ups are told when they begin and end, and lose only what they touch."""
     desk = Desk()
 
@@ -230,7 +230,7 @@ def test_unusable_answer_is_told_once(reason: str) -> None:
     )
 
     told = [said for said in desk.said() if said[1] == "m1"]
-    assert told == [("ANSWER_DAMAGED", "m1", reason), ("METER_UP", "m1", "NONE")]
+    assert told == [(kind, "m1", reason), ("METER_UP", "m1", "NONE")]
     assert desk.lost() == {("m1-r0", reason): 3, ("m1-r1", reason): 3}
     assert [name for name, _, _ in desk.rows].count("m2") == 5
 
@@ -313,6 +313,28 @@ def test_half_open_connection_is_replaced() -> None:
     assert len(meters.connects) == 2
     assert desk.missed == []
     assert len(desk.rows) == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "is_opened_anew"),
+    [
+        ("serial", "TIMEOUT", False),
+        ("serial", "DAMAGED", False),
+        ("serial-tcp", "DAMAGED", False),
+        ("serial-tcp", "TIMEOUT", True),
+        ("modbus-tcp", "DAMAGED", True),
+        ("modbus-tcp", "TIMEOUT", True),
+    ],
+)
+def test_connection_is_opened_anew_where_that_can_help(kind: str, reason: str, is_opened_anew: bool) -> None:
+    """A stream may be half open or out of step; a port is neither, and a line finds its frames again."""
+    line = make_line(make_meter(1), make_meter(2), kind=kind)
+
+    meters = run_line(
+        line, 2 * MINUTE - 1, Desk(), lambda meters: meters.manners.update({1: raises(reason, got="x")})
+    )
+
+    assert (len(meters.connects) > 1) is is_opened_anew
 
 
 def test_slot_that_another_overtook_is_an_overrun() -> None:

@@ -40,7 +40,7 @@ DOWN = MeterLink(State.DOWN, 5, "TIMEOUT", {}, 3, AT)
         (REFUSES, "CONFIG", State.UP, None),
         (REFUSES, "REFUSED", State.UP, LinkKind.METER_REFUSES),
         (REFUSES, "DAMAGED", State.UP, LinkKind.ANSWER_DAMAGED),
-        (DOWN, "MISMATCH", State.UP, LinkKind.ANSWER_DAMAGED),
+        (DOWN, "MISMATCH", State.UP, LinkKind.METER_FOREIGN),
         (MeterLink(), "REFUSED", State.UP, LinkKind.METER_REFUSES),
     ],
 )

@@ -49,8 +49,8 @@ async def with_bad_second(answer: Answer, minutes: float = 3.5) -> tuple[Desk, P
     [
         (silent, "TIMEOUT", "METER_DOWN"),
         (hangs_up, "LINE_DOWN", "METER_DOWN"),
-        (says(unit=9), "MISMATCH", "ANSWER_DAMAGED"),
-        (number_of(1), "MISMATCH", "ANSWER_DAMAGED"),
+        (says(unit=9), "MISMATCH", "METER_FOREIGN"),
+        (number_of(1), "MISMATCH", "METER_FOREIGN"),
         (refuses(2), "CONFIG", "METER_REFUSES"),
         (refuses(6), "REFUSED", "METER_REFUSES"),
         (refuses(11), "GATEWAY", "METER_DOWN"),
@@ -155,9 +155,7 @@ def test_map_that_does_not_fit_says_what_it_asked_for(
             line = three(other.port)
             first, second, third = line.meters
             registers = tuple((replace(one, function=function), point) for one, point in second.items)
-            await read_line(
-                replace(line, meters=(first, replace(second, items=registers), third)), desk, 3.5
-            )
+            await read_line(replace(line, meters=(first, replace(second, items=registers), third)), desk, 3.5)
 
     asyncio.run(work())
 

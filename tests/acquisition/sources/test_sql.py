@@ -6,15 +6,14 @@ import asyncio
 import datetime as dt
 import sqlite3
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from feed_desk import MemoryDesk, PowerCut, settled, told
+from feed_plans import ENERGY, HEAD, QUERY, TIME, sql_plan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from feed_plans import HEAD, QUERY, TIME, sql_plan
 
 from acquisition.drivers.clock import SystemClock
 from acquisition.drivers.sources.database import Page
@@ -24,7 +23,7 @@ from nengliu.domain.links import LinkKind
 from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.errors import InputError, LinkError
 
-START = dt.datetime(2026, 3, 2, 8, 0)
+START = dt.datetime(2026, 3, 2, 8, 0)  # noqa: DTZ001 - as the plant's clock shows it
 START_MS = 1_772_409_600_000
 """08:00 of China."""
 
@@ -52,8 +51,8 @@ def spell(minute: int) -> str:
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Iterator[Plant]:
-    yield Plant(tmp_path)
+def plant(tmp_path: Path) -> Plant:
+    return Plant(tmp_path)
 
 
 def look(folder: Path, desk: MemoryDesk | None = None, times: int = 1, **given: Any) -> MemoryDesk:
@@ -158,6 +157,20 @@ def test_power_cut_in_a_backlog_loses_and_repeats_nothing(plant: Plant, cut_afte
     assert sorted(energies(look(plant.path.parent, disk, page=4))) == [(n, n * 100) for n in range(30)]
 
 
+def test_memory_holds_the_overlap_and_no_more(plant: Plant) -> None:
+    """What is kept over restarts does not grow with the database."""
+    sizes = []
+    desk = None
+    for hour in range(4):
+        for minute in range(60):
+            plant.write(60 * hour + minute, minute)
+        desk = look(plant.path.parent, desk, page=25)
+        sizes.append(len(desk.states["feed/mes"][0]))
+    assert desk is not None
+    assert len(energies(desk)) == 240
+    assert len(set(sizes)) == 1  # eleven digests of the last ten minutes
+
+
 def test_first_look_begins_where_it_is_told(plant: Plant) -> None:
     """A database of many years need not be read from its beginning."""
     for minute in (0, 30, 60):
@@ -191,7 +204,7 @@ def test_cells_that_are_no_values_are_held_back_once(plant: Plant) -> None:
 
 def test_column_that_is_missing_is_named(plant: Plant) -> None:
     """A query that lacks a column of the map is told with the nearest one."""
-    with pytest.raises(LinkError, match="'kwh'.*at, kwhs, kw, changed") as error:
+    with pytest.raises(LinkError, match=r"'kwh'.*at, kwhs, kw, changed") as error:
         look(plant.path.parent, query="SELECT at, kwh AS kwhs, kw, changed FROM reading")
     assert error.value.reason == "CONFIG"
 
@@ -269,8 +282,18 @@ def test_source_that_gives_nothing_for_long_is_told(plant: Plant) -> None:
 
 def test_driver_that_is_missing_is_named(tmp_path: Path) -> None:
     """A database whose package is not there is refused before anything runs."""
-    with pytest.raises(InputError, match="psycopg2.*install"):
+    with pytest.raises(InputError, match=r"psycopg2.*install"):
         SqlFeed(sql_plan(tmp_path, url="postgresql+psycopg2://reader@db/mes"), SystemClock())
+
+
+def test_database_file_is_never_written_nor_made(tmp_path: Path) -> None:
+    """A file that is not there is not made; one that is there is opened for reading only."""
+    with pytest.raises(LinkError, match="unable to open"):
+        look(tmp_path)
+    assert not (tmp_path / "plant.db").exists()
+    Plant(tmp_path)
+    with pytest.raises(LinkError, match=r"syntax error"):
+        look(tmp_path, query="WITH gone AS (DELETE FROM reading RETURNING *) SELECT * FROM gone")
 
 
 @pytest.mark.parametrize("url", ["plant.db", "://", "nosuch://x"])
@@ -348,7 +371,7 @@ def test_watermarks_of_every_kind_shift_and_survive_a_restart() -> None:
     }.items():
         assert before(text, 60) == shifted, text
         assert read(*spelled(text)) == text
-    assert taken(dt.date(2026, 1, 1), "day") == dt.datetime(2026, 1, 1)
+    assert taken(dt.date(2026, 1, 1), "day") == dt.datetime(2026, 1, 1)  # noqa: DTZ001 - as the database means it
     assert taken(7.0, "id") == 7
     for cell in (None, True, 1.5, b"x"):
         with pytest.raises(LinkError):
@@ -361,7 +384,7 @@ def test_map_of_a_long_table_is_read(plant: Plant) -> None:
     plant.do("INSERT INTO tag VALUES ('M1.E', ?, '12.34', ?)", spell(0), spell(0))
     plant.do("INSERT INTO tag VALUES ('M1.X', ?, '1', ?)", spell(0), spell(0))
     long = '[points]\ncolumn = "tag"\nvalue = "value"\n'
-    point = '[[point]]\nmatch = "M1.E"\nid = "e-main"\nkind = "counter"\nitem = "electricity"\nunit = "kWh"\ndecimals = 2\n'
+    point = ENERGY.replace('column = "kwh"', 'match = "M1.E"')
     desk = look(plant.path.parent, query="SELECT * FROM tag", map_text=HEAD + TIME + long + point)
     assert energies(desk) == [(0, 1234)]
     assert desk.reasons() == [Reason.UNKNOWN_POINT]

@@ -1,0 +1,1 @@
+"""The page of entry by hand: values of meters, and figures of production."""
