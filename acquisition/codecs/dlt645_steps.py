@@ -7,7 +7,9 @@ Source: DL/T 645-2007 annex A (frozen data: the time is an identifier of its own
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from acquisition.codecs.dlt645 import E1997
 from acquisition.codecs.dlt645_blocks import AddressBlock, ReadBlock, edition_of, read_block

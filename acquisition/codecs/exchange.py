@@ -8,8 +8,9 @@ and each protocol is tested byte by byte without a line.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol, Self
+
+import msgspec
 
 from nengliu.domain.quality import Quality
 from nengliu.errors import LinkError
@@ -31,8 +32,7 @@ class Item(Protocol):
         """Decimals of one tick."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a meter answered to one request.
 
     Parameters
@@ -50,10 +50,10 @@ class Answer:
     """
 
     values: Mapping[str, int]
-    lost: Mapping[str, LinkError] = field(default_factory=dict)
+    lost: Mapping[str, LinkError] = msgspec.field(default_factory=dict)
     raw: bytes = b""
     at_ms: int = 0
-    quality: Mapping[str, Quality] = field(default_factory=dict)
+    quality: Mapping[str, Quality] = msgspec.field(default_factory=dict)
 
 
 class Exchange(Protocol):
@@ -101,4 +101,4 @@ class Block(Protocol):
         """Length of the answer on the line."""
 
     def split(self) -> tuple[Self, ...]:
-        """Smaller blocks that ask for the same, for a meter that refuses the whole; itself alone if it cannot be split."""
+        """Smaller blocks that ask for the same, if a meter refuses the whole; itself alone if it cannot be split."""

@@ -11,6 +11,7 @@ from acquisition.drivers.connection import MUTE, Connection
 from acquisition.drivers.desk import Desk
 from acquisition.drivers.devices import Device
 from acquisition.drivers.states import MeterLink, State, meter_answered, meter_silent
+from acquisition.drivers.upkeep import CLOCK, Health, hear_clock, hear_status
 from nengliu.domain.links import LinkKind
 from nengliu.domain.quality import Reason
 from nengliu.errors import LinkError
@@ -33,6 +34,22 @@ class Asking:
         except LinkError as error:
             raise self._named(error, device) from error
 
+    async def clock_is_right(self, device: Device) -> bool:
+        """Read a meter's clock now, and say whether what it froze at the hour may stand for the hour.
+
+        Raises
+        ------
+        LinkError
+            There is no clock to be had.
+        """
+        block = next((one for one in device.checks if any(item.name == CLOCK for item in one.items)), None)
+        if block is None:
+            return False
+        asked_ms = self.clock.now_ms()
+        answer = await self.ask(device, block)
+        self.hear(device, answer, (asked_ms + self.clock.now_ms()) // 2)
+        return device.health.is_trusted
+
     def lost(self, device: Device) -> LinkError:
         """Say that there is no line."""
         return self._named(LinkError("LINE_DOWN", "no connection"), device)
@@ -49,6 +66,25 @@ class Asking:
         """Take note that a meter did not answer."""
         now_ms = self.clock.now_ms()
         self._turn(device, *meter_silent(device.link, now_ms, error.reason, error.parameters))
+
+    def hear(self, device: Device, answer: Answer, at_ms: int) -> None:
+        """Take note of what a meter says of its clock and itself, and tell what is new."""
+        health, said = device.health, []
+        if CLOCK in answer.values:
+            health, one = hear_clock(health, answer.values[CLOCK], at_ms)
+            said.append(one)
+        health, one = hear_status(health, device.meter.map.protocol, answer.values, at_ms)
+        said.append(one)
+        self.keep_health(device, health)
+        for kind, parameters in filter(None, said):
+            self.tell(device, kind, parameters)
+
+    def keep_health(self, device: Device, health: Health) -> None:
+        """Keep what a meter says of itself over restarts."""
+        if health != device.health:
+            device.health = health
+            name = f"health/{self.line.name}/{device.meter.name}"
+            self._desk.put_state(name, msgspec.json.encode(health).decode(), health.since_ms)
 
     def tell(self, device: Device, kind: LinkKind, parameters: dict[str, str], since_ms: int = 0) -> None:
         """Tell a change of a meter."""

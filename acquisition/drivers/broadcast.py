@@ -14,12 +14,10 @@ from typing import Protocol, runtime_checkable
 import msgspec
 
 from acquisition.codecs.dlt645 import set_time
-from acquisition.drivers.clock import Clock
+from acquisition.drivers.asking import Asking
 from acquisition.drivers.clock_source import STATE, Kept
-from acquisition.drivers.config import Line
 from acquisition.drivers.desk import Desk
 from acquisition.drivers.devices import Device
-from acquisition.drivers.slots import Slots
 from acquisition.drivers.transport import Transport
 from acquisition.drivers.upkeep import OFF_S, TRUSTED_S
 from nengliu.domain.links import LinkKind
@@ -40,9 +38,9 @@ class Announcer(Protocol):
 class ClockSetter:
     """Sets the clocks of the meters of one line that speak DL/T 645."""
 
-    def __init__(self, line: Line, transport: Transport, slots: Slots, clock: Clock, desk: Desk) -> None:
-        self._line, self._transport, self._slots = line, transport, slots
-        self._clock, self._desk = clock, desk
+    def __init__(self, asking: Asking, transport: Transport, desk: Desk) -> None:
+        self._asking, self._transport, self._desk = asking, transport, desk
+        self._line, self._clock = asking.line, asking.clock
 
     async def consider(self, devices: Sequence[Device]) -> None:
         """Set the clocks if one is off by little and today nobody has."""
@@ -54,7 +52,7 @@ class ClockSetter:
         await self._transport.announce(set_time(self._clock.now_ms()))
         for device in off:
             health = msgspec.structs.replace(device.health, set_from_s=device.health.drift_s)
-            self._slots.keep_health(device, health)
+            self._asking.keep_health(device, health)
             device.check_ms = now_ms
 
     def _may(self, now_ms: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from acquisition.codecs.exchange import Answer, Block, Item
@@ -77,6 +77,8 @@ class Device:
         raw: bytes = b"",
     ) -> None:
         """Hand in values by item [ticks], as its points take them."""
+        if origin is Origin.TIMED and self.meter.map.protocol == "opcua":
+            origin = Origin.OPC
         points = {item.name: point for item, point in self.meter.items}
         marks = {points[name]: mark for name, mark in (quality or {}).items() if name in points}
         desk.row(
@@ -94,6 +96,8 @@ class Poll:
         Values that hold for the slot to the millisecond, since the meter froze them then.
     doubtful
         Blocks whose answer could not be used: they get a second try.
+    heard
+        Of each try when it ended [ms, UTC], the items it told, and the frames until then.
     """
 
     device: Device
@@ -106,7 +110,9 @@ class Poll:
     raw: bytes = b""
     doubtful: list[Block] = field(default_factory=list)
     is_damaged: bool = False
+    asked_clock: bool = False
     asked_frozen: bool = False
+    heard: list[tuple[int, Set[str], bytes]] = field(default_factory=list)
     trouble: LinkError | None = None
     answered_ms: int = 0
     tries: int = 0
@@ -142,6 +148,12 @@ class Poll:
         self.exact |= values
         self.raw += raw
         self.blocks = [block for block in self.blocks if any(item.name not in values for item in block.items)]
+
+    def end_try(self) -> None:
+        """Note when what came since the last try was told."""
+        told = {name for _, names, _ in self.heard for name in names}
+        if names := self.values.keys() - told:
+            self.heard.append((self.answered_ms, names, self.raw))
 
     def fail_rest(self, error: LinkError) -> None:
         """Give up what was not asked yet."""

@@ -63,7 +63,7 @@ class LineTask:
         self._spare = SpareTime(self._asking, self._slots, desk)
         self._noise = Noise(line.name, clock, desk)
         self._turns = Turns(self._asking, self._slots, desk, align_ms, self._serve)
-        self._setter = ClockSetter(line, transport, self._slots, clock, desk) if set_clocks else None
+        self._setter = ClockSetter(self._asking, transport, desk) if set_clocks else None
         self._nap: asyncio.Future[None] | None = None
         self._lead_ms = clock.now_ms() - clock.steady_ms()
         self._leapt = False

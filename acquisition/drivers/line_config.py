@@ -191,6 +191,8 @@ def read_line(told: LineTable, file: Path, folder: Path) -> Line:
     meters = tuple(_meter(one, told.kind, folder, where) for one in told.meters)
     need(meters, where, "meters", "at least one [[lines.meters]]", "none")
     given = {name: getattr(told, name) for name in LineTable.__struct_fields__}
+    if told.password_file:
+        given["password_file"] = str(folder / told.password_file)
     return Line(**(given | {"port": port, "meters": meters}))
 
 

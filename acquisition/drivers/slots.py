@@ -74,13 +74,6 @@ class Slots:
         if device.gaps is not None:
             self._desk.put_state(self._name("gaps", device.meter), device.gaps.text(), self._clock.now_ms())
 
-    def keep_health(self, device: Device, health: Health) -> None:
-        """Keep what a meter says of itself over restarts."""
-        if health != device.health:
-            device.health = health
-            value = msgspec.json.encode(health).decode()
-            self._desk.put_state(self._name("health", device.meter), value, health.since_ms)
-
     def _resume(self, device: Device, now_ms: int, skipped: str, done_ms: int) -> None:
         """Go on after the slot that was done last, and tell what was slept through."""
         if skipped:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from acquisition.codecs.exchange import Answer, Block
+from acquisition.codecs.exchange import Block
 from acquisition.drivers.asking import SILENT, Asking
 from acquisition.drivers.desk import Desk
 from acquisition.drivers.devices import Device
@@ -18,7 +18,6 @@ from acquisition.drivers.frame_maps import FROZEN
 from acquisition.drivers.prediction import exchange_ms
 from acquisition.drivers.slots import Slots
 from acquisition.drivers.states import LONGEST_PROBE_S, State
-from acquisition.drivers.upkeep import CLOCK, hear_clock, hear_status
 from nengliu.domain.links import LinkKind
 from nengliu.domain.quality import Origin, Quality
 from nengliu.domain.times import HOUR_MS
@@ -88,21 +87,10 @@ class SpareTime:
                 device.checks.remove(block)
                 device.checked = 0
             return
-        self._hear(device, answer, (asked_ms + self._clock.now_ms()) // 2)
+        self._asking.hear(device, answer, (asked_ms + self._clock.now_ms()) // 2)
         device.checked += 1
         if device.checked == len(device.checks):
             device.checked, device.check_ms = 0, self._clock.now_ms() // HOUR_MS * HOUR_MS + HOUR_MS
-
-    def _hear(self, device: Device, answer: Answer, at_ms: int) -> None:
-        health, said = device.health, []
-        if CLOCK in answer.values:
-            health, one = hear_clock(health, answer.values[CLOCK], at_ms)
-            said.append(one)
-        health, one = hear_status(health, device.meter.map.protocol, answer.values, at_ms)
-        said.append(one)
-        self._slots.keep_health(device, health)
-        for kind, parameters in filter(None, said):
-            self._asking.tell(device, kind, parameters)
 
     async def _do_fill(self, device: Device) -> None:
         """Ask for what was frozen in an hour that was missed."""

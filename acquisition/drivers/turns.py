@@ -61,6 +61,7 @@ class Turns:
             poll.blocks, poll.doubtful = poll.doubtful + poll.blocks, []
             lives = device.link.state is not State.DOWN or poll.answered_ms
             if poll.blocks and poll.tries == 1 and lives:
+                poll.end_try()
                 return False
             if silence is not None:
                 poll.fail_rest(silence)
@@ -93,13 +94,16 @@ class Turns:
         return None
 
     async def _ask_frozen(self, poll: Poll) -> LinkError | None:
-        """Ask for what the meter froze at this slot; the error if it says nothing."""
+        """Ask for what the meter froze at this slot, if its clock is right now; the error if it says nothing."""
         device, frozen = poll.device, poll.device.meter.map.frozen
         for block in frozen.blocks(device.frozen_items, 1) if frozen is not None else ():
             await self._serve()
             if not await self._connection.ready():
                 return None
             try:
+                if not poll.asked_clock and not await self._asking.clock_is_right(device):
+                    break
+                poll.asked_clock = True
                 answer = await self._asking.ask(device, block)
             except LinkError as error:
                 if error.reason in SILENT:
@@ -157,20 +161,20 @@ class Turns:
         self._slots.done(device, poll.slot_ms, has_frozen=has_frozen)
 
     def _hand_in(self, poll: Poll) -> None:
-        """Hand in values at the slot, or at the instant at which they were told if that was later."""
-        device, at_ms = poll.device, poll.slot_ms
-        values = poll.values | poll.exact
-        if not values:
-            return
-        if poll.answered_ms - at_ms > self._align_ms and poll.values:
-            if poll.exact:
-                device.hand_in(self._desk, at_ms, poll.exact, raw=poll.raw)
-            at_ms, values = poll.answered_ms, dict(poll.values)
-            for name in poll.exact:
-                values.pop(name, None)
-        device.last_ms = at_ms
-        if values:
-            device.hand_in(self._desk, at_ms, values, quality=poll.quality, raw=poll.raw)
+        """Hand in what each try told: at the slot, or at the instant at which it was told if that was later."""
+        poll.end_try()
+        device, on_time = poll.device, poll.exact
+        late: list[tuple[int, dict[str, int], bytes]] = []
+        for at_ms, names, raw in poll.heard:
+            values = {name: poll.values[name] for name in names if name not in poll.exact}
+            if at_ms - poll.slot_ms <= self._align_ms:
+                on_time = on_time | values
+            elif values:
+                late.append((at_ms, values, raw))
+        rows = [(poll.slot_ms, on_time, poll.raw), *late] if on_time else late
+        for at_ms, values, raw in rows:
+            device.last_ms = at_ms
+            device.hand_in(self._desk, at_ms, values, quality=poll.quality, raw=raw)
 
 
 def _by_reason(lost: dict[str, LinkError]) -> list[tuple[LinkError, list[str]]]:

@@ -341,7 +341,7 @@ def _spoilt(
     if FaultKind.STALE in value and last:
         frame = last
     if FaultKind.DAMAGED in value:
-        frame = _damaged(frame, value[FaultKind.DAMAGED], chance)
+        frame = damaged(frame, value[FaultKind.DAMAGED], chance)
     if FaultKind.CUT in value:
         frame = frame[: len(frame) // 2]
     if FaultKind.NOISE in value:
@@ -355,10 +355,20 @@ def _spoilt(
     return [(frame, 0.0)]
 
 
-def _damaged(frame: bytes, count: int, chance: random.Random) -> bytes:
-    """Turn a bit in so many bytes behind the wake-up; at least one."""
-    told = bytearray(frame)
+def damaged(frame: bytes, count: int, chance: random.Random) -> bytes:
+    """Turn a bit in so many bytes behind the wake-up, at least one, so that the check cannot but fail.
+
+    A sum of eight bits lets one damage in some hundreds pass; on such a line nobody could say what is true.
+    """
     start = len(frame) - len(frame.lstrip(b"\xfe"))
-    for place in chance.sample(range(start, len(frame)), min(max(count, 1), len(frame) - start)):
-        told[place] ^= 1 << chance.randrange(8)
-    return bytes(told)
+    while True:
+        told = bytearray(frame)
+        for place in chance.sample(range(start, len(frame)), min(max(count, 1), len(frame) - start)):
+            told[place] ^= 1 << chance.randrange(8)
+        if _sum_of(told[start:]) != _sum_of(frame[start:]):
+            return bytes(told)
+
+
+def _sum_of(frame: bytes | bytearray) -> int:
+    """What a sum check compares: the sum of the frame less the sum it bears, and the end."""
+    return (sum(frame[:-2]) - frame[-2]) & 0xFF

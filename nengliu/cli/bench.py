@@ -15,8 +15,12 @@ from nengliu.cli import bench_chain as chain
 from nengliu.cli import bench_national as nation
 from nengliu.cli import bench_ours as ours
 from nengliu.cli import bench_peers as peers
+from nengliu.cli.bench_buffer import buffer_figures
+from nengliu.cli.bench_collector import collector_figures
 from nengliu.cli.bench_data import Telemetry
+from nengliu.cli.bench_edge import codec_figures
 from nengliu.cli.bench_equal import DiffersError, Windows
+from nengliu.cli.bench_fleet import fleet_figures
 from nengliu.cli.bench_layout import layout_table, measure_layouts
 from nengliu.cli.bench_report import (
     UNIT,
@@ -89,6 +93,7 @@ def bench(ctx: click.Context, scale: float, target: Path | None, bus: str) -> No
     ctx.invoke(rollups, scale=scale, target=target, bus=bus, report=None, only=())
     points = max(1000, round(nation.POINTS * scale))
     ctx.invoke(national, points=points, minutes=nation.MINUTES, report=None, target=target, watch=False)
+    ctx.invoke(edge, report=None, target=target)
     ctx.invoke(watch, scale=scale, target=target)
     ctx.invoke(layout, scale=scale, target=target)
 
@@ -141,6 +146,15 @@ def national(points: int, minutes: int, report: TextIO | None, target: Path | No
     """Measure the load of a country."""
     facts = nation.measure(points, minutes, watch=watch)
     _tell("national", [headline("nengliu bench national"), fact_table(facts)], target, facts, report)
+
+
+@bench.command(help=say("command.bench_edge"), epilog=examples("bench_edge"))
+@_report
+@_target
+def edge(report: TextIO | None, target: Path | None) -> None:
+    """Measure the lower edge: codecs, buffer, collector and simulator."""
+    facts = [*codec_figures(), *buffer_figures(), *collector_figures(), *fleet_figures()]
+    _tell("edge", [headline("nengliu bench edge"), fact_table(facts)], target, facts, report)
 
 
 @bench.command(help=say("command.bench_watch"), epilog=examples("bench_watch"))

@@ -94,14 +94,13 @@ class OpcUa:
                 await client.set_security_string(line.security)
             await client.connect()
             limit = await client.get_node(ua.NodeId(MOST_PER_READ)).read_data_value(raise_on_bad_status=False)
+            self._client = client
         except (OSError, TimeoutError, ua.UaError, ValueError) as error:
-            await _hang_up(client)
             told = f"{line.url}: expected a session within {line.timeout_s} s, got {_said(error)}"
             raise LinkError("LINE_DOWN", f"{told}; see that the server runs and knows this user") from error
-        except BaseException:
-            await _hang_up(client)
-            raise
-        self._client = client
+        finally:
+            if self._client is None:
+                await _hang_up(client)
         found = limit.Value.Value if limit.Value is not None else 0
         self._most = found if isinstance(found, int) and found > 0 else 0
 
@@ -210,7 +209,7 @@ def ticks_of(node: Node, value: object) -> int:
     LinkError
         NO_DATA: nothing, or not a number; CONFIG: something that is none; DAMAGED: beyond what a tick can hold.
 
-    >>> ticks_of(Node("energy", "E", "kWh", 2, Fraction(100), Fraction(0)), 12.345)
+    >>> ticks_of(Node("energy", "E", "kWh", 2, Fraction(100), Fraction(0)), 12.344)
     1234
     """
     if value is None or (isinstance(value, float) and not math.isfinite(value)):

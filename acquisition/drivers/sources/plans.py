@@ -11,17 +11,18 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from acquisition.drivers.tables import convert, need, once
-from acquisition.files.mapping import Map, load_map
-from acquisition.files.publish import schema_of
 from nengliu.domain.points import Point, Schema
 from nengliu.domain.quality import Origin
 from nengliu.errors import InputError, nearest
 from schemas.messages import WiredLine, WiredMeter
+
+if TYPE_CHECKING:  # a collector without feeds does not carry the readers of tables
+    from acquisition.files.mapping import Map
 
 RECEIVED = "received"
 """Column of a map that stands for the instant at which a message came."""
@@ -134,6 +135,8 @@ class FeedPlan:
     @property
     def schema(self) -> Schema:
         """Column list of its rows."""
+        from acquisition.files.publish import schema_of
+
         return schema_of(self.map)
 
     @property
@@ -215,6 +218,8 @@ def _feed(table: dict[str, Any], file: Path, folder: Path, collector: str, code:
     need(re.fullmatch(r"[A-Za-z0-9._-]{1,64}", told.name), where, "name", "letters, digits, . _ -", told.name)
     need(0 <= told.silent_s <= 366 * 86_400, where, "silent_s", "0 to 31622400", told.silent_s)
     _CHECKS[type(told)](told, where)
+    from acquisition.files.mapping import load_map
+
     try:
         plan = load_map(folder / told.map)
     except InputError as error:

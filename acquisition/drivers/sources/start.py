@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from acquisition.drivers.clock import Clock
-from acquisition.drivers.sources.feed import Feed
 from acquisition.drivers.sources.plans import FeedPlan, FolderTable, MqttTable, SqlTable
+
+if TYPE_CHECKING:
+    from acquisition.drivers.sources.feed import Feed
 
 MAKERS = {
     SqlTable: "acquisition.drivers.sources.sql:SqlFeed",

@@ -22,6 +22,7 @@ from acquisition.drivers.collector import Collector, run_collector
 from acquisition.drivers.config import load_config
 from nengliu.bus.open import open_log
 from nengliu.domain.links import LinkKind
+from nengliu.domain.quality import Origin
 from nengliu.settings import Settings
 from schemas.messages import (
     MISSING,
@@ -37,6 +38,7 @@ from schemas.topics import RAW
 PATIENCE_S = 40.0
 """How long something that must come is waited for; the machine may be busy."""
 METER_FAULTS = ("garbage", "foreign")
+ORIGINS = {"opcua": Origin.OPC, "sql": Origin.SQL, "folder": Origin.FILE}
 NAMES = [kind.name for kind in KINDS]
 
 
@@ -67,6 +69,7 @@ class Record:
     sent: list[Message] = field(default_factory=list)
     shown: Sequence[Fraction] = ()
     counts: bool = True
+    origin: Origin = Origin.TIMED
     told: dict[str, bool] = field(default_factory=dict)
     healed: dict[str, bool] = field(default_factory=dict)
     neighbour: dict[str, bool] = field(default_factory=dict)
@@ -169,6 +172,7 @@ async def live(kind: Kind, folder: Path) -> Record:
     record = Record()
     async with rigged(kind, folder) as rig:
         record.counts = rig.counts
+        record.origin = ORIGINS.get(kind.name, Origin.TIMED)
         await _live(rig, Life(folder), record)
         record.shown = list(rig.shown())
     return record
@@ -228,6 +232,12 @@ def test_every_value_is_exactly_what_the_source_showed(record: Record) -> None:
         assert values == sorted(values), "a register that only counts up came out of order"
     else:
         assert values == list(record.shown)
+
+
+def test_origin_says_how_a_value_came_to_be(record: Record) -> None:
+    """Polls of meters are timed, what other systems hold bears their name."""
+    origins = {one.origin for one in record.sent if isinstance(one, Frame)}
+    assert origins == {record.origin}
 
 
 def test_nothing_comes_twice(record: Record) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -192,24 +191,36 @@ def test_meter_that_comes_back_is_asked_what_was_wrong() -> None:
     assert [one for one in status if 0 <= one.asked_ms - up.at_ms < 5 * SECOND]
 
 
-@pytest.mark.parametrize("blank", [True, False], ids=["no value", "zero volts"])
-def test_value_that_is_gone_is_asked_about_at_once(*, blank: bool) -> None:
-    """A phase without voltage is told with its names right after the slot that showed it."""
+def test_phase_without_voltage_is_asked_about_at_once() -> None:
+    """It is told with its names right after the slot that showed zero volts, and its end likewise."""
     desk = Desk()
     simulated = stations(E1)
     line = line_of(meter_of(simulated[0], ["energy", "voltage_a"], 60))
     phase = Fault(FaultKind.PHASE, "bus", "e1", START_MS + 90 * SECOND, START_MS + 10 * MINUTE, value=1)
 
-    faults = [phase, replace(phase, kind=FaultKind.BLANK)] if blank else [phase]
-
-    read_line(line, simulated, 15 * MINUTE, desk, faults=faults)
+    read_line(line, simulated, 15 * MINUTE, desk, faults=[phase])
 
     lost, clear = (
         one for one in desk.events if one.kind in (LinkKind.METER_STATUS, LinkKind.METER_STATUS_CLEAR)
     )
-    assert desk.lost() == ({("e1.voltage_a", "NO_DATA"): 8} if blank else {})
     assert START_MS + 2 * MINUTE <= lost.at_ms < START_MS + 2 * MINUTE + 5 * SECOND
     assert START_MS + 10 * MINUTE <= clear.at_ms < START_MS + 10 * MINUTE + 5 * SECOND
+
+
+def test_value_that_is_gone_is_asked_about_once() -> None:
+    """Where the meter has no value any more its status words are read right after the slot, and not after every one."""
+    desk, told = Desk(), list[Told]()
+    simulated = stations(E1)
+    line = line_of(meter_of(simulated[0], ["energy", "voltage_a"], 60))
+    gone = Fault(FaultKind.BLANK, "bus", "e1", START_MS + 90 * SECOND, START_MS + 10 * MINUTE)
+
+    read_line(line, simulated, 8 * MINUTE, desk, faults=[gone], told=told)
+
+    asked = [one.asked_ms for one in told if one.request[10:14] == bytes([0x32, 0x38, 0x33, 0x37])]
+    assert desk.lost() == {("e1.voltage_a", "NO_DATA"): 6}
+    assert [at_ms for at_ms in asked if at_ms > START_MS + MINUTE] == [
+        pytest.approx(START_MS + 2 * MINUTE, abs=5000)
+    ]
 
 
 def test_dead_meter_that_is_due_seldom_is_found_within_minutes() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from collections.abc import Sequence
 
 import pytest
 from buses import E1, E2, NOW_MS, W1, cjt, dlt, heard, make_bus, rtu, stations
+from hypothesis import given
+from hypothesis import strategies as st
 
-from acquisition.simulator.bus import Bus, Told
+from acquisition.simulator.bus import Bus, Told, damaged
 from acquisition.simulator.faults import Fault, FaultKind
 
 
@@ -196,3 +199,13 @@ def test_private_line_keeps_masters_apart() -> None:
     bus.hear(ask[0][5:], 0, "a")
 
     assert {asker: data[:2] for data, asker in bus.speak(1000)} == {"a": b"\0\1", "b": b"\0\2"}
+
+
+@given(st.binary(min_size=12, max_size=60), st.integers(1, 6), st.integers())
+def test_damage_never_passes_a_sum(body: bytes, count: int, seed: int) -> None:
+    """However many bits are turned, the sum of eight bits tells: else nobody could say what is true."""
+    frame = b"\x68" + body + bytes(((0x68 + sum(body)) & 0xFF, 0x16))
+    told = damaged(frame, count, random.Random(seed))
+
+    assert sum(told[:-2]) & 0xFF != told[-2]
+    assert len(told) == len(frame)

@@ -201,7 +201,9 @@ def test_cut_between_storing_and_laying_aside_repeats_nothing(
     site = Site(drop.parent)
 
     def cut(*_: object) -> None:
-        assert "a.csv" in [value for value, _ in site.desk.states.values()], "its digest is on the disk by now"
+        assert "a.csv" in [value for value, _ in site.desk.states.values()], (
+            "its digest is on the disk by now"
+        )
         raise PowerCut
 
     async def life() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,16 @@ def test_map_that_does_not_fit_its_feed_is_refused(
     """What a map may say of a file it may not always say of a query or of messages."""
     with pytest.raises(InputError, match=word):
         make_plan(tmp_path, kind, map_text, **given)
+
+
+def test_collector_without_feeds_carries_nothing_of_theirs() -> None:
+    """Readers of tables and the libraries of sources are loaded when there is a feed that needs them."""
+    heavy = ("openpyxl", "pyarrow", "sqlalchemy", "aiomqtt", "asyncua")
+    asked = (
+        f"import sys, acquisition.drivers.collector; print([one for one in {heavy} if one in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
 
 
 def test_rows_join_readings_of_one_instant(tmp_path: Path) -> None:
