@@ -4,7 +4,7 @@ A register holds a raw number over one to four words; its value is
 ``raw * scale + offset`` in `unit`, told in ticks of ``10 ** -decimals``.  Whole numbers
 never pass through a float, so a 64-bit energy keeps its last digit; a float is rounded
 half-even to the register's decimals.  A pattern that means "nothing here" is no number.
-Source: reference register maps (docs of the meters named in `acquisition/drivers/maps`).
+Source: reference register maps (docs of the meters named in `acquisition/drivers/meters/maps`).
 """
 
 from __future__ import annotations

@@ -18,30 +18,30 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from acquisition.drivers import transports
-from acquisition.drivers.buffer import Buffer
-from acquisition.drivers.centres import (
+from acquisition.drivers.clock import EARLIEST_MS, Clock, SystemClock
+from acquisition.drivers.config import CollectorConfig, Line
+from acquisition.drivers.desk import Columns
+from acquisition.drivers.intake import Intake
+from acquisition.drivers.keeping.buffer import Buffer
+from acquisition.drivers.keeping.frames import FrameFile
+from acquisition.drivers.lines import transports
+from acquisition.drivers.lines.line import LineTask
+from acquisition.drivers.lines.transport import Transport
+from acquisition.drivers.plans import CentrePlan
+from acquisition.drivers.sources.start import feeds_of
+from acquisition.drivers.status import count_meters, line_status, write_whole
+from acquisition.drivers.upward.centres import (
     centre_status,
     check_schemas,
     keep_schemas,
     open_centre,
     projection,
 )
-from acquisition.drivers.clock import EARLIEST_MS, Clock, SystemClock
-from acquisition.drivers.clock_source import Ask, ClockSource, ask_ntp, kept_clock
-from acquisition.drivers.commands import Commands
-from acquisition.drivers.config import CollectorConfig, Line
-from acquisition.drivers.desk import Columns
-from acquisition.drivers.frames import FrameFile
-from acquisition.drivers.intake import Intake
-from acquisition.drivers.line import LineTask
-from acquisition.drivers.orders import Asked, OrderBook
-from acquisition.drivers.plans import CentrePlan
-from acquisition.drivers.remote import Remote, Versions
-from acquisition.drivers.sources.start import feeds_of
-from acquisition.drivers.status import count_meters, line_status, write_whole
-from acquisition.drivers.transport import Transport
-from acquisition.drivers.uplink import Uplink
+from acquisition.drivers.upward.clock_source import Ask, ClockSource, ask_ntp, kept_clock
+from acquisition.drivers.upward.commands import Commands
+from acquisition.drivers.upward.orders import Asked, OrderBook
+from acquisition.drivers.upward.remote import Remote, Versions
+from acquisition.drivers.upward.uplink import Uplink
 from nengliu import telemetry
 from nengliu.bus import Log
 from nengliu.domain.links import LinkKind

@@ -16,6 +16,7 @@ import msgspec
 
 from acquisition.codecs.exchange import Item
 from acquisition.drivers.line_config import Line, LineTable, Meter, MeterTable, Overlay, read_lines
+from acquisition.drivers.meters.register_maps import check_unit
 from acquisition.drivers.plans import (
     DEFAULT_CENTRES,
     TABLES,
@@ -26,7 +27,6 @@ from acquisition.drivers.plans import (
     check_clock,
     check_remote,
 )
-from acquisition.drivers.register_maps import check_unit
 from acquisition.drivers.sources.plans import FeedPlan, check_beside, read_feeds
 from acquisition.drivers.tables import convert, need, once, read
 from nengliu.domain.formulas import parse

@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from acquisition.drivers.buffer import Buffer
-from acquisition.drivers.centres import columns_of
 from acquisition.drivers.clock import Clock
 from acquisition.drivers.config import CollectorConfig
 from acquisition.drivers.desk import Columns
-from acquisition.drivers.frames import FrameFile
-from acquisition.drivers.thinning import Loss, missed_of, thin
+from acquisition.drivers.keeping.buffer import Buffer
+from acquisition.drivers.keeping.frames import FrameFile
+from acquisition.drivers.keeping.thinning import Loss, missed_of, thin
+from acquisition.drivers.upward.centres import columns_of
 from nengliu import telemetry
 from nengliu.domain.links import LinkKind
 from nengliu.domain.quality import Origin, Quality, Reason

@@ -16,8 +16,8 @@ import msgspec
 
 from acquisition.codecs.exchange import Block, Item
 from acquisition.codecs.registers import Register
-from acquisition.drivers.meter_maps import MeterMap, load_map
-from acquisition.drivers.register_maps import check_register, check_unit
+from acquisition.drivers.meters.meter_maps import MeterMap, load_map
+from acquisition.drivers.meters.register_maps import check_register, check_unit
 from acquisition.drivers.tables import need
 from nengliu.domain.points import Column
 from nengliu.domain.units import dimension

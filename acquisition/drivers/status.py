@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from acquisition.drivers.line import LineTask
-from acquisition.drivers.states import State
+from acquisition.drivers.lines.line import LineTask
+from acquisition.drivers.lines.states import State
 
 
 def write_whole(file: Path, shown: Mapping[str, Any]) -> None:

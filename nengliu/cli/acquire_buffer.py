@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from acquisition.drivers.buffer import Buffer
 from acquisition.drivers.collector import buffer_path, owned
-from acquisition.drivers.frames import read_frames
+from acquisition.drivers.keeping.buffer import Buffer
+from acquisition.drivers.keeping.frames import read_frames
 from nengliu import settings as settings_of
 from nengliu.cli.language import examples, say
 from nengliu.cli.logs import seconds_of

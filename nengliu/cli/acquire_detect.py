@@ -14,9 +14,9 @@ from acquisition.codecs.cjt188 import WILDCARD, whole_address
 from acquisition.codecs.cjt188_detect import Detected, detect
 from acquisition.codecs.cjt188_profiles import LOW_FIRST
 from acquisition.drivers.clock import SystemClock
-from acquisition.drivers.habits import listen, own_text, shipped_with
-from acquisition.drivers.scan import Setting, Way
-from acquisition.drivers.search import Pace, Searcher
+from acquisition.drivers.scanning.habits import listen, own_text, shipped_with
+from acquisition.drivers.scanning.scan import Setting, Way
+from acquisition.drivers.scanning.search import Pace, Searcher
 from nengliu.cli.acquire_scan import types_of, way_of
 from nengliu.cli.language import examples, say
 from nengliu.cli.listing import print_columns

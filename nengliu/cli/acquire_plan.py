@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from acquisition.drivers.config import CollectorConfig, load_config
-from acquisition.drivers.prediction import REPLY_MS, LinePlan, plan_line
-from acquisition.drivers.sampling import too_seldom
+from acquisition.drivers.lines.prediction import REPLY_MS, LinePlan, plan_line
+from acquisition.drivers.lines.sampling import too_seldom
 from nengliu import settings
 from nengliu.cli.language import examples, language, say
 from nengliu.cli.listing import print_columns

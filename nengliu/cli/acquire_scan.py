@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from acquisition.drivers.catalogue import meter_items
 from acquisition.drivers.clock import SystemClock
-from acquisition.drivers.fitting import Fit
-from acquisition.drivers.meter_maps import shipped_maps
-from acquisition.drivers.proposal import Proposed, config_text, own_maps, propose
-from acquisition.drivers.scan import (
+from acquisition.drivers.meters.catalogue import meter_items
+from acquisition.drivers.meters.meter_maps import shipped_maps
+from acquisition.drivers.scanning.fitting import Fit
+from acquisition.drivers.scanning.proposal import Proposed, config_text, own_maps, propose
+from acquisition.drivers.scanning.scan import (
     BAUDS,
     METER_TYPES,
     PARITIES,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from acquisition.drivers.catalogue import about
-from acquisition.drivers.equipment import (
+from acquisition.drivers.meters.catalogue import about
+from acquisition.drivers.meters.equipment import (
     Equipment,
     EquipmentPoint,
     Tag,
@@ -15,8 +15,8 @@ from acquisition.drivers.equipment import (
     load_equipment,
     shipped_equipment,
 )
-from acquisition.drivers.meter_maps import load_map, shipped_maps
-from acquisition.drivers.writing import point_lines, text_of
+from acquisition.drivers.meters.meter_maps import load_map, shipped_maps
+from acquisition.drivers.scanning.writing import point_lines, text_of
 from nengliu.cli.language import examples, language, say
 from nengliu.cli.listing import print_columns
 from nengliu.errors import InputError, nearest

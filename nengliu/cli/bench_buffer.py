@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from acquisition.drivers.buffer import Buffer
-from acquisition.drivers.centre import BATCH_ROWS
-from acquisition.drivers.frames import FrameFile
-from acquisition.drivers.view import Doc, View
+from acquisition.drivers.keeping.buffer import Buffer
+from acquisition.drivers.keeping.centre import BATCH_ROWS
+from acquisition.drivers.keeping.frames import FrameFile
+from acquisition.drivers.upward.view import Doc, View
 from nengliu.cli.bench_report import Fact
 from nengliu.domain.points import Column
 from schemas.messages import Frame, encode

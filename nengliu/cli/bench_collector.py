@@ -57,7 +57,7 @@ pause_ms = 0
 name = "t{number}"
 protocol = "modbus-tcp"
 address = "1"
-items = ["energy", "energy_export", "power", "voltage_a", "voltage_b", "voltage_c", "current_a", "current_b", "current_c", "power_factor"]
+items = ["energy", "energy_export", "power", "voltage_a", "voltage_b", "voltage_c", "current_a", "current_b"]
 """
 
 

@@ -18,7 +18,7 @@ import psutil
 from acquisition.drivers.clock import SystemClock
 from acquisition.drivers.config import load_config
 from acquisition.drivers.line_config import Line
-from acquisition.drivers.transports import transport_of
+from acquisition.drivers.lines.transports import transport_of
 from nengliu.cli.bench_report import Fact
 from nengliu.cli.language import say
 

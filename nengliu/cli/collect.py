@@ -22,8 +22,8 @@ from acquisition.drivers.clock import SystemClock
 from acquisition.drivers.collector import Collector, run_collector
 from acquisition.drivers.config import CollectorConfig, load_config
 from acquisition.drivers.desk import Columns
-from acquisition.drivers.line import LineTask
-from acquisition.drivers.transports import transport_of
+from acquisition.drivers.lines.line import LineTask
+from acquisition.drivers.lines.transports import transport_of
 from nengliu import settings, telemetry
 from nengliu.cli.imports import reason_text
 from nengliu.cli.language import examples, say

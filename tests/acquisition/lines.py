@@ -11,10 +11,10 @@ from meters import Desk
 from virtual import MemoryWire, VirtualClock
 
 from acquisition.drivers.config import Line, Meter
-from acquisition.drivers.frame_maps import read_map
-from acquisition.drivers.half_duplex import HalfDuplex
-from acquisition.drivers.line import LineTask
-from acquisition.drivers.meter_maps import MeterMap, load_map
+from acquisition.drivers.lines.half_duplex import HalfDuplex
+from acquisition.drivers.lines.line import LineTask
+from acquisition.drivers.meters.frame_maps import read_map
+from acquisition.drivers.meters.meter_maps import MeterMap, load_map
 from acquisition.simulator.bus import Bus, Told
 from acquisition.simulator.faults import Fault
 from acquisition.simulator.station import Station

@@ -16,8 +16,8 @@ from acquisition.codecs.exchange import Answer, Block
 from acquisition.codecs.modbus import RegisterBlock
 from acquisition.codecs.registers import Register, RegisterType
 from acquisition.drivers.config import BufferPlan, CollectorConfig, Line, Meter
-from acquisition.drivers.line import LineTask
-from acquisition.drivers.register_maps import RegisterMap
+from acquisition.drivers.lines.line import LineTask
+from acquisition.drivers.meters.register_maps import RegisterMap
 from nengliu.domain.links import LinkKind
 from nengliu.domain.quality import Origin, Quality, Reason
 from nengliu.errors import LinkError

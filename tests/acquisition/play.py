@@ -18,11 +18,11 @@ from meters import Desk
 from virtual import MemoryWire, VirtualClock
 
 from acquisition.drivers.config import CollectorConfig, load_config
-from acquisition.drivers.half_duplex import HalfDuplex
-from acquisition.drivers.line import LineTask
 from acquisition.drivers.line_config import Line
-from acquisition.drivers.transport import Transport
-from acquisition.drivers.transports import transport_of
+from acquisition.drivers.lines.half_duplex import HalfDuplex
+from acquisition.drivers.lines.line import LineTask
+from acquisition.drivers.lines.transport import Transport
+from acquisition.drivers.lines.transports import transport_of
 from acquisition.simulator.faults import FaultKind
 from acquisition.simulator.journal import Journal
 from acquisition.simulator.judge import Arrived, Judge, Judgement, Sign

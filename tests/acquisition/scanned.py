@@ -8,8 +8,8 @@ from typing import Any
 from buses import NOW_MS, make_bus
 from virtual import MemoryWire, VirtualClock
 
-from acquisition.drivers.scan import Plan, Report, Setting, Way, scan
-from acquisition.drivers.search import Met, Pace, Searcher, Tongue
+from acquisition.drivers.scanning.scan import Plan, Report, Setting, Way, scan
+from acquisition.drivers.scanning.search import Met, Pace, Searcher, Tongue
 from acquisition.simulator.bus import Bus, Told
 from acquisition.simulator.station import Station
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from acquisition.codecs.exchange import Answer, Block
 from acquisition.drivers.clock import Clock
-from acquisition.drivers.transport import Transport
+from acquisition.drivers.lines.transport import Transport
 from acquisition.simulator.bus import Bus
 from nengliu.errors import LinkError
 
@@ -159,7 +159,7 @@ class _Watched:
 
 
 class MemoryWire:
-    """A wire (`acquisition.drivers.wires.Wire`) to a simulated bus in the same process, in the clock's time."""
+    """A wire (`acquisition.drivers.lines.wires.Wire`) to a simulated bus in the same process, in the clock's time."""
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
         self.bus, self._clock = bus, clock

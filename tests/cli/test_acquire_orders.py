@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 from factories import ENTERPRISE
 from meters import Meters, raises
 
-from acquisition.drivers.buffer import Buffer
 from acquisition.drivers.clock import SystemClock
 from acquisition.drivers.collector import Collector, buffer_path, run_collector
 from acquisition.drivers.config import load_config
-from acquisition.drivers.frames import FrameFile
+from acquisition.drivers.keeping.buffer import Buffer
+from acquisition.drivers.keeping.frames import FrameFile
 from nengliu.cli.acquire import acquire
 from nengliu.settings import Settings
 from schemas.messages import TickNotice, encode

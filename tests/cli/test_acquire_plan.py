@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from factories import ENTERPRISE
 
-from acquisition.drivers.sampling import floors
+from acquisition.drivers.lines.sampling import floors
 from nengliu.cli.main import group
 from nengliu.errors import InputError
 

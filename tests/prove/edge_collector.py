@@ -20,8 +20,8 @@ from virtual import QUIET_TURNS, VirtualClock
 
 from acquisition.drivers.collector import Collector, run_collector
 from acquisition.drivers.config import Line, load_config
-from acquisition.drivers.modbus import ModbusTcp
-from acquisition.drivers.transport import Transport
+from acquisition.drivers.lines.modbus import ModbusTcp
+from acquisition.drivers.lines.transport import Transport
 from nengliu import settings, telemetry
 
 HANG_S = 2.0

@@ -69,7 +69,9 @@ def _two_centres(one: edge.Edge, nation: Path) -> None:
     file = one.installation.home / "collector.toml"
     names = ", ".join(f'"{point}"' for point in PART)
     told = file.read_text(encoding="utf-8") + CENTRES.format(home=nation, points=f"[{names}]")
-    file.write_text(f"{told}\n[buffer]\nkeep_days = 60\nbackfill_per_s = {BACKFILL_PER_S}\n", encoding="utf-8")
+    file.write_text(
+        f"{told}\n[buffer]\nkeep_days = 60\nbackfill_per_s = {BACKFILL_PER_S}\n", encoding="utf-8"
+    )
 
 
 def _story(one: edge.Edge, second: Settings, report: rig.Report, rng: random.Random) -> int:

@@ -27,11 +27,11 @@ from virtual import MemoryWire, VirtualClock
 from acquisition.drivers.clock import Clock, SystemClock
 from acquisition.drivers.collector import Collector, run_collector
 from acquisition.drivers.config import CollectorConfig, load_config
-from acquisition.drivers.half_duplex import HalfDuplex
 from acquisition.drivers.line_config import Line
+from acquisition.drivers.lines.half_duplex import HalfDuplex
+from acquisition.drivers.lines.transport import Transport
+from acquisition.drivers.lines.transports import transport_of
 from acquisition.drivers.plans import CentrePlan
-from acquisition.drivers.transport import Transport
-from acquisition.drivers.transports import transport_of
 from acquisition.simulator.faults import FaultKind
 from acquisition.simulator.journal import Journal
 from acquisition.simulator.judge import Arrived, Judge, Sign

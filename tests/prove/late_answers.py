@@ -21,9 +21,9 @@ from virtual import MemoryWire, VirtualClock
 from acquisition.codecs.modbus import RegisterBlock
 from acquisition.codecs.registers import Register
 from acquisition.drivers.clock import Clock, SystemClock
-from acquisition.drivers.half_duplex import HalfDuplex
-from acquisition.drivers.meter_maps import load_map
-from acquisition.drivers.wires import TcpWire, Wire
+from acquisition.drivers.lines.half_duplex import HalfDuplex
+from acquisition.drivers.lines.wires import TcpWire, Wire
+from acquisition.drivers.meters.meter_maps import load_map
 from acquisition.simulator.bus import Bus
 from acquisition.simulator.faults import Fault, FaultKind
 from acquisition.simulator.station import Station

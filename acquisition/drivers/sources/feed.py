@@ -16,8 +16,8 @@ import numpy as np
 
 from acquisition.drivers.clock import Clock
 from acquisition.drivers.desk import Desk
+from acquisition.drivers.lines.states import LineLink, MeterLink, State, line_connected, line_refused
 from acquisition.drivers.sources.plans import FeedPlan
-from acquisition.drivers.states import LineLink, MeterLink, State, line_connected, line_refused
 from acquisition.files.rows import Readings, Understood, join
 from nengliu.domain.links import LinkKind
 from nengliu.domain.quality import Origin, Quality, Reason

@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from acquisition.codecs.exchange import Item
-from acquisition.drivers.register_maps import check_unit
+from acquisition.drivers.meters.register_maps import check_unit
 from acquisition.drivers.tables import convert, need, once
 from nengliu.errors import InputError
 

@@ -19,6 +19,7 @@ BEGINS = {
     LinkKind.LINE_DOWN: (Evidence.LINE_DOWN, LINK),
     LinkKind.METER_DOWN: (Evidence.METER_DOWN, LINK),
     LinkKind.ANSWER_DAMAGED: (Evidence.ANSWER_DAMAGED, LINK),
+    LinkKind.METER_FOREIGN: (Evidence.ANSWER_DAMAGED, LINK),
     LinkKind.METER_REFUSES: (Evidence.METER_REFUSES, CauseClass.CONFIGURATION),
 }
 """Events that begin something, as evidence of a class."""

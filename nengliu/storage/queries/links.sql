@@ -21,12 +21,12 @@ WITH
     ),
     said AS (
         SELECT enterprise, source, line, meter, sequence, item, at, reason, parameters,
-            multiIf(kind IN (2, 12, 22), 'down', kind = 23, 'refuses', kind = 24, 'damaged', 'up') AS state,
+            multiIf(kind IN (2, 12, 22), 'down', kind = 23, 'refuses', kind IN (24, 30), 'damaged', 'up') AS state,
             state != lagInFrame(state, 1, '') OVER (PARTITION BY enterprise, source, line, meter
                 ORDER BY sequence, item ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) OR kind = 1 AS changes
         FROM link_event FINAL
         WHERE {scope} AND ({enterprise:String} = '' OR enterprise = {enterprise:String}) AND at <= asked_at
-            AND kind IN (1, 2, 11, 12, 21, 22, 23, 24)
+            AND kind IN (1, 2, 11, 12, 21, 22, 23, 24, 30)
     ),
     stands AS (
         SELECT enterprise, source, line, meter, argMax(state, (sequence, item)) AS state,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from acquisition.drivers import buffer as buffer_module
-from acquisition.drivers import buffer_file
-from acquisition.drivers.buffer import DAY_MS, NUMBER_BITS, Buffer
+from acquisition.drivers.keeping import buffer as buffer_module
+from acquisition.drivers.keeping import buffer_file
+from acquisition.drivers.keeping.buffer import DAY_MS, NUMBER_BITS, Buffer
 from nengliu.errors import LogError
 from schemas.messages import mark_backfilled
 
@@ -342,7 +342,7 @@ class TestFile:
 WRITER = """
 import sys
 from pathlib import Path
-from acquisition.drivers.buffer import Buffer
+from acquisition.drivers.keeping.buffer import Buffer
 path, stop = Path(sys.argv[1]), sys.argv[2]
 buffer = Buffer(path)
 buffer.boot(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from acquisition.drivers.frames import DAY_MS, FrameFile, read_frames
+from acquisition.drivers.keeping.frames import DAY_MS, FrameFile, read_frames
 from nengliu import telemetry
 from nengliu.errors import InputError
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acquisition.drivers.buffer import DAY_MS, Buffer, Pending
+from acquisition.drivers.keeping.buffer import DAY_MS, Buffer, Pending
 from schemas.messages import mark_backfilled
 
 CENTRES = ("province", "nation")
@@ -181,7 +181,9 @@ STEPS = st.lists(
 @contextmanager
 def rig() -> Iterator[Rig]:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("acquisition.drivers.centre.BATCH_ROWS", 5)  # as many as are ever sent at once here
+        patch.setattr(
+            "acquisition.drivers.keeping.centre.BATCH_ROWS", 5
+        )  # as many as are ever sent at once here
         rig = Rig(Path(folder))
         try:
             yield rig

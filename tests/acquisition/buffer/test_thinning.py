@@ -14,12 +14,12 @@ from uplink.rig import Weather
 from virtual import VirtualClock
 
 from acquisition.drivers import intake as intake_module
-from acquisition.drivers.buffer import Buffer, Pending
-from acquisition.drivers.centres import keep_schemas
 from acquisition.drivers.config import CollectorConfig
 from acquisition.drivers.intake import Intake
+from acquisition.drivers.keeping.buffer import Buffer, Pending
+from acquisition.drivers.keeping.thinning import Loss, is_secondary, missed_of, thin
 from acquisition.drivers.plans import CentrePlan
-from acquisition.drivers.thinning import Loss, is_secondary, missed_of, thin
+from acquisition.drivers.upward.centres import keep_schemas
 from nengliu.domain.links import LinkKind
 from nengliu.domain.points import Column, Kind
 from nengliu.domain.quality import Reason
@@ -143,7 +143,7 @@ class TestUntried:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A copy of what has arrived is no loss to anybody, and would be told as one."""
-        monkeypatch.setattr("acquisition.drivers.centre.BATCH_ROWS", 1)
+        monkeypatch.setattr("acquisition.drivers.keeping.centre.BATCH_ROWS", 1)
         buffer, sequences = self.filled(tmp_path, 6)
         buffer.make_gap("a")
         buffer.ack_backfill("a", sequences[1])
@@ -155,7 +155,7 @@ class TestUntried:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A batch of backfill may have arrived without an acknowledgement: its bytes are fixed, too."""
-        monkeypatch.setattr("acquisition.drivers.centre.BATCH_ROWS", 3)
+        monkeypatch.setattr("acquisition.drivers.keeping.centre.BATCH_ROWS", 3)
         buffer, sequences = self.filled(tmp_path, 10)
         buffer.make_gap("a")
 

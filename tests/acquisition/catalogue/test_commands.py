@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from acquisition.codecs.modbus import crc
 from acquisition.drivers.config import load_config
-from acquisition.drivers.meter_maps import load_map
+from acquisition.drivers.meters.meter_maps import load_map
 from nengliu.cli.acquire_detect import detect_command
 from nengliu.cli.acquire_scan import scan_command, types_of, units_of, way_of
 from nengliu.cli.acquire_template import template
@@ -262,7 +262,7 @@ def test_points_of_a_template_are_appended(tmp_path: Path) -> None:
 
 def test_probe_of_modbus_is_a_reading() -> None:
     """The question by which units are found is function 3, two words from 0 on."""
-    from acquisition.drivers.search import PROBE
+    from acquisition.drivers.scanning.search import PROBE
 
     body = bytes.fromhex("110300000002")
     assert PROBE.exchange("17").request == body + crc(body)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from acquisition.drivers.config import load_config
-from acquisition.drivers.equipment import (
+from acquisition.drivers.meters.equipment import (
     Tag,
     as_points,
     load_equipment,
     parse_equipment,
     shipped_equipment,
 )
-from acquisition.drivers.writing import point_lines, text_of
+from acquisition.drivers.scanning.writing import point_lines, text_of
 from nengliu.domain.points import Kind
 from nengliu.errors import InputError
 

@@ -12,10 +12,10 @@ import pytest
 from acquisition.codecs.exchange import Answer, Block
 from acquisition.codecs.modbus import RegisterBlock
 from acquisition.codecs.registers import words
-from acquisition.drivers.catalogue import about, meter_items
-from acquisition.drivers.fitting import fits
-from acquisition.drivers.meter_maps import load_map, shipped_maps
-from acquisition.drivers.register_maps import RegisterMap
+from acquisition.drivers.meters.catalogue import about, meter_items
+from acquisition.drivers.meters.meter_maps import load_map, shipped_maps
+from acquisition.drivers.meters.register_maps import RegisterMap
+from acquisition.drivers.scanning.fitting import fits
 from nengliu.domain.points import Kind
 from nengliu.domain.units import dimension
 from nengliu.errors import LinkError

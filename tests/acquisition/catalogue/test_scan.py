@@ -10,9 +10,9 @@ from buses import E1, H1, W1, stations
 from scanned import SERIAL, Scanned
 
 from acquisition.drivers.config import load_config
-from acquisition.drivers.meter_maps import load_map
-from acquisition.drivers.proposal import config_text, own_maps, propose
-from acquisition.drivers.scan import Plan, Report, Setting, Way
+from acquisition.drivers.meters.meter_maps import load_map
+from acquisition.drivers.scanning.proposal import config_text, own_maps, propose
+from acquisition.drivers.scanning.scan import Plan, Report, Setting, Way
 from acquisition.simulator.station import Station
 from acquisition.simulator.stations import make_station
 from nengliu.domain.points import Kind

@@ -9,7 +9,7 @@ import pytest
 from buses import E1, E2, H1, NOW_MS, W1, stations
 from scanned import Scanned
 
-from acquisition.drivers.search import Met, Tongue, narrowed, tongue_188, tongue_1997, tongue_2007
+from acquisition.drivers.scanning.search import Met, Tongue, narrowed, tongue_188, tongue_1997, tongue_2007
 from acquisition.simulator.faults import Fault, FaultKind
 from acquisition.simulator.station import Station
 from acquisition.simulator.stations import make_station

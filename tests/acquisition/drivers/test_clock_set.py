@@ -12,8 +12,8 @@ from virtual import VirtualClock
 
 from acquisition.drivers.clock import EARLIEST_MS
 from acquisition.drivers.config import Line
-from acquisition.drivers.line import LineTask
-from acquisition.drivers.slots import LONGEST_SKIP_MS
+from acquisition.drivers.lines.line import LineTask
+from acquisition.drivers.lines.slots import LONGEST_SKIP_MS
 from nengliu.domain.quality import Reason
 
 DAY = 1440

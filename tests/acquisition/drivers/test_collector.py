@@ -17,9 +17,9 @@ from meters import MINUTE, START_MS, Meters, make_config, make_line, make_meter,
 from virtual import VirtualClock
 
 from acquisition.drivers import collector
-from acquisition.drivers.buffer import Buffer
 from acquisition.drivers.collector import Collector, buffer_path, owned, run_collector
 from acquisition.drivers.config import CollectorConfig, Line
+from acquisition.drivers.keeping.buffer import Buffer
 from nengliu import telemetry
 from nengliu.bus.open import open_log
 from nengliu.domain.links import LinkKind

@@ -14,8 +14,8 @@ from acquisition.codecs.fields import TEXT_UNIT
 from acquisition.codecs.modbus import RegisterBlock
 from acquisition.codecs.registers import Register, RegisterType
 from acquisition.drivers.config import CollectorConfig, load_config
-from acquisition.drivers.meter_maps import load_map, shipped_maps
-from acquisition.drivers.register_maps import RegisterMap, merge
+from acquisition.drivers.meters.meter_maps import load_map, shipped_maps
+from acquisition.drivers.meters.register_maps import RegisterMap, merge
 from nengliu.domain.points import Formula, Kind, Meter
 from nengliu.domain.units import dimension
 from nengliu.errors import InputError

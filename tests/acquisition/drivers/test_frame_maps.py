@@ -12,12 +12,12 @@ from factories import ENTERPRISE
 from acquisition.codecs.registers import Register
 from acquisition.drivers.clock import SystemClock
 from acquisition.drivers.config import CollectorConfig, load_config
-from acquisition.drivers.frame_maps import read_map
-from acquisition.drivers.half_duplex import HalfDuplex
 from acquisition.drivers.line_config import PROTOCOLS
-from acquisition.drivers.meter_maps import load_map, shipped_maps
-from acquisition.drivers.modbus import ModbusTcp
-from acquisition.drivers.transports import transport_of
+from acquisition.drivers.lines.half_duplex import HalfDuplex
+from acquisition.drivers.lines.modbus import ModbusTcp
+from acquisition.drivers.lines.transports import transport_of
+from acquisition.drivers.meters.frame_maps import read_map
+from acquisition.drivers.meters.meter_maps import load_map, shipped_maps
 from nengliu.errors import InputError
 
 TABLE: dict[str, Any] = {

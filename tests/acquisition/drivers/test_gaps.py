@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acquisition.drivers.gaps import Gaps
+from acquisition.drivers.lines.gaps import Gaps
 from nengliu.domain.times import HOUR_MS
 
 NOW_MS = 495_000 * HOUR_MS + 12 * 60_000

@@ -18,8 +18,8 @@ from acquisition.codecs.dlt645_steps import block
 from acquisition.codecs.exchange import Answer
 from acquisition.codecs.modbus import RegisterBlock, crc
 from acquisition.codecs.registers import Register, RegisterType
-from acquisition.drivers.half_duplex import GAP_MS, NOISE_MS, QUIET_MS, HalfDuplex
-from acquisition.drivers.ledger import FORGET_MS
+from acquisition.drivers.lines.half_duplex import GAP_MS, NOISE_MS, QUIET_MS, HalfDuplex
+from acquisition.drivers.lines.ledger import FORGET_MS
 from acquisition.simulator.bus import Told
 from acquisition.simulator.faults import Fault, FaultKind
 from acquisition.simulator.stations import make_station

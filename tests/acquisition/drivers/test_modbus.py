@@ -14,7 +14,7 @@ from peers import Answer, Request, cut, frame, hangs_up, number_of, peer, refuse
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from acquisition.drivers.modbus import ModbusTcp
+from acquisition.drivers.lines.modbus import ModbusTcp
 from nengliu.domain.quality import Reason
 from nengliu.errors import LinkError
 

@@ -10,8 +10,8 @@ from lines import MINUTE, line_of, meter_of, read_line
 from meters import Desk, make_line, make_meter
 
 from acquisition.drivers.config import Line, Meter
-from acquisition.drivers.frame_maps import read_map
-from acquisition.drivers.prediction import TIGHT, plan_line
+from acquisition.drivers.lines.prediction import TIGHT, plan_line
+from acquisition.drivers.meters.frame_maps import read_map
 from acquisition.simulator.bus import Told
 
 BLOCKS = ("0001FF00", "0002FF00", "0203FF00", "0204FF00", "0201FF00", "0202FF00", "0206FF00", "02800002")

@@ -11,7 +11,7 @@ from meters import Desk
 from virtual import VirtualClock
 
 from acquisition.codecs.exchange import Answer
-from acquisition.drivers.line import LineTask
+from acquisition.drivers.lines.line import LineTask
 from acquisition.simulator.bus import Told
 from acquisition.simulator.faults import Fault, FaultKind
 from nengliu.domain.links import LinkKind

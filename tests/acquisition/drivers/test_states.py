@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.drivers.states import (
+from acquisition.drivers.lines.states import (
     LineLink,
     MeterLink,
     State,

@@ -21,10 +21,10 @@ from meters import make_config, make_line, make_meter, make_toml
 from peers import peer, silent, well
 
 from acquisition.drivers import collector
-from acquisition.drivers.buffer import Buffer
 from acquisition.drivers.clock import SystemClock
 from acquisition.drivers.collector import DRAIN_S, Collector, run_collector
 from acquisition.drivers.config import BufferPlan, CollectorConfig
+from acquisition.drivers.keeping.buffer import Buffer
 from nengliu.bus.sqlite import SqliteLog
 from nengliu.errors import LogError
 from nengliu.settings import Settings

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.drivers.upkeep import OFF_S, TRUSTED_S, Health, hear_clock, hear_status
+from acquisition.drivers.lines.upkeep import OFF_S, TRUSTED_S, Health, hear_clock, hear_status
 from nengliu.domain.links import LinkKind
 
 AT_MS = 1_700_000_000_000

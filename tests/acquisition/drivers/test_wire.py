@@ -14,8 +14,8 @@ from proxy import Proxy
 from virtual import VirtualClock
 
 from acquisition.drivers.config import Line
-from acquisition.drivers.line import LineTask
-from acquisition.drivers.modbus import ModbusTcp
+from acquisition.drivers.lines.line import LineTask
+from acquisition.drivers.lines.modbus import ModbusTcp
 
 TIMEOUT_S = 0.25
 

@@ -18,8 +18,8 @@ from acquisition.codecs.dlt645_steps import block
 from acquisition.codecs.modbus import RegisterBlock
 from acquisition.codecs.registers import Register, RegisterType
 from acquisition.drivers.clock import SystemClock
-from acquisition.drivers.half_duplex import HalfDuplex
-from acquisition.drivers.wires import SerialWire, TcpWire, Wire
+from acquisition.drivers.lines.half_duplex import HalfDuplex
+from acquisition.drivers.lines.wires import SerialWire, TcpWire, Wire
 from nengliu.errors import LinkError
 
 CLOCK = SystemClock()

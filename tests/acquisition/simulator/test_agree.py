@@ -9,8 +9,8 @@ from acquisition.codecs import cjt188_blocks, dlt645_steps
 from acquisition.codecs.cjt188_profiles import profile
 from acquisition.codecs.exchange import Answer, Block
 from acquisition.codecs.modbus import RegisterBlock
-from acquisition.drivers.meter_maps import load_map
-from acquisition.drivers.register_maps import merge
+from acquisition.drivers.meters.meter_maps import load_map
+from acquisition.drivers.meters.register_maps import merge
 from acquisition.simulator.bus import Bus
 from acquisition.simulator.dlt645 import rows
 from acquisition.simulator.station import Station, Value

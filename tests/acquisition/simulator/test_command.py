@@ -17,8 +17,8 @@ from meters import Desk
 
 from acquisition.drivers.clock import SystemClock
 from acquisition.drivers.config import CollectorConfig, load_config
-from acquisition.drivers.line import LineTask
-from acquisition.drivers.transports import transport_of
+from acquisition.drivers.lines.line import LineTask
+from acquisition.drivers.lines.transports import transport_of
 from acquisition.simulator.judge import Arrived, Judge
 
 SCENARIO = """

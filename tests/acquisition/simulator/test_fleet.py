@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pymodbus.client import AsyncModbusTcpClient
 
 from acquisition.codecs.registers import ticks
-from acquisition.drivers.meter_maps import load_map
+from acquisition.drivers.meters.meter_maps import load_map
 from acquisition.simulator import plant as plants
 from acquisition.simulator.faults import Fault, FaultKind
 from acquisition.simulator.fleet import Fleet, bench_lines, plant_lines, province_lines

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from virtual import VirtualClock
 
-from acquisition.drivers.buffer import Buffer
-from acquisition.drivers.uplink import Uplink
+from acquisition.drivers.keeping.buffer import Buffer
+from acquisition.drivers.upward.uplink import Uplink
 from nengliu.bus import Record
 from nengliu.bus.sqlite import SqliteLog
 from nengliu.errors import LogError

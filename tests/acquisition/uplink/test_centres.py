@@ -16,12 +16,12 @@ from meters import START_MS, make_config, make_line, make_meter
 from uplink.centres_rig import MINUTE, Centres, play
 from uplink.rig import Weather
 
-from acquisition.drivers.buffer import Buffer
-from acquisition.drivers.centres import open_centre
 from acquisition.drivers.collector import buffer_path
 from acquisition.drivers.config import BufferPlan, CollectorConfig
-from acquisition.drivers.frames import read_frames
+from acquisition.drivers.keeping.buffer import Buffer
+from acquisition.drivers.keeping.frames import read_frames
 from acquisition.drivers.plans import CentrePlan
+from acquisition.drivers.upward.centres import open_centre
 from nengliu.bus.kafka import KafkaLog
 from nengliu.domain.links import LinkKind
 from nengliu.errors import InputError, LogError

@@ -17,9 +17,9 @@ from meters import START_MS, make_config, make_line, make_meter
 from uplink.centres_rig import Centres, play
 
 from acquisition.drivers import collector as collector_module
-from acquisition.drivers.clock_source import ask_ntp
 from acquisition.drivers.collector import buffer_path
 from acquisition.drivers.plans import CentrePlan, ClockPlan
+from acquisition.drivers.upward.clock_source import ask_ntp
 from nengliu.domain.links import LinkKind
 from nengliu.settings import Settings
 from schemas.messages import LinkEvent
@@ -88,7 +88,7 @@ def test_ask_ntp_server_that_does_not_know_the_time_is_no_answer(leap: int, stra
 
 def test_ask_ntp_nobody_there_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence, and a name that is not known, are no error of the program."""
-    monkeypatch.setattr("acquisition.drivers.clock_source.PATIENCE_S", 0.2)
+    monkeypatch.setattr("acquisition.drivers.upward.clock_source.PATIENCE_S", 0.2)
     with ntp_server() as server:
         server.mute = True
         assert ask_ntp(f"127.0.0.1:{server.port}") is None

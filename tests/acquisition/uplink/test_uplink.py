@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from uplink.rig import HOUR_S, START_MS, Rig, play
 
-from acquisition.drivers import uplink as uplink_module
+from acquisition.drivers.upward import uplink as uplink_module
 from nengliu.domain.links import LinkKind
 from schemas.messages import Frame, LinkNotice, decode
 

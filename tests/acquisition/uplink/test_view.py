@@ -8,7 +8,7 @@ from factories import ENTERPRISE, make_point
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acquisition.drivers.view import DERIVED, Columns, Doc, View, derived
+from acquisition.drivers.upward.view import DERIVED, Columns, Doc, View, derived
 from nengliu.domain.links import LinkKind
 from nengliu.domain.points import Column, Enterprise, Schema
 from nengliu.domain.quality import Origin, Quality, Reason

@@ -1,0 +1,1 @@
+"""One line: its wire, its scheduler, and what its meters say between their slots."""

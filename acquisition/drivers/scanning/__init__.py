@@ -1,0 +1,1 @@
+"""Finding meters on a line, and proposing how they are read."""

@@ -1,0 +1,1 @@
+"""The way up: centres, their orders, and the time."""
