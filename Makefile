@@ -55,8 +55,8 @@ wheel: $(DEV_STAMP) ## Build the wheel into dist/
 	@$(PY) -m build --wheel --no-isolation --outdir dist .
 
 lock: ## Pin the dependencies anew (needs uv in .venv)
-	$(COMPILE) --group build -o requirements/run.txt
 	$(COMPILE) --group dev -o requirements/dev.txt
+	$(COMPILE) --group build --constraint requirements/dev.txt -o requirements/run.txt
 
 clean: ## Remove caches and built files; keeps .venv and the data in .nengliu
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

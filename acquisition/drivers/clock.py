@@ -29,6 +29,20 @@ class Clock(Protocol):
         """Return when the clock shows `at_ms` or later, or when somebody sets it back meanwhile."""
 
 
+class ClockWatch:
+    """Notices that somebody, or NTP, set the clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lead_ms = clock.now_ms() - clock.steady_ms()
+
+    def moved_ms(self) -> int:
+        """Give by how much the clock was set since this was asked last [ms]; 0: it was not."""
+        before_ms, self._lead_ms = self._lead_ms, self._clock.now_ms() - self._clock.steady_ms()
+        moved_ms = self._lead_ms - before_ms
+        return moved_ms if abs(moved_ms) > SET_BACK_MS else 0
+
+
 class SystemClock:
     """The machine's wall clock."""
 

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from acquisition.drivers.clock import EARLIEST_MS, Clock, SystemClock
+from acquisition.drivers.clock import EARLIEST_MS, Clock, ClockWatch, SystemClock
 from acquisition.drivers.config import CollectorConfig, Line
 from acquisition.drivers.desk import Columns
 from acquisition.drivers.intake import Intake
@@ -29,7 +29,7 @@ from acquisition.drivers.lines.line import LineTask
 from acquisition.drivers.lines.transport import Transport
 from acquisition.drivers.plans import CentrePlan
 from acquisition.drivers.sources.start import feeds_of
-from acquisition.drivers.status import count_meters, line_status, write_whole
+from acquisition.drivers.status import count_meters, feed_status, line_status, write_whole
 from acquisition.drivers.upward.centres import (
     centre_status,
     check_schemas,
@@ -283,12 +283,16 @@ class Collector(Intake):
         await self._asked_to_stop.wait()
 
     async def _beat(self) -> None:
-        """Say every `heartbeat_s` that the collector lives."""
+        """Say every `heartbeat_s` that the collector lives, and whether its clock was set since."""
         period_ms = self.config.heartbeat_s * 1000
+        watch = ClockWatch(self.clock)
         while True:
             now_ms = self.clock.now_ms()
             await self.clock.sleep_until(now_ms // period_ms * period_ms + period_ms)
             now_ms = self.clock.now_ms()
+            if moved_ms := watch.moved_ms():
+                moved = {"seconds": str(round(moved_ms / 1000))}
+                self.tell(LinkEvent(now_ms, LinkKind.CLOCK_SET, parameters=moved))
             counts = {name: str(self._counts()[name]) for name in ("queued", "meters", "down")}
             if (known := kept_clock(self)) is not None and known.server:
                 counts["offset_ms"] = str(known.offset_ms)
@@ -336,6 +340,7 @@ class Collector(Intake):
             "offset_ms": known.offset_ms if known is not None and known.server else None,
             "centres": centres,
             "lines": [line_status(line) for line in self.lines],
+            "feeds": [feed_status(plan, self) for plan in self.config.feeds],
         }
 
 

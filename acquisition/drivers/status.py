@@ -8,8 +8,14 @@ from typing import Any
 
 import msgspec
 
+from acquisition.drivers.desk import Desk
 from acquisition.drivers.lines.line import LineTask
-from acquisition.drivers.lines.states import State
+from acquisition.drivers.lines.states import LineLink, MeterLink, State
+from acquisition.drivers.sources.plans import FeedPlan
+from nengliu.domain.quality import Reason
+
+_line_link = msgspec.json.Decoder(LineLink)
+_meter_link = msgspec.json.Decoder(MeterLink)
 
 
 def write_whole(file: Path, shown: Mapping[str, Any]) -> None:
@@ -49,3 +55,22 @@ def line_status(line: LineTask) -> dict[str, Any]:
         "since_ms": link.since_ms,
     }
     return state | {"reason": reason, "meters": meters}
+
+
+def feed_status(plan: FeedPlan, desk: Desk) -> dict[str, Any]:
+    """Give the state of a feed: that of the way to it, or, while it is only silent, that of its source.
+
+    `last_ms` is the newest stamp of what it gave last [ms, UTC]; 0: nothing so far.
+    """
+    kept = desk.state(f"line/{plan.name}")
+    way = _line_link.decode(kept[0]) if kept else LineLink()
+    kept = desk.state(f"meter/{plan.name}/{plan.name}")
+    source = _meter_link.decode(kept[0]) if kept else MeterLink()
+    state, since_ms, reason = way.state, way.since_ms, ""
+    if way.state is State.DOWN:
+        reason = Reason.LINE_DOWN.name
+    elif source.state is State.DOWN:
+        state, since_ms, reason = source.state, source.since_ms, source.reason
+    _, last_ms = desk.state(f"last/{plan.name}") or ("", 0)
+    about = {"name": plan.name, "kind": plan.kind, "state": state, "since_ms": since_ms}
+    return about | {"reason": reason, "last_ms": last_ms}

@@ -21,6 +21,8 @@ def read(file: Path) -> dict[str, Any]:
     """Read a TOML file; InputError if it is none."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8-sig"), parse_float=Decimal)
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: there is no such file; see examples/collector/README.md") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(
             f"{file}: expected TOML in UTF-8, got: {error}; see examples/collector/README.md"

@@ -44,7 +44,7 @@ BENCH_REGISTERS: tuple[tuple[str, Kind, str, str, int], ...] = (
     ("power_a", Kind.GAUGE, "active_power", "kW", 2),
     ("power_b", Kind.GAUGE, "active_power", "kW", 2),
     ("power_c", Kind.GAUGE, "active_power", "kW", 2),
-    ("power_apparent", Kind.GAUGE, "measurement", "kVA", 2),
+    ("apparent_power", Kind.GAUGE, "measurement", "kVA", 2),
     ("demand", Kind.GAUGE, "active_power", "kW", 2),
     ("temperature", Kind.GAUGE, "measurement", "degC", 1),
     ("energy_reactive", Kind.COUNTER, "measurement", "kvarh", 2),

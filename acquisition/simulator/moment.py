@@ -191,7 +191,6 @@ _SHOWN: dict[str, Callable[[Moment], int]] = {
     "amount": lambda m: m.register,
     "power": _total,
     "reactive_power": lambda m: _total(m) * 33 // 100,
-    "power_apparent": lambda m: abs(_total(m)) * 20 // 19,
     "apparent_power": lambda m: abs(_total(m)) * 20 // 19,
     "power_factor": lambda m: -950 if m.has(FaultKind.REVERSED) else 950,
     "frequency": lambda m: 5000 + round(2 * _wave(m, 17_000)),

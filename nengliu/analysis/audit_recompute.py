@@ -1,8 +1,12 @@
-"""Audit by recomputation: stored windows beside those that stored readings give, by the functions of the rollups."""
+"""Audit by recomputation: stored windows beside those that stored readings give, by the functions of the rollups.
+
+Windows of computed points are compared with what their formulas give of the stored windows of the measured points they
+rest on, as totals are with their points: these windows are compared with their readings themselves.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -12,7 +16,10 @@ import numpy.typing as npt
 
 from nengliu.analysis.audit import Check, Finding, Values, Why, reason_of
 from nengliu.analysis.catalogue import Catalogue
+from nengliu.analysis.named_rows import Pair
+from nengliu.analysis.rollups.computing import ComputedShard
 from nengliu.analysis.rollups.shard import WindowShard
+from nengliu.domain.formulas import operands_of
 from nengliu.domain.points import Kind, Point
 from nengliu.domain.times import STORED
 from schemas.block import Block, Labels, Rows
@@ -41,8 +48,13 @@ class Described:
 
     @classmethod
     def of(cls, versions: Mapping[tuple[str, str], Sequence[tuple[int, Point]]]) -> Described:
-        """Look through the versions of each point, oldest first, for the last one that changed how windows count."""
-        since = [_since(found) for found in versions.values()]
+        """Look through the versions of each point, oldest first, for the last one that changed how windows count.
+
+        Windows of a computed point count as those of the points it rests on.
+        """
+        points = {pair: found[-1][1] for pair, found in versions.items()}
+        own = {pair: _since(found) for pair, found in versions.items()}
+        since = [max(own[each] for each in (pair, *rests_on(points, [pair]))) for pair in versions]
         return cls(list(versions), np.array(since, np.uint64))
 
 
@@ -56,6 +68,29 @@ def _since(versions: Sequence[tuple[int, Point]]) -> int:
 
 def _counting(point: Point) -> tuple[int, int, int, int]:
     return point.interval_s, point.hold_s, point.valid_from_ms, point.valid_to_ms
+
+
+def rests_on(points: Mapping[Pair, Point], computed: Iterable[Pair]) -> list[Pair]:
+    """Measured points that the formulas of computed points speak of, themselves or by way of other computed points."""
+    waiting = [pair for pair in computed if points[pair].formulas]
+    seen = set(waiting)
+    while waiting:
+        enterprise, name = waiting.pop()
+        below = {(enterprise, operand) for operand in operands_of(points[enterprise, name])} - seen
+        seen |= below
+        waiting += [pair for pair in below if points[pair].formulas]
+    return sorted(pair for pair in seen if not points[pair].formulas)
+
+
+def recompute_formulas(catalogue: Catalogue, windows: Sequence[Rows]) -> dict[str, list[Rows]]:
+    """Windows of every level that formulas give of the windows of all levels of a span: table -> rows.
+
+    Only those are whole whose operands (`rests_on`) are all among the windows.
+    """
+    found: dict[str, list[Rows]] = {}
+    for rows in ComputedShard(catalogue).add(windows, 0):
+        found.setdefault(rows.table, []).append(rows)
+    return found
 
 
 def recompute(catalogue: Catalogue, block: Block) -> dict[str, list[Rows]]:
@@ -73,7 +108,7 @@ def recompute(catalogue: Catalogue, block: Block) -> dict[str, list[Rows]]:
 
 
 def columns_of(parts: Sequence[Rows], points: list[tuple[str, str]]) -> Columns:
-    """Join rows of one table; the last version of each window stays.  `slot` numbers the point."""
+    """Join rows of some points of one table; the last version of each window stays.  `slot` numbers the point."""
     number = {point: i for i, point in enumerate(points)}
     joined: dict[str, list[npt.NDArray[Any]]] = {}
     for rows in parts:
@@ -82,7 +117,7 @@ def columns_of(parts: Sequence[Rows], points: list[tuple[str, str]]) -> Columns:
     columns = {name: np.concatenate(arrays) for name, arrays in joined.items()}
     order = np.lexsort((columns["period_start_s"], columns["slot"]))  # stable: the newest version is the last
     slot, start = columns["slot"][order], columns["period_start_s"][order]
-    last = np.append((slot[1:] != slot[:-1]) | (start[1:] != start[:-1]), True)
+    last = np.append((slot[1:] != slot[:-1]) | (start[1:] != start[:-1]), True)[: len(slot)]
     return {name: column[order][last] for name, column in columns.items()}
 
 
@@ -91,14 +126,15 @@ def _plain(rows: Rows, number: dict[tuple[str, str], int]) -> Columns:
     assert isinstance(enterprise, Labels)
     assert isinstance(point, Labels)
     pairs = zip(enterprise.codes.tolist(), point.codes.tolist(), strict=True)
-    slots = [number[enterprise.dictionary[e], point.dictionary[p]] for e, p in pairs]
+    slots = [number.get((enterprise.dictionary[e], point.dictionary[p]), -1) for e, p in pairs]
     found: Columns = {"slot": np.array(slots, np.int64)}
     for name, column in rows.columns.items():
         if isinstance(column, Labels) and name == "book":
             found[name] = np.array(column.dictionary, object)[column.codes]
         elif isinstance(column, np.ndarray):
             found[{"period_start": "period_start_s", "known_at": "known_at_s"}.get(name, name)] = column
-    return found
+    known = found["slot"] >= 0
+    return {name: column[known] for name, column in found.items()}
 
 
 def compare(
@@ -113,6 +149,8 @@ def compare(
         found: Values = {"rows": int(why is Why.NO_SOURCE)}
         for i in alone.tolist():
             yield Finding(Check.RECOMPUTED, *_place(level, columns, i, described), missing, found, why)
+    if not len(left):
+        return
     one = {name: column[left] for name, column in expected.items()}
     other = {name: column[right] for name, column in got.items()}
     unlike = _unlike(one, other, catalogue, described)
@@ -132,9 +170,9 @@ def _unlike(
     """Which rows differ, by column."""
     slot = expected["slot"]
     as_now = got["revision"] >= described.position[slot]
-    kinds = [catalogue.points[point].point.kind for point in described.points]
-    counter = np.array([kind is Kind.COUNTER for kind in kinds])[slot]
-    found = {name: (expected[name] != got[name]) & (as_now | counter) for name in AMOUNTS}
+    points = [catalogue.points[point].point for point in described.points]
+    steady = np.array([point.kind is Kind.COUNTER or bool(point.formulas) for point in points])[slot]
+    found = {name: (expected[name] != got[name]) & (as_now | steady) for name in AMOUNTS}
     found |= {name: (expected[name] != got[name]) & as_now for name in COUNTS}
     found |= {name: ~_alike(expected[name], got[name]) & as_now for name in VALUES}
     if "coal_kgce" not in expected:

@@ -43,7 +43,7 @@ MAX_SLOTS = 2 ** (64 - ORIGIN_BITS - TIME_BITS)
 ALL_KNOWN = -(2**62)
 UNKNOWN = 2**62
 _ORIGINS = np.array([*SPEAKS_FIRST, *(n for n in range(2**ORIGIN_BITS) if n not in SPEAKS_FIRST)], np.uint8)
-_RANKS = np.argsort(_ORIGINS).astype(np.uint8)
+_RANKS = np.argsort(_ORIGINS).astype(np.uint64)
 """Rank of each origin: of several at one instant the lowest rank counts."""
 
 
@@ -63,13 +63,12 @@ class Merge:
 def key_of(slot: Array, at_ms: Array, origin: Array | int = 0) -> npt.NDArray[np.uint64]:
     """Pack slot, time [ms] and rank of the origin into one sortable number."""
     high = slot.astype(np.uint64) << np.uint64(TIME_BITS + ORIGIN_BITS)
-    low = rank_of(origin).astype(np.uint64)
-    return high | at_ms.astype(np.uint64) << np.uint64(ORIGIN_BITS) | low
+    return high | at_ms.astype(np.uint64) << np.uint64(ORIGIN_BITS) | rank_of(origin)
 
 
-def rank_of(origin: Array | int) -> npt.NDArray[np.uint8]:
+def rank_of(origin: Array | int) -> npt.NDArray[np.uint64]:
     """Place of each origin in the order in which they speak."""
-    found: npt.NDArray[np.uint8] = _RANKS[np.asarray(origin)]
+    found: npt.NDArray[np.uint64] = _RANKS.take(origin)  # twice as fast as an index
     return found
 
 
@@ -85,7 +84,7 @@ def at_of(key: npt.NDArray[np.uint64]) -> Ints:
 
 def origin_of(key: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
     """Origin packed in each key."""
-    return _ORIGINS[(key & np.uint64(2**ORIGIN_BITS - 1)).astype(np.uint8)]
+    return _ORIGINS.take((key & np.uint64(2**ORIGIN_BITS - 1)).view(np.int64))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,10 @@ Each sub-command lies in a module of its own, loaded when it is called.
 
 from __future__ import annotations
 
-import importlib
-
 import click
 
 from nengliu.cli.language import examples, say
+from nengliu.cli.lazy import LazyGroup
 
 COMMANDS: dict[str, str] = {
     "plan": "nengliu.cli.acquire_plan:plan",
@@ -27,31 +26,13 @@ COMMANDS: dict[str, str] = {
 """Where each sub-command lies, as ``module:name``; its sentence is the text ``acquire.<name>``."""
 
 
-class AcquireGroup(click.Group):
-    """The sub-commands, loaded when they are called."""
+class _Acquire(LazyGroup):
+    """The sub-commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name them, the first needed first."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one; None if there is none of that name."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List them with their sentence, without loading any."""
-        del ctx
-        with formatter.section(say("help.commands")):
-            formatter.write_dl([(name, say(f"acquire.{name}")) for name in COMMANDS])
+    places = COMMANDS
+    texts = "acquire"
 
 
-@click.group(cls=AcquireGroup, help=say("command.acquire"), epilog=examples("acquire"))
+@click.group(cls=_Acquire, help=say("command.acquire"), epilog=examples("acquire"))
 def acquire() -> None:
     """Hold the sub-commands together."""

@@ -64,6 +64,8 @@ def _buffer(settings: Settings, collector: str) -> Path:
     there = sorted(file.stem for file in settings.collector_path.glob("*.sqlite"))
     if not collector and len(there) == 1:
         return buffer_path(settings, there[0])
+    if not there:
+        raise InputError(say("order.none_ran", folder=settings.home))
     if collector not in there:
-        raise InputError(say("order.which", collector=collector, there=", ".join(there) or "-"))
+        raise InputError(say("order.which", collector=collector, there=", ".join(there)))
     return buffer_path(settings, collector)

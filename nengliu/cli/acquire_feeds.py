@@ -40,8 +40,7 @@ def feeds(file: Path | None, wanted: str | None, seconds: float) -> None:
     """List the feeds of a collector, or try one."""
     plans = {plan.name: plan for plan in load_config(file or settings.load().home / "collector.toml").feeds}
     if wanted is None:
-        rows = [tuple(say("feeds.columns").split("|")), *map(_listed, plans.values())]
-        print_columns(rows)
+        list_feeds([*plans.values()])
         return
     if wanted not in plans:
         raise InputError(f"--try: expected a feed of the file, got {wanted!r}; {nearest(wanted, plans)}")
@@ -98,15 +97,20 @@ class _Tray:
         """Return: nothing is kept."""
 
 
+def list_feeds(plans: Sequence[FeedPlan]) -> None:
+    """Print what feeds are to give."""
+    print_columns([tuple(say("feeds.columns").split("|")), *map(_listed, plans)])
+
+
 def _listed(plan: FeedPlan) -> tuple[str, ...]:
     told = plan.told
     if isinstance(told, SqlTable):
-        kind, where = "sql", told.url
+        where = told.url
     elif isinstance(told, FolderTable):
-        kind, where = "folder", str(plan.path(told.folder))
+        where = str(plan.path(told.folder))
     else:
-        kind, where = "mqtt", f"{told.host}:{told.port} {' '.join(told.topics)}"
-    return plan.name, kind, where, told.map, str(len(plan.points)), str(told.silent_s or "")
+        where = f"{told.host}:{told.port} {' '.join(told.topics)}"
+    return plan.name, plan.kind, where, told.map, str(len(plan.points)), str(told.silent_s or "")
 
 
 def _show(plan: FeedPlan, tray: _Tray) -> None:

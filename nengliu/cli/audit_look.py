@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from flows.computed import StoredWindows
 from nengliu.analysis import audit as found_by
 from nengliu.analysis.audit import Finding
-from nengliu.analysis.audit_recompute import LEVELS, Described, columns_of, compare, recompute
+from nengliu.analysis.audit_recompute import (
+    LEVELS,
+    Described,
+    columns_of,
+    compare,
+    recompute,
+    recompute_formulas,
+    rests_on,
+)
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.bus import partition_of
 from nengliu.domain.points import Enterprise, Point, Seat
 from nengliu.domain.scope import SYSTEM
-from nengliu.domain.times import DAY_MS, Level, next_period_ms, period_start_ms
+from nengliu.domain.times import DAY_MS, STORED, Level, next_period_ms, period_start_ms
 from schemas.block import Block, Rows
 from schemas.messages import BookNotice, EnterpriseNotice, PointNotice
 
@@ -140,9 +149,11 @@ class Recomputed:
             return
         asked = {"points": chosen.points, "from_ms": part.start_ms}
         found = recompute(part.catalogue, block_of(part.ask("audit_readings", **asked)))
+        by_formulas = recompute_formulas(part.catalogue, operands(part, chosen.points))
         for level, table in LEVELS.items():
             stored = stored_columns(part.ask("audit_windows", level=level, **asked), chosen.points)
-            expected = within(found.get(table, []), chosen.points, part)
+            made = [*found.get(table, []), *by_formulas.get(table, [])]
+            expected = within(made, chosen.points, part)
             yield from compare(level, expected, stored, part.catalogue, chosen)
 
     def _choose(self, part: Part) -> Described:
@@ -153,6 +164,15 @@ class Recomputed:
             rng.sample(range(len(part.described.points)), min(self.count, len(part.described.points)))
         )
         return Described([part.described.points[i] for i in places], part.described.position[places])
+
+
+def operands(part: Part, points: Sequence[tuple[str, str]]) -> list[Rows]:
+    """Stored windows of every level and of the points that the computed ones of `points` rest on."""
+    known = {pair: facts.point for pair, facts in part.catalogue.points.items()}
+    below = rests_on(known, points)
+    store = StoredWindows(part.asker)
+    found = [store.windows(level, below, part.start_ms, part.end_ms, NOW) for level in STORED if below]
+    return [rows for rows in found if rows is not None]
 
 
 def block_of(table: pa.Table) -> Block:

@@ -8,13 +8,9 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 
 import click
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.table import Table
 
 from acquisition.codecs.exchange import Block
 from acquisition.codecs.modbus import RegisterBlock
@@ -25,8 +21,10 @@ from acquisition.drivers.desk import Columns
 from acquisition.drivers.lines.line import LineTask
 from acquisition.drivers.lines.transports import transport_of
 from nengliu import settings, telemetry
+from nengliu.cli.acquire_feeds import list_feeds
 from nengliu.cli.imports import reason_text
 from nengliu.cli.language import examples, say
+from nengliu.cli.listing import number, print_columns
 from nengliu.cli.parts import _follow_supervisor
 from nengliu.cli.supervise import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from nengliu.domain.quality import Origin, Quality
@@ -66,8 +64,8 @@ async def collect_all(now: Settings, files: Sequence[Path]) -> None:
     running: dict[Path, Collector] = {}
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
     ending = asyncio.create_task(_end(stop, running))
     try:
         if len(files) == 1:
@@ -115,17 +113,21 @@ async def _keep(now: Settings, file: Path, running: dict[Path, Collector], stop:
 
 def _show_plan(config: CollectorConfig) -> None:
     """Print what would be read."""
-    table = Table(*say("collect.plan_columns").split("|"))
+    rows = [say("collect.plan_columns").split("|")]
     for line in config.lines:
         for meter in line.meters:
             blocks = " ".join(map(_said, meter.blocks()))
             cells = (meter.address, meter.map.name, meter.interval_s, meter.schema, len(meter.items), blocks)
-            table.add_row(f"{line.name} {line.where}", meter.name, *map(str, cells))
+            rows.append([f"{line.name} {line.where}", meter.name, *map(str, cells)])
     meters = [meter for line in config.lines for meter in line.meters]
-    Console().print(table)
+    if meters:
+        print_columns(rows)
+    if config.feeds:
+        list_feeds(config.feeds)
     requests = sum(len(meter.blocks()) for meter in meters)
     readings = sum(len(meter.items) for meter in meters)
     counts = {"lines": len(config.lines), "meters": len(meters), "requests": requests, "readings": readings}
+    counts |= {"feeds": len(config.feeds)}
     click.echo(say("collect.plan", name=config.name, **counts))
 
 
@@ -181,8 +183,11 @@ async def _show_once(config: CollectorConfig) -> None:
             for item, point in meter.items:
                 place = (line.name, meter.name, item.name, point)
                 rows.append((*place, *_cells(shown, point, item.decimals, item.unit)))
-    _print_columns(rows)
+    if config.lines:
+        print_columns(rows)
     click.echo(say("collect.once", values=len(shown.values), missed=len(shown.missed)))
+    for feed in config.feeds:
+        click.echo(say("collect.once_feed", feed=feed.name))
 
 
 def _said(block: Block) -> str:
@@ -192,15 +197,8 @@ def _said(block: Block) -> str:
     return "+".join(item.name for item in block.items)
 
 
-def _print_columns(rows: list[tuple[str, ...]]) -> None:
-    """Print thousands of rows at once, for which a drawn table takes ten seconds."""
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows)
-    click.echo("\n".join(lines))
-
-
 def _cells(shown: _Shown, point: str, decimals: int, unit: str) -> tuple[str, str, str]:
     if point in shown.values:
-        return f"{Decimal(shown.values[point]).scaleb(-decimals):f}", unit, ""
+        return number(shown.values[point], decimals), unit, ""
     missed = shown.missed[point]
     return "", unit, reason_text(RejectedRow(0, missed.reason, point, parameters=missed.parameters))

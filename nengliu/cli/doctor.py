@@ -118,12 +118,13 @@ def _python() -> Check:
 
 
 def _packages() -> Check:
-    """Whether every package the wheel asks for is there (versions are pinned by the requirements files)."""
+    """Whether every package the wheel asks for is there, extras aside (requirements files pin versions)."""
     try:
         wanted = importlib.metadata.requires("nengliu") or []
     except importlib.metadata.PackageNotFoundError:
         return Check("packages", ok=False, found=say("doctor.not_installed"), cure=say("cure.packages"))
-    names = [re.split(r"[ ;<>=!~\[(]", line, maxsplit=1)[0] for line in wanted]
+    always = (line for line in wanted if "extra ==" not in line)
+    names = [re.split(r"[ ;<>=!~\[(]", line, maxsplit=1)[0] for line in always]
     known = {_normal(found.metadata["Name"]) for found in importlib.metadata.distributions()}
     missing = [name for name in names if _normal(name) not in known]
     found = (

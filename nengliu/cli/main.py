@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ from types import TracebackType
 import click
 
 from nengliu.cli.language import LANGUAGES, examples, say
+from nengliu.cli.lazy import LazyGroup
 from nengliu.errors import NengliuError
 
 COMMANDS = {
@@ -42,29 +42,11 @@ COMMANDS = {
 """Where each command lies; a module is imported when its command is called, so `--help` stays fast."""
 
 
-class LazyGroup(click.Group):
-    """A group that knows its commands by name and loads them when they are called."""
+class _Nengliu(LazyGroup):
+    """All commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands, the most wanted first."""
-        del ctx
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one command; None if there is none of that name."""
-        del ctx
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with their sentence, without loading any of them."""
-        del ctx
-        with formatter.section(say("help.commands")):
-            formatter.write_dl([(name, say(f"command.{name}")) for name in COMMANDS])
+    places = COMMANDS
+    texts = "command"
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Open with what the product is, in the reader's language."""
@@ -95,7 +77,7 @@ def group() -> click.Group:
     home = click.Option(["--home"], metavar="DIR", is_eager=True, expose_value=False, help=say("option.home"))
     home.callback = _choose_home
     debug = click.Option(["--debug"], is_flag=True, help=say("option.debug"))
-    return LazyGroup(
+    return _Nengliu(
         "nengliu",
         params=[lang, home, debug],
         callback=_start,

@@ -15,12 +15,22 @@ import click
 from flows.computed import StoredWindows
 from flows.totals import TotalLoader
 from nengliu import settings as settings_of
-from nengliu.analysis.audit_recompute import LEVELS, Described, compare, recompute
+from nengliu.analysis.audit_recompute import LEVELS, Described, compare, recompute, recompute_formulas
 from nengliu.analysis.mending import Mending, mend
 from nengliu.analysis.rollups.computing import ComputedShard
 from nengliu.analysis.totals.shard import TotalShard
 from nengliu.cli.audit import span
-from nengliu.cli.audit_look import CHECKS, NOW, Audit, Part, Recomputed, block_of, stored_columns, within
+from nengliu.cli.audit_look import (
+    CHECKS,
+    NOW,
+    Audit,
+    Part,
+    Recomputed,
+    block_of,
+    operands,
+    stored_columns,
+    within,
+)
 from nengliu.cli.bar import bar
 from nengliu.cli.language import examples, say
 from nengliu.domain.times import STORED, from_ms
@@ -90,22 +100,37 @@ def parts(work: Audit) -> Iterator[Part]:
 
 
 def look(part: Part, every: bool) -> Found:
-    """Compute anew the month of the points that something tells of, or of `every` one; keep what differs."""
-    chosen = _of_readings(part, None if every else _told_of(part))
+    """Compute anew the month of the points that something tells of, or of `every` one; keep what differs.
+
+    First those that have readings; formulas see these as they will be mended.
+    """
+    told = None if every else _told_of(part)
     enterprises = {found.enterprise for found in CHECKS["totals"](part)}
-    if not chosen.points:
-        return Found(part.start_ms, [], enterprises)
-    asked = {"points": chosen.points, "from_ms": part.start_ms}
-    found = recompute(part.catalogue, block_of(part.ask("audit_readings", **asked)))
+    measured, computed = (_chosen(part, told, is_computed=which) for which in (False, True))
+    mendings = []
+    if measured.points:
+        asked = {"points": measured.points, "from_ms": part.start_ms}
+        found = recompute(part.catalogue, block_of(part.ask("audit_readings", **asked)))
+        mendings += _differing(part, measured, found)
+    if computed.points:
+        rows = [mending.rows for mending in mendings if mending.rows is not None]
+        found = recompute_formulas(part.catalogue, [*operands(part, computed.points), *rows])
+        mendings += _differing(part, computed, found)
+    mended = {enterprise for mending in mendings for enterprise, _ in mending.points()}
+    return Found(part.start_ms, mendings, enterprises | mended)
+
+
+def _differing(part: Part, chosen: Described, found: dict[str, list[Rows]]) -> list[Mending]:
+    """Hold what was computed of some points against what is stored of them, level by level."""
     mendings = []
     for level, table in LEVELS.items():
-        stored = stored_columns(part.ask("audit_windows", level=level, **asked), chosen.points)
+        windows = part.ask("audit_windows", level=level, points=chosen.points, from_ms=part.start_ms)
+        stored = stored_columns(windows, chosen.points)
         expected = within(found.get(table, []), chosen.points, part)
         differing = list(compare(level, expected, stored, part.catalogue, chosen))
         if differing:
             mendings.append(mend(table, expected, stored, differing, chosen.points))
-    mended = {enterprise for mending in mendings for enterprise, _ in mending.points()}
-    return Found(part.start_ms, mendings, enterprises | mended)
+    return mendings
 
 
 def _told_of(part: Part) -> set[tuple[str, str]]:
@@ -113,12 +138,13 @@ def _told_of(part: Part) -> set[tuple[str, str]]:
     return {(found.enterprise, found.subject) for name in TELLING for found in CHECKS[name](part)}
 
 
-def _of_readings(part: Part, wanted: set[tuple[str, str]] | None) -> Described:
-    """Points that have readings, of those that are wanted (None: of all); a formula's follow from theirs."""
+def _chosen(part: Part, wanted: set[tuple[str, str]] | None, *, is_computed: bool) -> Described:
+    """Points that have readings, or else formulas, of those that are wanted (None: of all)."""
     places = [
         i
         for i, point in enumerate(part.described.points)
-        if not part.catalogue.points[point].point.formulas and (wanted is None or point in wanted)
+        if bool(part.catalogue.points[point].point.formulas) is is_computed
+        and (wanted is None or point in wanted)
     ]
     return replace(
         part.described,

@@ -357,7 +357,7 @@ class FolderRig(_Giver):
     def toml(self) -> str:
         return (
             '[[feeds]]\nname = "line"\nkind = "folder"\nmap = "map.toml"\nfolder = "drop"\n'
-            "every_s = 1\nsettle_s = 1\nsilent_s = 4\n"
+            "every_s = 1\nsettle_s = 1\nsilent_s = 3\n"
         )
 
     async def start(self) -> None:

@@ -152,6 +152,14 @@ def test_frames_are_shown_in_hex(home: Path) -> None:
     assert call("frames", "m1", "--collector", "c9").exit_code != 0
 
 
+def test_folder_without_a_collector_is_told(tmp_path: Path) -> None:
+    """Who asks in the wrong folder is told which one that is."""
+    nowhere = CliRunner(env={"NENGLIU_HOME": str(tmp_path / "new"), "NENGLIU_LANG": "en"}).invoke(
+        acquire, ["frames", "m1"]
+    )
+    assert f"No collector ran in this folder yet ({tmp_path / 'new'})" in str(nowhere.exception)
+
+
 def test_forget_centre_asks_and_lets_go(home: Path) -> None:
     """It says how many messages go, and does nothing without a yes; one that runs is in the way."""
     buffer = Buffer(buffer_path(Settings(home=home), "c1"))

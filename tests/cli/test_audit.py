@@ -13,24 +13,28 @@ from click.testing import CliRunner, Result
 from clickhouse_connect.driver.client import Client
 from factories import ENTERPRISE, make_frame, make_log, make_meter, make_notices, make_point
 
+from nengliu.analysis.audit_recompute import Described
 from nengliu.analysis.catalogue import Catalogue
 from nengliu.analysis.intake.shard import IngestShard
 from nengliu.analysis.rollups.computing import ComputedShard
 from nengliu.analysis.rollups.shard import WindowShard
 from nengliu.analysis.rollups.steps import RollupShard
 from nengliu.analysis.totals.shard import TotalShard
+from nengliu.cli.audit_look import Audit, Part, Recomputed
 from nengliu.cli.main import group
-from nengliu.domain.points import Enterprise, Kind
+from nengliu.domain.points import Enterprise, Formula, Kind, Point
 from nengliu.domain.times import DAY_MS, HOUR_MS, QUARTER_MS
 from nengliu.settings import Settings
-from nengliu.storage import Writer, connect, migrate
+from nengliu.storage import Asker, Writer, connect, migrate
 from nengliu.storage.client import dsn
-from schemas.messages import BookNotice, EnterpriseNotice, Frame
+from schemas.messages import BookNotice, EnterpriseNotice, Frame, PointNotice
 
 START_MS = 1_764_432_000_000
 """2025-11-30 00:00 in China: two days over a month's end."""
 DAYS = 2
 CHANGE_MS = START_MS + 30 * HOUR_MS
+AMID_MS = CHANGE_MS + 3 * QUARTER_MS
+"""2025-12-01 06:45 in China: amid an hour, a day and a month."""
 DAY = "period_start = toDateTime('2025-11-30 00:00:00', 'Asia/Shanghai')"
 MONTH = "period_start = toDateTime('2025-11-01 00:00:00', 'Asia/Shanghai')"
 MIDNIGHT, FIRST = "2025-11-30T00:00:00+08:00", "2025-11-01T00:00:00+08:00"
@@ -47,11 +51,34 @@ def plant() -> list[Any]:
         make_point("gas", Kind.PERIOD, unit="m3", item="natural_gas"),
     )
     columns = [*make_notices(*points)]
+    columns += [PointNotice(point) for point in computed(Formula(0, "grid - line"))]
     told: list[Any] = [
         BookNotice("book", ()),
         EnterpriseNotice(Enterprise(ENTERPRISE, "厂", region="320500")),
     ]
-    return [*told, *columns, *frames(), b"nobody can read this"]
+    changed = [
+        PointNotice(point)
+        for point in computed(Formula(0, "grid - line"), Formula(AMID_MS, "grid - line * 2"))
+    ]
+    return [*told, *columns, *frames(), *changed, b"nobody can read this"]
+
+
+def computed(*nets: Formula) -> tuple[Point, ...]:
+    """What is left beside the line, and what stands upon it: formulas of a formula, and a sum of gauges."""
+    fixed: dict[str, Any] = {"interval_s": 0, "metering_level": 0}
+    gauge = {"kind": Kind.GAUGE, "item": "efficiency", **fixed}
+    shares = tuple(Formula(net.from_ms, f"rest / grid + {i}") for i, net in enumerate(nets))
+    return (
+        make_point("rest", Kind.PERIOD, formulas=nets, **fixed),
+        make_point("share", unit="1", decimals=4, formulas=shares, **gauge),
+        make_point(
+            "twice",
+            unit="kW",
+            decimals=1,
+            formulas=(Formula(0, "power * 2"),),
+            **gauge | {"item": "active_power"},
+        ),
+    )
 
 
 def frames() -> Iterator[Frame]:
@@ -168,11 +195,11 @@ def findings(settings: Settings) -> set[tuple[str, ...]]:
 
 
 def test_store_in_order_is_found_in_order(laid: Settings) -> None:
-    """Nothing differs: exit code 0, and everything was computed anew."""
+    """Nothing differs: exit code 0, and everything was computed anew, what formulas give too."""
     result = audit(laid)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
 
-    assert result.stdout == "2025-11 to 2025-12: everything agrees; 8 point-months were computed anew.\n"
+    assert result.stdout == "2025-11 to 2025-12: everything agrees; 14 point-months were computed anew.\n"
     assert result.exit_code == 0
 
 
@@ -185,12 +212,20 @@ def hour(h: int) -> tuple[str, str]:
 
 
 Place = tuple[str, ...]
+
+
+def depends(level: str, at: str, *points: str, why: str = "changed") -> set[Place]:
+    """Computed points are no longer what their formulas give of what was tampered with."""
+    return {("recomputed", level, point, at, why) for point in points}
+
+
 PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
     "a window changed": (
         ("window_15min", "UPDATE used = used + 1", f"point = 'grid' AND {hour(10)[0]}"),
         {
             ("level", "hour", "grid", hour(10)[1], "changed"),
             ("recomputed", "15min", "grid", hour(10)[1], "changed"),
+            *depends("15min", hour(10)[1], "rest", "share"),
             ("total", "15min", "electricity", hour(10)[1], "changed"),
         },
     ),
@@ -200,6 +235,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
             ("level", "hour", "line", hour(10)[1], "lost_window"),
             ("level", "day", "line", MIDNIGHT, "changed"),
             ("recomputed", "hour", "line", hour(10)[1], "lost_window"),
+            *depends("hour", hour(10)[1], "rest", "share"),
             ("total", "hour", "electricity", hour(10)[1], "changed"),
         },
     ),
@@ -219,6 +255,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
             ("level", "month", "grid", FIRST, "changed"),
             ("register", "day", "grid", MIDNIGHT, "doubled"),
             ("recomputed", "day", "grid", MIDNIGHT, "doubled"),
+            *depends("day", MIDNIGHT, "rest", "share"),
             ("total", "day", "electricity", MIDNIGHT, "changed"),
         },
     ),
@@ -231,6 +268,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
         {
             ("level", "month", "line", FIRST, "stale"),
             ("recomputed", "month", "line", FIRST, "stale"),
+            *depends("month", FIRST, "rest", "share"),
             ("total", "month", "electricity", FIRST, "changed"),
         },
     ),
@@ -239,6 +277,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
         {
             ("level", "hour", "grid", hour(11)[1], "changed"),
             ("recomputed", "15min", "grid", hour(11)[1], "over_estimated"),
+            *depends("15min", hour(11)[1], "rest"),
         },
     ),
     "an hour of nothing": (
@@ -247,6 +286,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
             ("level", "hour", "power", hour(12)[1], "ahead"),
             ("level", "day", "power", MIDNIGHT, "stale"),
             ("recomputed", "hour", "power", hour(12)[1], "ahead"),
+            *depends("hour", hour(12)[1], "twice", why="stale"),
         },
     ),
     "a revision ahead of its readings": (
@@ -255,6 +295,7 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
             ("revision", "15min", "power", hour(14)[1], "ahead"),
             ("level", "hour", "power", hour(14)[1], "stale"),
             ("recomputed", "15min", "power", hour(14)[1], "ahead"),
+            *depends("15min", hour(14)[1], "twice", why="stale"),
         },
     ),
     "other decimals": (
@@ -264,6 +305,40 @@ PLANTED: dict[str, tuple[tuple[str, str, str], set[Place]]] = {
             ("level", "hour", "gas", hour(10)[1], "other_decimals"),
             ("recomputed", "15min", "gas", hour(10)[1], "other_decimals"),
             ("total", "15min", "natural_gas", hour(10)[1], "changed"),
+        },
+    ),
+    "an amount of a formula changed": (
+        ("window_15min", "UPDATE used = used + 1", f"point = 'rest' AND {hour(15)[0]}"),
+        {
+            ("level", "hour", "rest", hour(15)[1], "changed"),
+            ("recomputed", "15min", "rest", hour(15)[1], "changed"),
+        },
+    ),
+    "a ratio changed": (
+        (
+            "window_hour",
+            "UPDATE mean = mean * 2, received = received + 1",
+            f"point = 'share' AND {hour(16)[0]}",
+        ),
+        {
+            ("level", "hour", "share", hour(16)[1], "changed"),
+            ("level", "day", "share", MIDNIGHT, "changed"),
+            ("recomputed", "hour", "share", hour(16)[1], "changed"),
+        },
+    ),
+    "a row of a formula missing": (
+        ("window_15min", "DELETE", f"point = 'twice' AND {hour(17)[0]}"),
+        {
+            ("level", "hour", "twice", hour(17)[1], "changed"),
+            ("recomputed", "15min", "twice", hour(17)[1], "lost_window"),
+        },
+    ),
+    "a revision of a formula that nobody told": (
+        ("window_15min", "REPLACE (revision + 1000 AS revision)", f"point = 'twice' AND {hour(18)[0]}"),
+        {
+            ("revision", "15min", "twice", hour(18)[1], "ahead"),
+            ("level", "hour", "twice", hour(18)[1], "stale"),
+            ("recomputed", "15min", "twice", hour(18)[1], "ahead"),
         },
     ),
     "a total of more than its points": (
@@ -328,6 +403,21 @@ def test_lost_readings_are_found_by_message_window_and_register(
     assert {"message", "revision", "recomputed"} <= {place[0] for place in found}
     assert {place[-1] for place in found if place[0] == "message"} == {"lost_readings"}
     assert all(place[3].startswith(("2025-11-30", FIRST)) for place in found)
+
+
+def test_sample_of_computed_points_needs_no_reading_of_theirs(laid: Settings) -> None:
+    """Points are drawn by chance: formulas are compared with their points whether or not these are drawn."""
+    asker = Asker(laid)
+    work = Audit(laid, asker, "", START_MS, START_MS + DAY_MS, Recomputed(0, 0), 0.0)
+    ((code,),) = work.batches()
+    catalogue, described = work.catalogue((code,))
+    start_ms, end_ms = work.months()[0]
+    places = [i for i, (_, point) in enumerate(described.points) if point in ("rest", "share", "twice")]
+    only = Described([described.points[i] for i in places], described.position[places])
+    recomputed = Recomputed(None, 0)
+    assert list(recomputed(Part(asker, (code,), start_ms, end_ms, catalogue, only))) == []
+    assert len(recomputed.looked_at) == 3
+    asker.close()
 
 
 def test_finding_says_where_what_why_and_what_to_do(laid: Settings, tamper: Tampering) -> None:

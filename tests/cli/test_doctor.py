@@ -104,6 +104,15 @@ def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "click" not in check.found
 
 
+def test_package_of_an_extra_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who speaks no OPC UA needs no package for it: nothing is wrong."""
+    monkeypatch.setattr(
+        importlib.metadata, "requires", lambda _: ["click>=8", 'not-there>=1; extra == "opcua"']
+    )
+
+    assert found("packages").ok
+
+
 def test_healthy_store_and_log_are_told(
     store_settings: Settings, client: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:

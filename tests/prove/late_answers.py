@@ -90,7 +90,7 @@ async def _really(seed: int) -> tuple[Tally, Tally]:
 async def _ask_all(
     bus: Bus, meters: list[Station], wire: Wire, clock: Clock, rng: random.Random, count: int
 ) -> Tally:
-    line, tally = HalfDuplex(wire, clock, TIMEOUT_S, bus.speed.baud), Tally()
+    line, tally = HalfDuplex(wire, clock, TIMEOUT_S, bus.terms.speed.baud), Tally()
     await line.connect()
     for _ in range(count):
         now_ms, late = clock.now_ms(), rng.random() < 0.4

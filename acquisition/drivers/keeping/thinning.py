@@ -24,8 +24,6 @@ from schemas.messages import MISSING, Frame, LinkNotice, Missed, decode, encode
 
 ACCUMULATE = ("energy", "reactive_energy", "volume", "mass")
 """Dimensions of which an unknown point may be a counter; one of any other is a gauge."""
-Secondary = Callable[[int], tuple[int, ...]]
-"""Which columns of a column list may give way."""
 
 
 class Loss(msgspec.Struct):

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Collection
 
 from acquisition.codecs.exchange import Answer
-from acquisition.drivers.clock import EARLIEST_MS, SET_BACK_MS, Clock
+from acquisition.drivers.clock import EARLIEST_MS, Clock, ClockWatch
 from acquisition.drivers.config import Line
 from acquisition.drivers.desk import Desk
 from acquisition.drivers.lines.asking import Asking
@@ -65,7 +65,7 @@ class LineTask:
         self._turns = Turns(self._asking, self._slots, desk, align_ms, self._serve)
         self._setter = ClockSetter(self._asking, transport, desk) if set_clocks else None
         self._nap: asyncio.Future[None] | None = None
-        self._lead_ms = clock.now_ms() - clock.steady_ms()
+        self._watch = ClockWatch(clock)
         self._leapt = False
 
     async def run(self) -> None:
@@ -152,9 +152,7 @@ class LineTask:
     def _look_at_clock(self) -> int:
         """Give the time now, and notice if somebody set the clock since."""
         now_ms = self.clock.now_ms()
-        lead_ms = now_ms - self.clock.steady_ms()
-        self._leapt |= lead_ms - self._lead_ms > SET_BACK_MS
-        self._lead_ms = lead_ms
+        self._leapt |= self._watch.moved_ms() > 0
         if now_ms >= EARLIEST_MS:
             for device in self.devices:
                 self._slots.follow_clock(device, now_ms)

@@ -99,10 +99,18 @@ def rows_of(readings: Readings, points: tuple[str, ...]) -> Iterator[Row]:
         yield row
 
 
+def keep_last(desk: Desk, name: str, rows: Sequence[Row]) -> None:
+    """Keep the newest stamp of rows that a feed handed in together, for those who look at its state."""
+    if rows:
+        desk.put_state(f"last/{name}", "", max(row.at_ms for row in rows))
+
+
 def hand_in(desk: FeedDesk, plan: FeedPlan, source: Source, parts: Sequence[Understood]) -> None:
     """Hand in what was understood, and what was not."""
-    for row in rows_of(join([part.readings for part in parts]), plan.points):
+    rows = list(rows_of(join([part.readings for part in parts]), plan.points))
+    for row in rows:
         row.hand_in(desk, source, plan.origin)
+    keep_last(desk, plan.name, rows)
     rejected = tuple(one for part in parts for one in part.rejected)
     if rejected:
         desk.reject(plan.name, rejected)

@@ -21,7 +21,15 @@ import msgspec
 
 from acquisition.drivers.clock import Clock
 from acquisition.drivers.errand import Errand
-from acquisition.drivers.sources.feed import FeedDesk, FeedLink, Source, hand_in, look_for_ever, rows_of
+from acquisition.drivers.sources.feed import (
+    FeedDesk,
+    FeedLink,
+    Source,
+    hand_in,
+    keep_last,
+    look_for_ever,
+    rows_of,
+)
 from acquisition.drivers.sources.plans import FeedPlan, FolderTable
 from acquisition.files.rows import Interpreter, Understood, interpret, join
 from acquisition.files.tables import digest_of, open_table
@@ -190,6 +198,7 @@ class FolderFeed:
         while piece := list(islice(rows, PIECE)):
             for row in piece:
                 row.hand_in(desk, self._source, self._plan.origin)
+            keep_last(desk, self.name, piece)
             progress.rows += len(piece)
             desk.put_state(f"feed/{self.name}", msgspec.json.encode(progress).decode(), self._clock.now_ms())
             await desk.durable()

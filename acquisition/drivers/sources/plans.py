@@ -133,6 +133,11 @@ class FeedPlan:
         return self.told.name
 
     @property
+    def kind(self) -> str:
+        """Kind as the file says it."""
+        return next(kind for kind, table in KINDS.items() if isinstance(self.told, table))
+
+    @property
     def schema(self) -> Schema:
         """Column list of its rows."""
         from acquisition.files.publish import schema_of

@@ -4,7 +4,9 @@
 -- columns: enterprise, point, level, at_ms, own, below, used, used_below, estimated, estimated_below,
 --   received, received_below, decimals, decimals_below, revision, revision_below
 -- Whole months: of a month every day must lie in the span.  A day and a month may bear a later revision than what
--- they are made of (a factor was restated), never an earlier one.
+-- they are made of (a factor was restated), never an earlier one; but of a gauge with several formulas each level follows
+-- the one that holds at its start, and parts of it may follow one that was told later.
+WITH turning AS (SELECT enterprise, point FROM ({part(computed_points)}) WHERE turns)
 SELECT enterprise, point, level, toInt64(toUnixTimestamp(r.at)) * 1000 AS at_ms,
     toUInt32(countIf(side = 1)) AS own, toUInt32(countIf(side = 0)) AS below,
     sumIf(r.used, side = 1) AS used, sumIf(r.used, side = 0) AS used_below,
@@ -41,5 +43,7 @@ FROM (
 ) AS r
 GROUP BY enterprise, point, level, at_ms
 HAVING own != 1 OR below = 0 OR used != used_below OR estimated != estimated_below OR received != received_below
-    OR decimals != decimals_below OR revision < revision_below OR (level = 'hour' AND revision != revision_below)
+    OR decimals != decimals_below
+    OR (revision < revision_below OR (level = 'hour' AND revision != revision_below))
+        AND (enterprise, point) NOT IN (SELECT enterprise, point FROM turning)
 ORDER BY enterprise, point, level, at_ms

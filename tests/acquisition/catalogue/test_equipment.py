@@ -161,7 +161,7 @@ def test_unknown_template_names_the_nearest() -> None:
 )
 def test_fault_of_a_template_is_named(old: str, new: str, told: str) -> None:
     """A template is checked as strictly as a map."""
-    folder = Path(str(__import__("acquisition.drivers").drivers.__path__[0])) / "equipment"
+    folder = Path(__file__).parents[3] / "acquisition" / "drivers" / "meters" / "templates"
     text = (folder / "compressor.toml").read_text(encoding="utf-8")
     assert tomllib.loads(text)["title"] == "空气压缩机"
 

@@ -193,7 +193,7 @@ async def _live(rig: Rig, life: Life, record: Record) -> None:
                 lambda others=others: life.seen.values(NEIGHBOUR) > others
             )  # type: ignore[misc]
         await rig.heal(fault)
-        record.healed[fault] = await life.flows(rig)
+        record.healed[fault] = await life.flows(rig, 1)
     await life.kill()
     if not rig.counts:
         await rig.give()  # while nobody listens

@@ -179,7 +179,13 @@ def test_stop_while_the_clock_was_never_set_is_prompt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("log", "wait_s"), [("embedded", 0.0), ("embedded", 1.5), ("no broker", 0.0), ("dumb broker", 1.5)]
+    ("log", "wait_s"),
+    [
+        ("embedded", 0.0),
+        ("embedded", 1.5),
+        pytest.param("no broker", 0.0, marks=pytest.mark.slow),
+        pytest.param("dumb broker", 1.5, marks=pytest.mark.slow),
+    ],
 )
 def test_sigterm_ends_the_real_process(tmp_path: Path, log: str, wait_s: float) -> None:
     """With silent meters, without a broker and with one that says nothing: at once or in full swing."""

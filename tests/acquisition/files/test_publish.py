@@ -316,6 +316,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("received", ["now", "stamp"])
 def test_import_of_a_large_file_runs_in_constant_memory(received: str, write: Write, tmp_path: Path) -> None:
     """Twelve times as many rows need no more than 50 MB more, sorted by receipt or not."""

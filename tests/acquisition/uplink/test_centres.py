@@ -117,13 +117,13 @@ def test_live_rows_of_a_point_list_never_wait_for_its_backlog(tmp_path: Path) ->
     async def story(rig: Centres) -> None:
         rig.weather["some"] = Weather()
         rig.weather["some"].down = True
-        await rig.go(600)
+        await rig.go(240)
         rig.weather["some"].down = False
         await rig.go(2)
-        for _ in range(15):
+        for _ in range(5):
             await rig.go(1)
             assert rig.collector is not None
-            assert rig.collector.buffer.queued("some")[1] > 100
+            assert rig.collector.buffer.queued("some")[1] > 50
             live = [one for one in rig.frames("some") if not one.backfilled]
             assert max(int(one.read_at_ms[0]) for one in live) > rig.clock.now_ms() - 2 * MINUTE
         await rig.go(30)
@@ -134,7 +134,7 @@ def test_live_rows_of_a_point_list_never_wait_for_its_backlog(tmp_path: Path) ->
     assert len(readings(rig, "some")) == len(set(readings(rig, "some")))
     backfilled = [int(one.read_at_ms[0]) for one in rig.frames("some") if one.backfilled]
     assert backfilled == sorted(backfilled)
-    assert len(backfilled) > 1000
+    assert len(backfilled) > 400
 
 
 def test_frames_are_kept_if_that_is_wanted(tmp_path: Path) -> None:

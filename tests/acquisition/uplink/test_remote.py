@@ -288,7 +288,7 @@ def test_centre_that_may_not_configure_is_refused(tmp_path: Path) -> None:
 def test_version_that_no_longer_loads_gives_way_to_the_file(tmp_path: Path) -> None:
     """A map that was taken away while the collector was down: it runs by its file, and says why."""
     maps = tmp_path / "mine.toml"
-    generic = Path(__file__).parents[3] / "acquisition" / "drivers" / "maps" / "generic.toml"
+    generic = Path(__file__).parents[3] / "acquisition" / "drivers" / "meters" / "maps" / "generic.toml"
     maps.write_text(generic.read_text(encoding="utf-8"), encoding="utf-8")
 
     async def story(rig: Centres) -> None:
