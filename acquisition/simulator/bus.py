@@ -159,6 +159,7 @@ class Bus:
         self._speeches: list[_Speech] = []
         self._pieces: list[_Piece] = []
         self._last: dict[str, bytes] = {}
+        self._done_ms: dict[str, float] = {}
 
     def obey(self, faults: Sequence[Fault]) -> None:
         """Take the faults of the scene; those before count no more."""
@@ -250,6 +251,7 @@ class Bus:
         parts = _spoilt(reply.frame, call.faults, (self.asked[name], self._last.get(name, b"")), chance)
         self._last[name] = reply.frame
         at_ms = call.line_ms + chance.randint(*self.terms.speed.reply_ms) + late_ms
+        at_ms = max(at_ms, self._done_ms.get(name, 0.0))  # a meter says one answer after the other
         sent = bytearray()
         for data, pause_ms in parts:
             speech = _Speech(at_ms, at_ms + self.terms.speed.takes_ms(len(data)), bytearray(data), call.asker)
@@ -257,6 +259,7 @@ class Bus:
             self._pieces_of(speech)
             at_ms = speech.to_ms + pause_ms
             sent += speech.data
+        self._done_ms[name] = at_ms
         if self.terms.tell is not None:
             sent_ms = call.now_ms + round((at_ms - call.line_ms) * self.terms.rate) if parts else 0
             kinds = {str(fault.kind) for fault in call.faults}

@@ -6,6 +6,7 @@ import asyncio
 import random
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import rig
@@ -22,7 +23,7 @@ from acquisition.codecs.modbus import RegisterBlock
 from acquisition.codecs.registers import Register
 from acquisition.drivers.clock import Clock, SystemClock
 from acquisition.drivers.lines.half_duplex import HalfDuplex
-from acquisition.drivers.lines.wires import TcpWire, Wire
+from acquisition.drivers.lines.wires import TcpWire
 from acquisition.drivers.meters.meter_maps import load_map
 from acquisition.simulator.bus import Bus
 from acquisition.simulator.faults import Fault, FaultKind
@@ -33,7 +34,16 @@ NAMES = ("energy", "energy_export", "energy_reactive", "amount")
 """Registers of four words each, so that the answers to all of them look alike."""
 EXCHANGES, REAL = 20_000, 40
 TIMEOUT_S, BAUD = 0.3, 9600
-LATE_MS = (50, 4000)
+LATE_MS, A_LITTLE_MS = (50, 4000), (50, 500)
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """How many questions are asked, and by how much the answers to some of them are late [ms]."""
+
+    rng: random.Random
+    by_ms: tuple[int, int]
+    count: int
 
 
 class Tally:
@@ -72,8 +82,9 @@ async def _virtually(seed: int) -> Tally:
     rng, clock = random.Random(seed), VirtualClock(NOW_MS)
     meters = stations(("modbus-rtu", "r1", "3"), ("modbus-rtu", "r2", "4"))
     bus = make_bus(meters, clock.now_ms, baud=BAUD, reply_ms=(20, 120))
+    line, late = HalfDuplex(MemoryWire(bus, clock), clock, TIMEOUT_S, BAUD), Lateness(rng, LATE_MS, EXCHANGES)
     with clock.ruling():
-        return await _ask_all(bus, meters, MemoryWire(bus, clock), clock, rng, EXCHANGES)
+        return await _ask_all(bus, meters, line, clock, late)
 
 
 async def _really(seed: int) -> tuple[Tally, Tally]:
@@ -82,19 +93,20 @@ async def _really(seed: int) -> tuple[Tally, Tally]:
     bus = make_bus(meters, lambda: time.time_ns() // 1_000_000, reply_ms=(5, 5))
     async with on_tcp(bus) as port:
         stock = await _by_stock(bus, meters[0], port)
-        rng, clock = random.Random(seed), SystemClock()
-        ours = await _ask_all(bus, meters, TcpWire("127.0.0.1", port, clock), clock, rng, REAL)
+        clock, late = SystemClock(), Lateness(random.Random(seed), A_LITTLE_MS, REAL)
+        line = HalfDuplex(TcpWire("127.0.0.1", port, clock), clock, TIMEOUT_S)
+        ours = await _ask_all(bus, meters, line, clock, late)
     return stock, ours
 
 
 async def _ask_all(
-    bus: Bus, meters: list[Station], wire: Wire, clock: Clock, rng: random.Random, count: int
+    bus: Bus, meters: list[Station], line: HalfDuplex, clock: Clock, lateness: Lateness
 ) -> Tally:
-    line, tally = HalfDuplex(wire, clock, TIMEOUT_S, bus.terms.speed.baud), Tally()
+    tally, rng = Tally(), lateness.rng
     await line.connect()
-    for _ in range(count):
+    for _ in range(lateness.count):
         now_ms, late = clock.now_ms(), rng.random() < 0.4
-        bus.obey([_late(now_ms, rng.randint(*LATE_MS))] if late else [])
+        bus.obey([_late(now_ms, rng.randint(*lateness.by_ms))] if late else [])
         meter, register = rng.choice(meters), rng.choice(_registers())
         try:
             answer = await line.ask(meter.address, _block(register))

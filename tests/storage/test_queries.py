@@ -50,6 +50,7 @@ def _parameters(question: Question, world: SimpleNamespace) -> dict[str, Any]:
         "enterprises": [world.north, world.south],
         "points": points,
         "from_ms": 1_514_736_000_000,
+        "at": 1_514_736_000_000,
         "before_ms": 1_514_736_000_001,
         "position": 2**63,
         "spans": [(world.north, 0, 2**42), (world.south, 0, 2**42)],

@@ -201,6 +201,18 @@ def test_private_line_keeps_masters_apart() -> None:
     assert {asker: data[:2] for data, asker in bus.speak(1000)} == {"a": b"\0\1", "b": b"\0\2"}
 
 
+def test_meter_says_one_answer_after_the_other() -> None:
+    """What is late is said before the answer to a later question, as by anybody with one line to speak on."""
+    bus = make_bus(stations(("modbus-rtu", "r1", "3")))
+    bus.obey([Fault(FaultKind.LATE, "bus", "r1", value=2000)])
+    bus.hear(rtu(3, 0, 4), 0)
+    bus.obey([])
+    bus.hear(rtu(3, 0, 2), 500)
+
+    assert bus.speak(1900) == []
+    assert b"".join(data for data, _ in bus.speak(5000))[:3] == b"\x03\x03\x08"
+
+
 @given(st.binary(min_size=12, max_size=60), st.integers(1, 6), st.integers())
 def test_damage_never_passes_a_sum(body: bytes, count: int, seed: int) -> None:
     """However many bits are turned, the sum of eight bits tells: else nobody could say what is true."""
