@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "detect": "nengliu.cli.acquire_detect:detect_command",
     "template": "nengliu.cli.acquire_template:template",
     "feeds": "nengliu.cli.acquire_feeds:feeds",
+    "events": "nengliu.cli.acquire_events:events",
     "enter": "nengliu.cli.acquire_enter:enter",
     "activity": "nengliu.cli.acquire_activity:activity",
     "read": "nengliu.cli.acquire_read:read",

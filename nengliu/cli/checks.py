@@ -225,6 +225,7 @@ def _collector(settings: Settings, part: str, file: Path) -> Iterator[Check]:
         yield _meters(part, status)
         yield _buffer(part, status)
         yield _backlog(part, status)
+        yield from _forgotten(part, status)
 
 
 def _meters(part: str, status: Mapping[str, Any]) -> Check:
@@ -260,3 +261,12 @@ def _backlog(part: str, status: Mapping[str, Any]) -> Check:
     wait_s = max(time.time() - oldest_ms / 1000, 0.0) if live and oldest_ms else 0.0
     found = say("doctor.waiting", name=part, live=live, backfill=backfill, minutes=int(wait_s // 60))
     return Check("backlog", wait_s < MOST_WAIT_S, found, say("cure.backlog"))
+
+
+def _forgotten(part: str, status: Mapping[str, Any]) -> Iterator[Check]:
+    """Which centres are configured no more, and still have what is read kept for them."""
+    for centre in status.get("centres", []):
+        rows = int(centre["queued"]) + int(centre["backfill"])
+        if not centre["configured"] and rows:
+            found = say("doctor.forgotten", name=part, centre=centre["name"], rows=rows)
+            yield Check("backlog", ok=False, found=found, cure=say("cure.forgotten", centre=centre["name"]))

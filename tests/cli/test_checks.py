@@ -230,6 +230,19 @@ def test_backlog_is_a_fault_when_its_oldest_message_waits_long(settings: Setting
     assert "16 min" in old.found
 
 
+def test_centre_that_was_taken_out_and_still_costs_room_is_named(settings: Settings) -> None:
+    """What is kept for nobody is told with its cure; a centre that is configured is not."""
+    centre = {"name": "old", "configured": False, "queued": 3, "backfill": 4}
+    for configured in (False, True):
+        centres = [centre | {"configured": configured}]
+        told = list(checks._forgotten("c1", {"centres": centres}))
+        assert [check.ok for check in told] == ([] if configured else [False])
+    found = next(checks._forgotten("c1", {"centres": [centre]}))
+
+    assert "7 messages" in found.found
+    assert "forget-centre old" in found.cure
+
+
 def test_real_collector_with_a_dead_line_is_examined(settings: Settings) -> None:
     """The doctor reads what a running collector really writes: it runs, its meter does not answer."""
     (settings.home / "collector.toml").write_text(collector_toml())
