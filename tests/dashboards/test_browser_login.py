@@ -48,7 +48,7 @@ def test_login_by_keyboard_leads_to_the_first_page_of_the_role(browser: Browser,
     until(lambda: "/enterprise" in browser.driver.current_url)
     browser.rest(".nl-foot, .nl-state")
     bar = browser.driver.find_element(By.CSS_SELECTOR, ".st-key-nav")
-    assert bar.text.split() == ["事件", "用能单位"]
+    assert bar.text.split() == ["事件", "用能单位", "手工填报"]
     assert bar.find_element(By.CSS_SELECTOR, "[aria-current=page]").text == "用能单位"
 
 
