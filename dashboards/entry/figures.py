@@ -103,7 +103,9 @@ def _form(context: Context, told: pd.DataFrame) -> str:
         max_chars=60,
         placeholder=text("entry.product_hint"),
     ).strip()
-    if fresh not in products:
+    if fresh and fresh in products:
+        st.info(parts.plain(text("entry.product_known", name=fresh)))
+    elif fresh not in products:
         _fields(context, [(name, fresh) for name in OF_PRODUCTS], stands, period, written, new=True)
     source = st.text_input(
         text("entry.source"), key=f"source_{turn}", max_chars=200, placeholder=text("entry.source_hint")

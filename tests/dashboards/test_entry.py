@@ -317,13 +317,20 @@ def test_new_product_has_its_output_and_plan(works: Any) -> None:
     settings, _ = works
     before = len(sent(settings, ActivityNotice))
     page = opened(part="figures")
-    next(one for one in page.text_input if str(one.key).startswith("product_")).set_value("球铁管")
+    next(one for one in page.text_input if str(one.key).startswith("product_")).set_value("蠕铁管")
     next(
         one for one in page.text_input if str(one.key).endswith("True") and "output" in str(one.key)
     ).set_value("12.5")
     page = press(again(page), "figures_send")
     (notice,) = sent(settings, ActivityNotice)[before:]
-    assert [(a.measure, a.value) for a in notice.activities] == [("output:球铁管", 12.5)]
+    assert [(a.measure, a.value) for a in notice.activities] == [("output:蠕铁管", 12.5)]
+
+
+def test_new_product_that_was_told_before_is_pointed_at(works: Any) -> None:
+    """A name that has its fields above gets no second ones, and the form says so."""
+    page = opened(part="figures")
+    field(page, "product_").set_value("铸件")
+    assert [one.value for one in again(page).info] == ["“铸件”已在上方，请填入上方的栏目。"]
 
 
 @pytest.mark.parametrize(
